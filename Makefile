@@ -1,0 +1,51 @@
+# `make help` lists the targets.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install run ui test quick lint lock wheel bench-scenes clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: $(READY) ## set up .venv from the lock
+
+$(READY): requirements.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "error: no Python 3.11, 3.12 or 3.13 found; install one, or name it: make install PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "Setting up .venv (a minute or two) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+run: $(READY) ## draw scenes, train the seven backbones, vote, explain: outputs/quickstart/report.html
+	@$(BIN)/python -m facemask_ensemble.train --multirun experiment=quickstart
+	@$(BIN)/python -m facemask_ensemble.evaluate study=quickstart
+
+ui: $(READY) ## open the MLflow UI on what was logged, at http://127.0.0.1:5000
+	@test -f outputs/mlflow.db || { echo "error: outputs/mlflow.db: nothing logged yet; train first, for example with make run" >&2; exit 2; }
+	@$(BIN)/mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri "sqlite:///$(CURDIR)/outputs/mlflow.db" --workers 1
+
+test: $(READY) ## run every test
+	@$(BIN)/python -m pytest
+
+quick: $(READY) ## run the tests that take no more than seconds
+	@$(BIN)/python -m pytest -m "not heavy"
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+lock: ## pin every version anew (needs uv)
+	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --quiet --no-emit-index-url --no-header --no-annotate -o requirements.lock
+
+wheel: $(READY) ## build dist/*.whl
+	@$(BIN)/python -m build --no-isolation --wheel
+
+bench-scenes: $(READY) ## how many scenes a second one core draws
+	@$(BIN)/python -m facemask_ensemble.data.scenes_bench
+
+clean: ## remove .venv and caches; outputs/ stays
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,41 @@
+"""The console script `facemask-ensemble`: one word chooses the command, the rest is for it."""
+
+import importlib
+import sys
+
+from facemask_ensemble import __version__
+
+COMMANDS = {
+    "train": "train one member, or a sweep of them with --multirun",
+    "evaluate": "let the finished members of a data set vote, and write the report",
+    "predict": "let an ensemble answer for pictures of your own",
+    "upload": "send a finished training to MLflow that could not be logged when it ended",
+}
+
+
+def usage() -> str:
+    """Tell the commands and where to learn more."""
+    lines = [f"  {name:<9} {about}" for name, about in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"facemask-ensemble {__version__}",
+            "usage: facemask-ensemble COMMAND [KEY=VALUE ...]",
+            "",
+            *lines,
+            "",
+            "facemask-ensemble COMMAND --help shows a command's keys.",
+        ]
+    )
+
+
+def main() -> None:
+    """Run the command that the first argument names."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help", "--version"):
+        print(usage())
+        return
+    if name not in COMMANDS:
+        print(f"error: {name}: no such command; choose one of {', '.join(COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
+    sys.argv = [f"facemask-ensemble {name}", *sys.argv[2:]]
+    importlib.import_module(f"facemask_ensemble.{name}").main()

@@ -1,0 +1,97 @@
+"""How every command starts and ends: errors a user can mend are one line and exit code 2."""
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+
+import hydra
+from omegaconf import DictConfig
+
+from facemask_ensemble.config import CONF_DIR
+from facemask_ensemble.errors import InputError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def run_command(config_name: str, work: Callable[[DictConfig], None]) -> None:
+    """Compose a config and work on it; print a known error as one line on stderr and exit with 2.
+
+    Anything else is a bug and keeps its traceback.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would otherwise print its own report and exit with 1
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says at its start is of no use to a user
+    raised: list[BaseException] = []
+
+    @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)
+    def task(cfg: DictConfig) -> None:
+        try:
+            work(cfg)
+        except BaseException as error:  # carried past Hydra, which would print lines of its own
+            raised.append(error)
+
+    try:
+        task()
+        if raised:
+            raise raised[0]
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def explain(error: BaseException) -> str | None:
+    """Put an error that the user can mend into one line; None for any other."""
+    for cause in _causes(error):
+        if isinstance(cause, InputError):
+            return " ".join(str(cause).split())
+    full = full_disk(error)
+    if full:
+        return full
+    if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf"):
+        return _explain_config(error)
+    return None
+
+
+def full_disk(error: BaseException) -> str | None:
+    """Recognise a disk without room in an error or in what caused it."""
+    for cause in _causes(error):
+        text = " ".join(str(cause).split())
+        said = re.search(r"no space left|disk is full|disk quota exceeded|file too large", text, re.I)
+        if said or (isinstance(cause, OSError) and cause.errno in NO_ROOM):
+            where = getattr(cause, "filename", None)
+            return (
+                f"no room left on the disk{f' for {where}' if where else ''} ({text[:160]}); "
+                "free some, or choose another output_dir. What was finished is kept"
+            )
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _explain_config(error: BaseException) -> str:
+    """Turn Hydra's and OmegaConf's many-line errors into one line with the next step."""
+    text = str(error)
+    missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if missing:
+        options = [line.strip() for line in text.partition("Available options")[2].splitlines()[1:]]
+        names = [name for name in options if name and not name.startswith(("_", "Config", "provider", "Search"))]
+        group, value = missing.groups()
+        choice = f"choose one of {', '.join(names)}" if names else "see --help"
+        return f"{group}={value}: there is no such {group}; {choice}"
+    if "Missing mandatory value" in text and (unset := re.search(r"full_key: (\S+)", text)):
+        return f"{unset.group(1)} needs a value; give {unset.group(1)}=…"
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
+    if key and ("not in struct" in text + str(error.__cause__) or "Could not override" in text):
+        return f"{key.group(1)}: there is no such key; --help shows them all"
+    return f"{' '.join(text.partition('See https')[0].split())[:300]}; see --help"

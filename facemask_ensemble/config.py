@@ -1,0 +1,76 @@
+"""Where the configuration lies, and what its values may be."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from facemask_ensemble.errors import InputError
+
+_PACKAGED = Path(__file__).parent / "conf"
+CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf"
+
+PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+
+
+def check_training(cfg: DictConfig) -> None:
+    """Refuse values that no training can work with.
+
+    Raises:
+        InputError: naming the key, the value and the rule.
+    """
+    _whole(cfg, "image_size", cfg.backbone.smallest_side, f"the smallest side {cfg.backbone.name} takes")
+    _whole(cfg, "batch_size", 1)
+    _whole(cfg, "seed", 0)
+    _whole(cfg, "schedule.epochs", 1)
+    check_dataset(cfg)
+    if cfg.precision not in PRECISIONS:
+        raise InputError(f"precision={cfg.precision}: must be one of {', '.join(PRECISIONS)}")
+    weights = cfg.backbone.weights
+    if weights not in (None, "imagenet") and not Path(str(weights)).expanduser().is_file():
+        raise InputError(
+            f"backbone.weights={weights}: no such file; give a file, imagenet, or null for random initialisation"
+        )
+
+
+def check_dataset(cfg: DictConfig) -> None:
+    """Refuse a limit, a share or a folder that no data set has."""
+    dataset = cfg.dataset
+    if dataset.limit is not None:
+        _whole(cfg, "dataset.limit", 1)
+    for key in ("validation", "test"):
+        share = dataset[key]
+        if not isinstance(share, int | float) or not 0 < share < 1:
+            raise InputError(f"dataset.{key}={share}: must be a share between 0 and 1, such as 0.15")
+    if dataset.root is not None and not Path(str(dataset.root)).expanduser().is_dir():
+        raise InputError(f"dataset.root={dataset.root}: no such folder; give the folder that holds the pictures")
+
+
+def check_prediction(cfg: DictConfig) -> None:
+    """Refuse a prediction without pictures or with an impossible batch."""
+    if OmegaConf.is_missing(cfg, "input"):
+        raise InputError("input: no pictures named; give input=PATH, a picture, a folder or a glob in quotes")
+    _whole(cfg, "batch_size", 1)
+
+
+def absolute_paths(cfg: DictConfig) -> DictConfig:
+    """Make the paths that a user gives absolute, so that any process finds them from any folder."""
+    for key in ("output_dir", "dataset.root", "backbone.weights"):
+        value = OmegaConf.select(cfg, key)
+        if isinstance(value, str) and value != "imagenet":
+            OmegaConf.update(cfg, key, str(Path(value).expanduser().resolve()))
+    return cfg
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """Resolve a config into plain dicts, lists and values."""
+    resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def _whole(cfg: DictConfig, key: str, minimum: int, why: str = "") -> None:
+    value = OmegaConf.select(cfg, key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        reason = f" ({why})" if why else ""
+        raise InputError(f"{key}={value}: must be a whole number of at least {minimum}{reason}")

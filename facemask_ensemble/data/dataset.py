@@ -1,0 +1,32 @@
+"""A data set from its config: labelled, checked and split."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hydra
+
+from facemask_ensemble.data.manifest import Manifest
+from facemask_ensemble.data.prepare import prepare
+
+
+def open_dataset(config: Mapping[str, Any], output_dir: Path) -> Manifest:
+    """List, check and split the pictures that a resolved dataset config names.
+
+    Args:
+        config: the `dataset` group: `source` is Hydra's call of a function of `data.sources`.
+        output_dir: the manifest is kept below `data/`, in a folder of its own for every setting.
+    """
+    key = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    return prepare(
+        config["name"],
+        hydra.utils.instantiate(config["source"]),
+        output_dir / "data" / f"{config['name']}-{key}",
+        limit=config["limit"],
+        validation=config["validation"],
+        test=config["test"],
+        seed=config["split_seed"],
+        near_duplicates=config["near_duplicates"],
+    )

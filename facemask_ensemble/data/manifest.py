@@ -1,0 +1,91 @@
+"""The manifest: the only truth about which picture has which label and split."""
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from facemask_ensemble.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+COLUMNS = ["path", "sha256", "label", "group", "split"]
+
+
+def write_atomically(text: str, file: Path) -> None:
+    """Write a file under a name of its own, then rename it: other processes read the old or the new one, whole."""
+    part = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8", newline="")
+        part.replace(file)
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written ({error.strerror}): free space or give another output_dir"
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Labelled pictures of one data set.
+
+    `rows` has one line a picture: `path` relative to `root` (posix), `sha256` of the file, `label` an index into
+    `class_names`, `group` (pictures of one group share a split) and `split` (train, validation or test).
+    `rejected` has the columns `path` and `reason`.
+    """
+
+    name: str
+    root: Path
+    class_names: tuple[str, ...]
+    rows: pd.DataFrame
+    rejected: pd.DataFrame
+
+    @property
+    def fingerprint(self) -> str:
+        """Identify contents, labels and splits, wherever the files lie: 64 hexadecimal digits."""
+        lines = sorted(f"{row.sha256} {row.label} {row.split}" for row in self.rows.itertuples())
+        return hashlib.sha256("\n".join([*self.class_names, *lines]).encode()).hexdigest()
+
+    def split(self, name: str) -> pd.DataFrame:
+        """Select the rows of one split, in order."""
+        return self.rows[self.rows["split"] == name].reset_index(drop=True)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count the pictures of every split and class."""
+        table = pd.crosstab(self.rows["split"], self.rows["label"])
+        return {
+            split: {
+                name: int(table.get(label, pd.Series(dtype=int)).get(split, 0))
+                for label, name in enumerate(self.class_names)
+            }
+            for split in SPLITS
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write `manifest.csv`, `rejected.csv` and `dataset.json` into the folder."""
+        about = {
+            "name": self.name,
+            "root": str(self.root),
+            "class_names": list(self.class_names),
+            "fingerprint": self.fingerprint,
+        }
+        write_atomically(self.rows[COLUMNS].to_csv(index=False), folder / "manifest.csv")
+        write_atomically(self.rejected.to_csv(index=False), folder / "rejected.csv")
+        write_atomically(json.dumps(about, indent=2), folder / "dataset.json")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Read what `save` wrote."""
+        about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        text = {"path": str, "sha256": str, "group": str, "split": str, "reason": str}
+        return cls(
+            name=about["name"],
+            root=Path(about["root"]),
+            class_names=tuple(about["class_names"]),
+            rows=pd.read_csv(folder / "manifest.csv", dtype=text, keep_default_na=False),
+            rejected=pd.read_csv(folder / "rejected.csv", dtype=text, keep_default_na=False),
+        )

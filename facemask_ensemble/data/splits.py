@@ -1,0 +1,97 @@
+"""Splitting: which pictures are trained on, which choose the epoch, and which judge."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from facemask_ensemble.data.manifest import SPLITS
+from facemask_ensemble.errors import InputError
+
+HELD_OUT = ("test", "validation", "train")  # a group that the data itself tears apart stays with the first of these
+
+
+def assign_splits(
+    rows: pd.DataFrame, class_names: tuple[str, ...], validation: float, test: float, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give every picture a split, stratified by label, groups unparted; the same for the same contents everywhere.
+
+    A split given by the data stays. What is missing, validation or test, is cut from the training pictures, by its
+    proportion of them: a given test picture is never moved, and with no given test the validation pictures, which
+    choose the epoch, do not judge as well. Where a given split tears a group apart, its most held-out side stays and
+    the other pictures are left out, lest a copy of a test picture be trained on.
+
+    Args:
+        rows: with `path`, `sha256`, `label`, `group` and `split` ("" where the data gives none).
+        class_names: in label order.
+        validation: proportion, between 0 and 1.
+        test: proportion, between 0 and 1.
+        seed: of the draw.
+
+    Returns:
+        The rows kept, with their split, and `path` and `reason` of those left out.
+    """
+    rows, rejected = _leave_out_torn(rows)
+    given = set(rows["split"])
+    shares = {"validation": validation, "test": test}
+    missing = {split: share for split, share in shares.items() if split not in given}
+    pool = rows["split"].isin(["", "train"])
+    if pool.any() and (missing or "" in given):
+        drawn = _draw(rows[pool], {"train": 1 - sum(missing.values()), **missing}, seed)
+        rows = rows.assign(split=rows["split"].mask(pool, drawn.reindex(rows.index)))
+    _check_classes(rows, class_names)
+    return rows.reset_index(drop=True), rejected
+
+
+def _leave_out_torn(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    found = []
+    for group, members in rows[rows["group"] != ""].groupby("group"):
+        sides = [split for split in HELD_OUT if split in set(members["split"])]
+        if sides and sides[0] != "train":
+            kept = members.loc[members["split"] == sides[0], "path"].iloc[0]
+            torn = members[members["split"] != sides[0]]
+            found += [(path, f"near {kept} of the given {sides[0]} split (group {group})") for path in torn["path"]]
+    rejected = pd.DataFrame(found, columns=["path", "reason"], dtype=str)
+    return rows[~rows["path"].isin(rejected["path"])], rejected
+
+
+def shuffled(keys: pd.Series, seed: int) -> pd.Series:
+    """Give every key a random-looking text that depends on key and seed alone, to sort by on any machine."""
+    return keys.map(lambda key: hashlib.sha256(f"{seed} {key}".encode()).hexdigest())
+
+
+def _draw(pool: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
+    """Place groups, the largest first, each where the squared misses of the class counts, relative to them, grow least.
+
+    With counts n, targets t and a group's counts c that growth is the sum over classes of c (c + 2n - 2t) / t: single
+    pictures go to the split that is least full of their class, a big group to one that can hold it.
+    """
+    unit = pool["group"].where(pool["group"] != "", pool["sha256"])
+    counts = pd.crosstab(unit, pool["label"])
+    draw = shuffled(pool["sha256"].groupby(unit).min(), seed).loc[counts.index]
+    order = np.lexsort([draw.to_numpy(str), -counts.sum(axis=1).to_numpy()])
+    # At least one of a class: a rare class should reach every split.
+    targets = np.maximum(np.outer(list(shares.values()), counts.sum()), 1.0)
+    filled = np.zeros_like(targets)
+    names, place = list(shares), {}
+    for index in order:
+        group = counts.iloc[index].to_numpy()
+        growth = (group * (group + 2 * filled - 2 * targets) / targets).sum(axis=1)
+        best = int(np.argmin(growth.round(9)))
+        filled[best] += group
+        place[counts.index[index]] = names[best]
+    return unit.map(place)
+
+
+def _check_classes(rows: pd.DataFrame, class_names: tuple[str, ...]) -> None:
+    for split in SPLITS:
+        for label, name in enumerate(class_names):
+            of_class = rows[rows["label"] == label]
+            if not (of_class["split"] == split).any():
+                found = ", ".join(f"{part} {(of_class['split'] == part).sum()}" for part in SPLITS)
+                groups = of_class["group"].where(of_class["group"] != "", of_class["path"]).nunique()
+                raise InputError(
+                    f"the {split} split has no picture of class {name!r} (of {len(of_class)} in {groups} separate "
+                    f"groups: {found}): add pictures of it, raise dataset.limit, or change dataset.validation and "
+                    "dataset.test"
+                )

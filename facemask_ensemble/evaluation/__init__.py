@@ -1,0 +1,1 @@
+"""Metrics, statistics and the verdict on members and vote."""

@@ -1,0 +1,78 @@
+"""Choose the pictures worth looking at."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from facemask_ensemble.ensemble import voting
+
+KINDS = ("disputed", "wrong", "tied", "right")
+
+
+def choose(
+    probs: np.ndarray,
+    labels: np.ndarray,
+    winners: np.ndarray,
+    paths: Sequence[str],
+    members: Sequence[str],
+    class_names: Sequence[str],
+    per_kind: int = 3,
+) -> list[dict[str, Any]]:
+    """Pick at most `per_kind` pictures of each kind, spread over the true classes, the most telling first.
+
+    A picture is `tied` if classes share the highest number of votes, else `wrong` if the vote is, `disputed` if the
+    vote is right and a member wrong, and `right` if all are. Disputed: the fewest members behind the vote first.
+    Wrong: the most. Tied: the closest call. Right: the surest.
+
+    Args:
+        probs: Float (members, n, classes).
+        labels: True classes, int (n,).
+        winners: The vote's answers, int (n,).
+        paths: One a picture.
+        members: Names in the order of `probs`.
+        class_names: Names in label order.
+        per_kind: The most pictures of one kind.
+    """
+    labels, winners = np.asarray(labels), np.asarray(winners)
+    votes, tie = voting.votes(probs), voting.ties(probs)
+    agreement, confidence = voting.agreement(probs, winners), voting.confidence(probs, winners)
+    right = winners == labels
+    unanimous = (votes == labels).all(axis=0)
+    groups = {
+        "disputed": (right & ~tie & ~unanimous, (agreement, confidence)),
+        "wrong": (~right & ~tie, (-agreement, -confidence)),
+        "tied": (tie, (confidence,)),
+        "right": (right & ~tie & unanimous, (-confidence,)),
+    }
+    return [
+        {
+            "index": int(index),
+            "path": paths[index],
+            "kind": kind,
+            "truth": class_names[labels[index]],
+            "prediction": class_names[winners[index]],
+            "confidence": float(confidence[index]),
+            "agreement": float(agreement[index]),
+            "tie": bool(tie[index]),
+            "votes": {name: class_names[vote] for name, vote in zip(members, votes[:, index], strict=True)},
+            "probabilities": {
+                name: {label: float(value) for label, value in zip(class_names, row, strict=True)}
+                for name, row in zip(members, np.asarray(probs)[:, index], strict=True)
+            },
+        }
+        for kind in KINDS
+        for index in _spread(*groups[kind], labels, per_kind)
+    ]
+
+
+def _spread(mask: np.ndarray, keys: tuple[np.ndarray, ...], labels: np.ndarray, most: int) -> list[int]:
+    """Take turns between the classes, each giving its first picture by `keys`, then by its place in the split."""
+    order = [index for index in np.lexsort((np.arange(len(mask)), *keys[::-1])) if mask[index]]
+    seen: dict[int, int] = {}
+    turns = []
+    for place, index in enumerate(order):
+        turn = seen.get(labels[index], 0)
+        seen[labels[index]] = turn + 1
+        turns.append((turn, place, int(index)))
+    return [index for _, _, index in sorted(turns)[:most]]

@@ -1,0 +1,1 @@
+"""Classifiers: flat graphs from raw pixels to class probabilities."""

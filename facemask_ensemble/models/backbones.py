@@ -1,0 +1,129 @@
+"""Backbones: Keras Applications fed with what they were made for, straight from raw pixels."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from facemask_ensemble.errors import InputError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def features(
+    pixels: keras.KerasTensor,
+    *,
+    application: Callable[..., keras.Model],
+    preprocessing: str,
+    weights: str | None,
+    batch_norm_momentum: float = 0.9,
+    residual_gamma: float | None = None,
+) -> keras.KerasTensor:
+    """Apply a Keras Application without its top to raw pixels, as part of the same flat graph.
+
+    Args:
+        pixels: float (n, h, w, 3), RGB in 0..255.
+        application: constructor, such as `keras.applications.Xception`.
+        preprocessing: what it expects: `raw`, `symmetric`, `imagenet` or `efficientnet_v1`.
+        weights: `imagenet`, the path of a weights file without top, or None for random initialisation.
+        batch_norm_momentum: from random initialisation only, where Keras's 0.99 needs more steps than a short training
+            has; there stochastic depth is switched off as well.
+        residual_gamma: from random initialisation only, the scale at which the BatchNorm that ends a residual branch
+            starts, so that a deep network begins as a shallow one (Goyal et al. 2017, section 5.1, who take 0).
+
+    Returns:
+        The last feature map, (n, rows, columns, channels).
+
+    Raises:
+        InputError: the weights cannot be had or are another network's.
+    """
+    is_file = weights is not None and weights != "imagenet"
+    if is_file and not Path(str(weights)).is_file():
+        raise InputError(f"backbone.weights={weights}: no such file; give a file, imagenet, or null for random weights")
+    inputs = preprocess(pixels, preprocessing, own_file=is_file)
+    try:
+        model = application(include_top=False, input_tensor=inputs, weights=weights)
+    except Exception as error:
+        raise _refuse_weights(weights, application, error) from error
+    if weights is None:
+        _suit_random_start(model, batch_norm_momentum)
+        if residual_gamma is not None:
+            _quiet_branches(model, residual_gamma)
+    return model.output
+
+
+def preprocess(pixels: keras.KerasTensor, kind: str, *, own_file: bool = False) -> keras.KerasTensor:
+    """Bring raw pixels 0..255 to the range a network was trained on, by layers that are saved with it.
+
+    Args:
+        pixels: float (n, h, w, 3), RGB in 0..255.
+        kind: `raw` (rescaling is inside the network), `symmetric` (-1..1), `imagenet` (ImageNet's mean and standard
+            deviation) or `efficientnet_v1` (raw, see `own_file`).
+        own_file: EfficientNetB0 to B7 divide once more by the root of ImageNet's standard deviation, and Keras adds
+            that layer for `weights="imagenet"` only; with a file of the same weights it has to stand here.
+    """
+    if kind == "symmetric":
+        return keras.layers.Rescaling(1 / 127.5, offset=-1, dtype="float32")(pixels)
+    if kind == "imagenet":
+        mean = [255 * value for value in IMAGENET_MEAN]
+        variance = [(255 * value) ** 2 for value in IMAGENET_STD]
+        return keras.layers.Normalization(mean=mean, variance=variance, dtype="float32")(pixels)
+    if kind == "efficientnet_v1" and own_file:
+        scale = [value**-0.5 for value in IMAGENET_STD]
+        offset = [255 * mean * (1 - factor) for mean, factor in zip(IMAGENET_MEAN, scale, strict=True)]
+        return keras.layers.Rescaling(scale, offset=offset, dtype="float32")(pixels)
+    if kind in ("raw", "efficientnet_v1"):
+        return pixels
+    raise InputError(
+        f"backbone preprocessing must be raw, symmetric, imagenet or efficientnet_v1. Received: {kind}; "
+        "mend it in the backbone's YAML"
+    )
+
+
+def _suit_random_start(model: keras.Model, momentum: float) -> None:
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
+        elif isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+
+
+def _quiet_branches(model: keras.Model, gamma: float) -> None:
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Add):
+            branch = _producer(layer)
+            while isinstance(branch, keras.layers.Dropout):
+                branch = _producer(branch)
+            if isinstance(branch, keras.layers.BatchNormalization):
+                branch.gamma.assign(gamma * keras.ops.ones_like(branch.gamma))
+
+
+def _producer(layer: keras.Layer) -> keras.Layer:
+    """Return the layer whose output is this one's first input."""
+    inputs = layer.input[0] if isinstance(layer.input, list) else layer.input
+    return inputs._keras_history.operation
+
+
+def _refuse_weights(weights: str | None, application: Any, error: Exception) -> Exception:
+    """Say what is wrong with the weights; anything else stays the error it is."""
+    name = getattr(getattr(application, "func", application), "__name__", "this backbone")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return error
+    if weights == "imagenet":
+        reason = " ".join(str(error).split())
+        if "URL fetch failure" in reason or isinstance(error, OSError):
+            return InputError(
+                f"backbone.weights=imagenet: the weights of {name} cannot be downloaded ({reason}); "
+                "give a file with backbone.weights=PATH, or backbone.weights=null for random initialisation"
+            )
+        return error
+    if weights is not None:
+        reason = " ".join(str(error).split())[:200]
+        return InputError(
+            f"backbone.weights={weights}: not the weights of {name} without top ({reason}); "
+            "give that network's file, or null for random initialisation"
+        )
+    return error

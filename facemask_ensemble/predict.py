@@ -1,0 +1,155 @@
+"""Let an ensemble answer for pictures: `python -m facemask_ensemble.predict input=photos`."""
+
+import glob
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+import numpy as np
+from omegaconf import DictConfig
+
+from facemask_ensemble.command import run_command
+from facemask_ensemble.config import absolute_paths, check_prediction, plain
+from facemask_ensemble.errors import InputError
+
+if TYPE_CHECKING:
+    from facemask_ensemble.tracking import LoggedMember
+
+SHOWN = 480  # longest side of an overlay, pixels
+
+
+def task(cfg: DictConfig) -> None:
+    """Compose the config and predict."""
+    check_prediction(cfg)
+    files = find_pictures(str(cfg.input))
+    predict(plain(absolute_paths(cfg)), files)
+
+
+def find_pictures(given: str) -> list[Path]:
+    """List the pictures that a path, a folder (with those below it) or a glob names, in order.
+
+    Raises:
+        InputError: there is none.
+    """
+    from facemask_ensemble.data.decoding import SUFFIXES
+
+    path = Path(given).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    else:
+        found = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
+    if not found:
+        kind = "a folder without a picture" if path.is_dir() else "no such picture, folder or glob"
+        raise InputError(f"input={given}: {kind}; give pictures ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def predict(config: dict[str, Any], files: Sequence[Path]) -> Path:
+    """Ask every member about every picture, let them vote, and write `predictions.csv`.
+
+    Args:
+        config: the resolved predict config.
+        files: pictures; those that cannot be read are listed in `rejected.csv` and left out.
+
+    Returns:
+        The folder that holds `predictions.csv` and, with a saliency method, `overlays/`.
+
+    Raises:
+        InputError: no member, members of different classes, or no picture that can be read.
+    """
+    from facemask_ensemble import tracking
+    from facemask_ensemble.ensemble.members import latest_members, model_file
+    from facemask_ensemble.ensemble.prediction import answers, predict_all
+
+    output_dir = Path(config["output_dir"])
+    store = tracking.open_store(config["tracking"]["uri"], output_dir)
+    members = latest_members(store, config["study"], config["members"])
+    print(introduce(members))
+    files, rejected = _readable(files)
+    models = {member.name: model_file(store, member, output_dir / "data" / "artifacts") for member in members}
+    probs = predict_all(models, files, config["batch_size"])
+    table = answers(probs, list(models), files, members[0].class_names, hydra.utils.instantiate(config["voting"]))
+
+    folder = output_dir / "predictions"
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / "predictions.csv", index=False)
+    rejected.to_csv(folder / "rejected.csv", index=False)
+    for name, count in table["prediction"].value_counts().items():
+        print(f"{name}: {count}")
+    print(f"answers: {folder / 'predictions.csv'}")
+    if config["saliency"]["method"] is not None:
+        _draw(models, files, probs, config["saliency"]["method"], folder / "overlays")
+    return folder
+
+
+def introduce(members: Sequence["LoggedMember"]) -> str:
+    """Say who answers, and what their training was."""
+    first = members[0]
+    starts = ", ".join(sorted({member.tags["init"] for member in members}))
+    names = ", ".join(member.name for member in members)
+    return f"{len(members)} members trained on {first.tags['dataset']} ({starts}): {names}"
+
+
+def _readable(files: Sequence[Path]) -> tuple[list[Path], Any]:
+    """Part the pictures that can be read from the others, with the reason."""
+    import pandas as pd
+
+    from facemask_ensemble.data.decoding import PictureError, decode
+    from facemask_ensemble.data.pixels import in_threads
+
+    def reason(file: Path) -> str:
+        try:
+            decode(file.read_bytes(), at_least=32)
+        except (PictureError, OSError) as error:
+            return str(error)
+        return ""
+
+    reasons = list(in_threads(reason, files, "Checking pictures"))
+    bad = [(str(file), why) for file, why in zip(files, reasons, strict=True) if why]
+    for path, why in bad:
+        print(f"left out: {path}: {why}", file=sys.stderr)
+    good = [file for file, why in zip(files, reasons, strict=True) if not why]
+    if not good:
+        raise InputError(f"input: none of {len(files)} pictures can be read ({bad[0][0]}: {bad[0][1]}); give others")
+    return good, pd.DataFrame(bad, columns=["path", "reason"])
+
+
+def _draw(
+    models: Mapping[str, Path], files: Sequence[Path], probs: np.ndarray, method: Mapping[str, Any], folder: Path
+) -> None:
+    """Write one overlay a picture and member, `STEM--MEMBER.jpg`; say once why a member has none."""
+    from PIL import Image
+
+    from facemask_ensemble.report.pictures import read_shown
+    from facemask_ensemble.saliency.gallery import draw_overlays
+
+    folder.mkdir(exist_ok=True)
+    shown = {str(file): read_shown(file, SHOWN) for file in files}
+    classes = {name: member.argmax(axis=1).tolist() for name, member in zip(models, probs, strict=True)}
+    overlays = draw_overlays(
+        models.items(), {str(file): file for file in files}, shown, classes, hydra.utils.instantiate(method)
+    )
+    silent: dict[str, str] = {}
+    for number, file in enumerate(files):
+        for name in models:
+            drawn = overlays[str(file), name]
+            if isinstance(drawn, str):
+                silent.setdefault(name, drawn)
+            else:
+                Image.fromarray(drawn).save(folder / f"{number:05d}_{file.stem}--{name}.jpg", quality=88)
+    for name, why in silent.items():
+        print(f"no heatmap of {name} for some pictures: {why}")
+    print(f"heatmaps: {folder}")
+
+
+def main() -> None:
+    """Run the command."""
+    run_command("predict", task)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The report's figures as PNG files, for MLflow and for slides; drawn without a global state."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from facemask_ensemble.report import charts
+
+MANY = 10  # classes: with more, the zeros of a matrix are left out
+# Okabe and Ito's colours, told apart by colour-blind readers.
+BLUE, ORANGE, VERMILLION, GREY, INK = "#0072B2", "#E69F00", "#D55E00", "#8A8F98", "#1D2430"
+
+
+def write_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write every figure the report has numbers for and give their paths."""
+    drawings: dict[str, Callable[[Mapping[str, Any]], Figure | None]] = {
+        "members": members,
+        "confusion": confusion,
+        "learning_curves": learning_curves,
+        "agreement": agreement,
+        "missed": missed,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, draw in drawings.items():
+        if figure := draw(report):
+            paths.append(folder / f"{name}.png")
+            figure.savefig(paths[-1], dpi=130, facecolor="white", bbox_inches="tight", pad_inches=0.15)
+    return paths
+
+
+def members(report: Mapping[str, Any]) -> Figure:
+    """Draw every accuracy with its interval, best first."""
+    plot = charts.dot_plot(report)
+    rows = plot["rows"]
+    figure = Figure(figsize=(8, 1.4 + 0.38 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        colour = BLUE if row["kind"] == "vote" else ORANGE if row["kind"] == "other" else GREY
+        low, high = (100 * edge for edge in row["interval"])
+        axes.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
+        axes.plot(100 * row["value"], place, "D" if row["kind"] != "member" else "o", color=colour, markersize=8)
+        label = f"{100 * row['value']:.1f}"
+        axes.annotate(label, (low, place), (-6, 0), textcoords="offset points", va="center", ha="right")
+    axes.axvline(100 * plot["chance"]["value"], color=INK, linestyle=":", linewidth=1.2)
+    label = f"always answering the most frequent class: {100 * plot['chance']['value']:.1f}"
+    axes.text(100 * plot["chance"]["value"], len(rows) - 0.4, f" {label}", va="center", fontsize=8, color=INK)
+    axes.set_yticks(range(len(rows)), [_plain(row["name"]) for row in rows])
+    axes.set_ylim(len(rows) - 0.1, -0.6)
+    left = axes.get_xlim()[0]
+    axes.set_xlim(left, 101)
+    axes.set_xlabel(f"accuracy on {report['dataset']['pictures']} {report['dataset']['judged_on']} pictures, %")
+    _finish(axes, f"Members and votes, with 95 % intervals ({_started(report)})", grid="x")
+    return figure
+
+
+def confusion(report: Mapping[str, Any]) -> Figure:
+    """Draw the confusion matrix of the vote and of every member."""
+    names = [_plain(name) for name in report["dataset"]["class_names"]]
+    panels = [(f"{report['shipped']} vote", report["ensemble"][report["shipped"]])]
+    panels += [(member["backbone"], member) for member in report["members"]]
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    side = max(2.3, 0.42 * len(names))
+    figure = Figure(figsize=(side * columns + 0.8, (side + 0.5) * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for index, panel in enumerate(axes.flat):
+        if index >= len(panels):
+            panel.set_axis_off()
+            continue
+        title, scores = panels[index]
+        matrix = np.array(scores["confusion_matrix"])
+        _heat(panel, matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), matrix, names)
+        panel.set_title(f"{_plain(title)}  {100 * scores['accuracy']:.1f} %", fontsize=10)
+        panel.set_ylabel("truth" if index % columns == 0 else "")
+        panel.set_xlabel("answer" if index + columns >= len(panels) else "")
+    figure.suptitle("Confusion matrices: pictures, shaded by the share of the true class", fontsize=12)
+    return figure
+
+
+def learning_curves(report: Mapping[str, Any]) -> Figure | None:
+    """Draw training and validation accuracy of every member over the epochs."""
+    trained = [member for member in report["members"] if (member.get("history") or {}).get("accuracy")]
+    if not trained:
+        return None
+    columns = min(4, len(trained))
+    rows = -(-len(trained) // columns)
+    wide, high = (2.7, 2.2) if len(trained) > 1 else (5.4, 3.2)
+    figure = Figure(figsize=(wide * columns + 0.6, high * rows + 0.7), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for panel, member in zip(axes.flat, trained, strict=False):
+        for key, label, style in (("accuracy", "training", "--"), ("val_accuracy", "validation", "-")):
+            values = np.array(member["history"].get(key) or [], float)
+            colour = GREY if style == "--" else BLUE
+            panel.plot(np.arange(1, len(values) + 1), 100 * values, style, color=colour, marker=".", label=label)
+        panel.set_ylim(0, 102)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        _finish(panel, member["backbone"], grid="y", size=10)
+    for panel in axes.flat[len(trained) :]:
+        panel.set_axis_off()
+    axes[0][0].legend(fontsize=8, frameon=False)
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("accuracy, %", fontsize=10)
+    figure.suptitle("Learning curves", fontsize=12)
+    return figure
+
+
+def agreement(report: Mapping[str, Any]) -> Figure:
+    """Draw the share of equal answers of every two members."""
+    names = [_plain(member["backbone"]) for member in report["members"]]
+    matrix = np.array(report["agreement"])
+    side = max(4.0, 0.75 * len(names) + 1.8)
+    figure = Figure(figsize=(side, side * 0.92), layout="constrained")
+    axes = figure.subplots()
+    shades = np.array(charts.agreement_shades(report["agreement"]))
+    _heat(axes, shades, np.round(100 * matrix).astype(int), names)
+    axes.set_title("Equal answers of two members, % of the pictures", fontsize=11)
+    return figure
+
+
+def missed(report: Mapping[str, Any]) -> Figure:
+    """Draw how many pictures were missed by how many members."""
+    rows = charts.missed(report)
+    places = [row["members"] for row in rows]
+    right = np.array([row["right"] for row in rows])
+    wrong = np.array([row["wrong"] for row in rows])
+    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(places, right, color=BLUE, label="the vote is right")
+    axes.bar(places, wrong, bottom=right, color=VERMILLION, hatch="///", edgecolor="white", label="the vote is wrong")
+    for place, total in zip(places, right + wrong, strict=True):
+        axes.annotate(str(total), (place, total), (0, 3), textcoords="offset points", ha="center", fontsize=9)
+    axes.set_xticks(places)
+    axes.margins(y=0.12)
+    axes.set_xlabel("members that missed the picture")
+    axes.set_ylabel("pictures")
+    axes.legend(frameon=False)
+    _finish(axes, "How many members missed a picture", grid="y")
+    return figure
+
+
+def _heat(axes: Axes, shares: np.ndarray, texts: np.ndarray, names: list[str]) -> None:
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if max(map(len, names)) > 5 or len(names) > 6:
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    else:
+        axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(length=0, labelsize=8)
+    axes.spines[:].set_visible(False)
+    for (row, column), share in np.ndenumerate(shares):
+        if not share and len(names) > MANY:
+            continue
+        colour = "white" if share > 0.55 else INK
+        axes.text(column, row, str(texts[row, column]), ha="center", va="center", fontsize=8, color=colour)
+
+
+def _finish(axes: Axes, title: str, grid: str, size: int = 12) -> None:
+    axes.set_title(_plain(title), fontsize=size, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color="#E3E6EA", linewidth=0.8)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+
+
+def _plain(text: str) -> str:
+    """Keep Matplotlib from reading dollar signs as formulas."""
+    return text.replace("$", r"\$")
+
+
+def _started(report: Mapping[str, Any]) -> str:
+    inits = sorted({str(member.get("init", "start unknown")) for member in report["members"]})
+    return ", ".join(inits)

@@ -1,0 +1,1 @@
+"""Heatmaps: where in a picture a member looked."""

@@ -1,0 +1,1 @@
+"""Fitting one member, in a process of its own."""

@@ -1,0 +1,166 @@
+"""Train one member from a resolved config, in this process, and leave everything in its folder."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import hydra
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from facemask_ensemble import tracking
+from facemask_ensemble.data.augmentation import augment
+from facemask_ensemble.data.loaders import batches
+from facemask_ensemble.data.manifest import Manifest
+from facemask_ensemble.data.pixels import load_pixels
+from facemask_ensemble.models.classifier import build_classifier
+from facemask_ensemble.models.precision import set_policy
+from facemask_ensemble.report.figures import learning_curves
+from facemask_ensemble.training.callbacks import epoch_line
+from facemask_ensemble.training.fit import fit
+from facemask_ensemble.training.record import FILES, HISTORY, MODEL, PROBABILITIES, RUN, SCORES, upload
+from facemask_ensemble.training.schedules import Phase
+
+
+def train_member(config: dict[str, Any], folder: Path, *, show_bar: bool) -> dict[str, Any]:
+    """Train, judge on validation and test, log to MLflow.
+
+    Args:
+        config: the resolved train config.
+        folder: of this training; holds `manifest/` and receives everything else under `files/`.
+        show_bar: a progress bar instead of a line an epoch.
+
+    Returns:
+        A summary: validation accuracy, seconds, run id and, where MLflow could not be told, why.
+    """
+    output_dir = Path(config["output_dir"])
+    store = tracking.open_store(config["tracking"]["uri"], output_dir)
+    manifest = Manifest.load(folder / FILES / "manifest")
+    phases = hydra.utils.instantiate(config["schedule"])
+    policy = set_policy(config["precision"])
+    keras.utils.set_random_seed(config["seed"])
+    model = _build(config, len(manifest.class_names))
+    tags = _tags(config, manifest, policy, model)
+    run_id = tracking.start_run(
+        store, config["study"], config["backbone"]["name"], tags, _params(config, policy), config["parent_run"]
+    )
+    (folder / RUN).write_text(json.dumps({"run_id": run_id, "uri": config["tracking"]["uri"]}))
+    started = time.monotonic()
+    try:
+        with tracking.LiveMetrics(store, run_id) as live:
+            _fit(model, config, manifest, phases, folder / FILES, live, show_bar=show_bar)
+        seconds = time.monotonic() - started
+        scores = _finish(model, config, manifest, folder / FILES, seconds)
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}"
+        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        tracking.protect(lambda: tracking.end_run(store, run_id, status, reason))
+        raise
+    (folder / SCORES).write_text(json.dumps(scores, indent=2))
+    return {"run_id": run_id, **scores, "not_logged": upload(store, folder)}
+
+
+def _build(config: dict[str, Any], classes: int) -> keras.Model:
+    backbone = config["backbone"]
+    return build_classifier(
+        backbone["name"],
+        hydra.utils.instantiate(backbone["features"]),
+        config["image_size"],
+        classes,
+        backbone["dropout"],
+    )
+
+
+def _fit(
+    model: keras.Model,
+    config: dict[str, Any],
+    manifest: Manifest,
+    phases: Sequence[Phase],
+    files: Path,
+    live: Callable[[int, dict[str, float]], None],
+    *,
+    show_bar: bool,
+) -> pd.DataFrame:
+    def data(split: str, **options: Any) -> tf.data.Dataset:
+        rows = manifest.split(split)
+        pixels = _pixels(config, manifest, rows)
+        return batches(pixels, rows["label"].to_numpy(), len(manifest.class_names), config["batch_size"], **options)
+
+    layers = [hydra.utils.instantiate(layer) for layer in config["augmentation"]["layers"]]
+    train = data("train", shuffle_seed=config["seed"], augment=augment(layers))
+    lines = [] if show_bar else [epoch_line(model.name, sum(phase.epochs for phase in phases))]
+    return fit(model, train, data("validation"), phases, files, [*lines, live], show_bar=show_bar)
+
+
+def _finish(
+    model: keras.Model, config: dict[str, Any], manifest: Manifest, files: Path, seconds: float
+) -> dict[str, float]:
+    """Write probabilities, model and curves; return the final scores."""
+    table = pd.concat([_probabilities(model, config, manifest, split) for split in ("validation", "test")])
+    table.to_parquet(files / PROBABILITIES, index=False)
+    model.save(files / MODEL, include_optimizer=False)
+    history = pd.read_csv(files / HISTORY)
+    curves = learning_curves({"members": [{"backbone": model.name, "history": history.to_dict("list")}]})
+    if curves is not None:
+        curves.savefig(files / "learning_curves.png", dpi=120)
+    hits = table[[f"p_{name}" for name in manifest.class_names]].to_numpy().argmax(axis=1) == table["label"]
+    accuracy = hits.groupby(table["split"]).mean()
+    return {
+        "validation_accuracy": float(accuracy["validation"]),
+        "test_accuracy": float(accuracy["test"]),
+        "seconds": seconds,
+    }
+
+
+def _probabilities(model: keras.Model, config: dict[str, Any], manifest: Manifest, split: str) -> pd.DataFrame:
+    rows = manifest.split(split)
+    pixels = _pixels(config, manifest, rows)
+    data = batches(pixels, rows["label"].to_numpy(), len(manifest.class_names), config["batch_size"])
+    probs = np.asarray(model.predict(data, verbose=0), dtype=np.float32)
+    columns = {f"p_{name}": probs[:, label] for label, name in enumerate(manifest.class_names)}
+    return rows[["split", "path", "sha256", "label"]].assign(**columns)
+
+
+def _pixels(config: dict[str, Any], manifest: Manifest, rows: pd.DataFrame) -> np.ndarray:
+    cache = Path(config["output_dir"]) / "data" / "pixels"
+    return load_pixels(manifest.root, list(rows["path"]), config["image_size"], cache, keys=list(rows["sha256"]))
+
+
+def _tags(config: dict[str, Any], manifest: Manifest, policy: str, model: keras.Model) -> dict[str, str]:
+    weights = config["backbone"]["weights"]
+    return {
+        "kind": "member",
+        "backbone": config["backbone"]["name"],
+        "init": "random initialisation" if weights is None else Path(weights).name,
+        "precision": policy,
+        "device": "gpu" if tf.config.list_physical_devices("GPU") else "cpu",
+        "dataset": manifest.name,
+        "fingerprint": manifest.fingerprint,
+        "class_names": json.dumps(manifest.class_names),
+        "image_size": str(config["image_size"]),
+        "parameters": str(model.count_params()),
+    }
+
+
+def _params(config: dict[str, Any], policy: str) -> dict[str, Any]:
+    schedule = config["schedule"]
+    return {
+        "backbone": config["backbone"]["name"],
+        "weights": config["backbone"]["weights"],
+        "dataset": config["dataset"]["name"],
+        "dataset_limit": config["dataset"]["limit"],
+        "image_size": config["image_size"],
+        "batch_size": config["batch_size"],
+        "schedule": schedule["_target_"].rpartition(".")[2],
+        "epochs": schedule["epochs"],
+        "learning_rate": schedule["learning_rate"],
+        "augmentation": config["augmentation"]["name"],
+        "precision": policy,
+        "seed": config["seed"],
+        "phases": json.dumps([asdict(phase) for phase in hydra.utils.instantiate(schedule)]),
+    }

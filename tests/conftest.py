@@ -1,0 +1,61 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Run a command of the package as a user does, in a process of its own."""
+
+    def run(name, *arguments, cwd, timeout=300, **environment):
+        return subprocess.run(
+            [sys.executable, "-m", f"facemask_ensemble.{name}", *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def assert_refused():
+    """Check that a command ended as bad input has to: one line, exit code 2, no traceback."""
+
+    def check(done, *words):
+        assert done.returncode == 2, done.stderr
+        lines = [line for line in done.stderr.splitlines() if line]
+        assert len(lines) == 1, done.stderr
+        assert lines[0].startswith("error: ")
+        for word in words:
+            assert word in lines[0]
+        return lines[0]
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def draw_faces():
+    """Write a folder of pictures for every class, drawn scenes of the classes `none` and `all`."""
+
+    def draw(folder: Path, classes, count):
+        from PIL import Image
+
+        from facemask_ensemble.data.scenes import draw_scene
+
+        for label, name in enumerate(classes):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                scene = draw_scene(seed=label, index=3 * number + label, size=64)
+                Image.fromarray(scene.pixels).save(folder / name / f"{number}.png")
+        return folder
+
+    return draw

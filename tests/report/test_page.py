@@ -1,0 +1,350 @@
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from facemask_ensemble.data.manifest import COLUMNS, Manifest
+from facemask_ensemble.ensemble import voting
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.evaluation.gallery import choose
+from facemask_ensemble.evaluation.verdict import MemberPredictions, judge
+from facemask_ensemble.report import numbers, page
+from facemask_ensemble.report.charts import dot_plot, learning_curves
+from facemask_ensemble.report.tables import terminal_table
+
+NASTY = "test/<script>alert(\"1\")</script> & '日本' überlang_" + "x" * 200 + ".png"
+SEVEN = [f"member{index}" for index in range(7)]
+VOID = {"meta", "link", "br", "img", "line", "circle", "path", "input", "hr"}
+
+
+@pytest.fixture(autouse=True)
+def without_figures(request, monkeypatch):
+    """Spare the seconds that drawing takes: the figures have tests of their own."""
+    if "heavy" not in request.keywords:
+        monkeypatch.setattr(page, "write_figures", lambda report, folder: [])
+
+
+class Page(HTMLParser):
+    """Collect tags, attributes and text, and refuse tags that do not close."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for found, attributes in self.tags if found == tag]
+
+
+def history(epochs: int = 4) -> dict[str, list[float]]:
+    rising = np.linspace(0.4, 0.9, epochs).tolist()
+    return {
+        "accuracy": rising,
+        "val_accuracy": rising,
+        "loss": rising[::-1],
+        "val_loss": rising[::-1],
+        "learning_rate": [0.001] * epochs,
+    }
+
+
+def judged(names=SEVEN, classes=("none", "all", "some"), pictures=60, about=None, rejected=(), path=NASTY):
+    """Judge members that are right on most pictures; give the report, the gallery and the manifest."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(pictures) % len(classes)
+    rows = [
+        (f"{split}/{place}.png", f"{split}{place}", int(label), f"{split}{place}", split)
+        for split in ("train", "validation", "test")
+        for place, label in enumerate(labels)
+    ]
+    rows[-1] = (path, *rows[-1][1:])
+    manifest = Manifest(
+        "tiny",
+        Path("."),
+        tuple(classes),
+        pd.DataFrame(rows, columns=COLUMNS),
+        pd.DataFrame(list(rejected), columns=["path", "reason"]),
+    )
+
+    def probs() -> np.ndarray:
+        raw = generator.random((pictures, len(classes)))
+        raw[np.arange(pictures), labels] += 0.35
+        return (raw / raw.sum(axis=1, keepdims=True)).astype("float32")
+
+    if about is None:
+        about = {"init": "random initialisation", "precision": "float32", "image_size": 64, "seconds": 75.4}
+        about |= {"parameters": 20_861_480, "epochs": 4, "history": history()}
+    members = [MemberPredictions(name, f"run-{name}", probs(), probs(), about) for name in names]
+    report = judge(members, manifest)
+    stacked = np.stack([member.test_probs for member in members])
+    test = manifest.split("test")
+    gallery = choose(stacked, labels, voting.majority(stacked), test["path"].tolist(), names, classes, per_kind=4)
+    return report, gallery
+
+
+def picture(seed: int = 0, size: int = 32) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+def written(
+    folder: Path, report, gallery=(), *, pictures=None, overlays=None, contact=(), command="python -m x"
+) -> Page:
+    shown = {item["path"]: picture() for item in gallery} if pictures is None else pictures
+    target = folder / "reports" / "one"
+    file = page.write_report(report, gallery, shown, overlays or {}, contact, command, target)
+    assert file == target / "report.html"
+    return Page(file.read_text(encoding="utf-8"))
+
+
+def test_the_page_opens_with_the_votes_accuracy_and_the_plain_sentence(tmp_path):
+    report, gallery = judged()
+    shown = written(tmp_path, report, gallery)
+    vote = report["ensemble"]["majority"]
+    assert f"{100 * vote['accuracy']:.1f}" in shown.text[:200]
+    assert report["comparison"]["sentence"] in shown.text[:700]
+    assert "60 test pictures answered rightly by the majority vote of 7 members" in shown.text
+
+
+def test_the_page_needs_nothing_but_itself(tmp_path):
+    report, gallery = judged()
+    written(tmp_path, report, gallery, contact=[(picture(), "all")])
+    text = (tmp_path / "reports/one/report.html").read_text(encoding="utf-8")
+    outside = re.findall(r'(?:src|href|action)="(?!data:image/webp;base64,|#)[^"]*"|url\(|@import|https?://', text)
+    assert outside == []
+    assert "default-src 'none'" in text
+
+
+def test_report_json_holds_the_same_numbers(tmp_path):
+    report, gallery = judged()
+    written(tmp_path, report, gallery)
+    assert json.loads((tmp_path / "reports/one/report.json").read_text(encoding="utf-8")) == report
+
+
+def test_every_member_and_vote_stands_in_the_table_with_its_scores(tmp_path):
+    report, gallery = judged()
+    shown = written(tmp_path, report, gallery)
+    for member in report["members"]:
+        assert member["backbone"] in shown.text
+        assert numbers.interval(member["accuracy_interval"]) in shown.text
+        assert numbers.percent(member["balanced_accuracy"]) in shown.text
+        assert member["run_id"] in shown.text
+    assert shown.text.count("20.9 M") == 7
+    assert "1 min 15 s" in shown.text
+
+
+def test_random_initialisation_is_named_in_a_banner(tmp_path):
+    report, gallery = judged()
+    assert "Every member started from random weights and learned from 60 training" in written(tmp_path, report).text
+
+
+def test_only_the_members_that_started_at_random_are_named_in_the_banner(tmp_path):
+    report, _ = judged()
+    for member in report["members"][2:]:
+        member["init"] = "imagenet"
+    assert "member0, member1 started from random weights" in written(tmp_path, report).text
+
+
+def test_pretrained_members_bring_no_banner(tmp_path):
+    report, _ = judged(about={"init": "imagenet"})
+    assert "Random initialisation." not in written(tmp_path, report).text
+
+
+def test_file_names_and_classes_are_escaped(tmp_path):
+    rejected = [("<b>bad</b>.png", 'reason with "quotes" & <i>')]
+    report, gallery = judged(classes=("<none>", "a&b", "ünï"), rejected=rejected)
+    gallery = [{**gallery[0], "path": NASTY}, *gallery[1:]]
+    shown = written(tmp_path, report, gallery, command="python -m x a='<u>'")
+    assert len(shown.all("script")) == 1
+    assert not shown.all("i") or all("style" in tag or "class" in tag for tag in shown.all("i"))
+    assert not shown.all("u")
+    assert NASTY in shown.text
+    assert 'reason with "quotes" & <i>' in shown.text
+    assert "python -m x a='<u>'" in shown.text
+
+
+def test_the_gallery_shows_each_answer_with_a_symbol_beside_the_colour(tmp_path):
+    report, gallery = judged()
+    shown = written(tmp_path, report, gallery)
+    chips = [tag["class"] for tag in shown.all("span") if "chip" in (tag.get("class") or "")]
+    right = sum(answer == item["truth"] for item in gallery for answer in item["votes"].values())
+    assert chips.count("chip right") >= right > 0
+    symbols = [tag["aria-label"] for tag in shown.all("span") if tag.get("aria-label")]
+    assert len(symbols) >= 8 * len(gallery)
+    assert {"right", "wrong"} == set(symbols)
+    assert "✓" in shown.text
+    assert "✗" in shown.text
+
+
+def test_a_heatmap_that_says_nothing_is_named_not_drawn(tmp_path):
+    report, gallery = judged()
+    path = gallery[0]["path"]
+    overlays = {(path, name): picture(1) for name in SEVEN[:6]} | {(path, SEVEN[6]): "its last map has one cell"}
+    shown = written(tmp_path, report, gallery, overlays=overlays)
+    assert "its last map has one cell" in shown.text
+    assert len([tag for tag in shown.all("img") if tag["alt"].startswith("Heatmap")]) == 6
+
+
+def test_without_heatmaps_the_answers_alone_are_shown(tmp_path):
+    report, gallery = judged()
+    shown = written(tmp_path, report, gallery)
+    assert "no map" not in shown.text
+    assert "heatmap" not in shown.text.lower()
+
+
+def test_every_picture_has_an_alternative_text(tmp_path):
+    report, gallery = judged()
+    shown = written(tmp_path, report, gallery, contact=[(picture(), "all")])
+    assert len(shown.all("img")) == len(gallery) + 1
+    assert all(tag["alt"] for tag in shown.all("img"))
+    assert all(tag["aria-label"] for tag in shown.all("svg"))
+
+
+def test_ties_are_listed_with_who_answered_what(tmp_path):
+    report, _ = judged()
+    tie = report["ensemble"]["majority"]["tied"][0]
+    shown = written(tmp_path, report)
+    assert tie["path"] in shown.text
+    assert f"On {report['ensemble']['majority']['ties']} pictures" in shown.text
+    voters = [name for name, answer in tie["votes"].items() if answer == tie["prediction"]]
+    assert f"{len(voters)} {tie['prediction']} {', '.join(voters)}" in shown.text
+
+
+def test_rejected_files_are_listed(tmp_path):
+    report, _ = judged(rejected=[("raw/a.jpg", "truncated"), ("raw/b.jpg", "empty file")])
+    shown = written(tmp_path, report)
+    assert "2 files left out" in shown.text
+    assert "raw/b.jpg empty file" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (["alone"], ("no", "yes")),
+        (SEVEN[:2], ("no", "yes")),
+        (SEVEN, [f"a long class name {index}" for index in range(20)]),
+    ],
+)
+def test_one_member_and_two_or_twenty_classes_make_a_page(tmp_path, names, classes):
+    report, gallery = judged(names=names, classes=classes, pictures=100)
+    shown = written(tmp_path, report, gallery)
+    assert ("Who agrees with whom" in shown.text) == (len(names) > 1)
+    assert classes[-1] in shown.text
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {},
+        {"history": {}},
+        {"history": {"loss": [1.0, None], "accuracy": [0.5, 0.6]}},
+        {"history": {"loss": [1.0], "accuracy": [0.5], "val_accuracy": [0.4], "val_loss": [None]}},
+        {"history": {"loss": [None, None], "accuracy": [0.0, 0.0]}},
+    ],
+)
+def test_what_is_not_known_of_a_member_is_left_out(tmp_path, about):
+    report, gallery = judged(about=about, pictures=30)
+    shown = written(tmp_path, report, gallery, pictures={})
+    assert "None" not in shown.text
+    assert "nan" not in shown.text.replace("nance", "")
+    assert ("How each member learned" in shown.text) == bool(about.get("history"))
+
+
+def test_a_gallery_of_twelve_pictures_and_seven_members_stays_under_ten_megabytes(tmp_path):
+    report, gallery = judged(pictures=120)
+    gallery = gallery[:12]
+    assert len(gallery) == 12
+    # Noise is the hardest to compress; photographs take a fraction of it.
+    noise = {(item["path"], name): picture(index, 224) for index, item in enumerate(gallery) for name in SEVEN}
+    written(tmp_path, report, gallery, pictures={item["path"]: picture(2, 224) for item in gallery}, overlays=noise)
+    assert (tmp_path / "reports/one/report.html").stat().st_size < 10e6
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4, 3), "float32"), np.zeros((4, 4), "uint8"), np.zeros((4, 4, 4), "uint8")]
+)
+def test_pixels_of_another_kind_are_refused(pixels):
+    with pytest.raises(InputError, match=r"uint8 pixels of shape \(height, width, 3\), received"):
+        page.encode(pixels)
+
+
+def test_the_dot_plot_puts_the_best_first_and_every_interval_on_its_axis():
+    report, _ = judged()
+    plot = dot_plot(report)
+    values = [row["value"] for row in plot["rows"]]
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 9
+    assert all(0 <= row["x0"] <= row["x"] <= row["x1"] <= 100 for row in plot["rows"])
+    assert [row["name"] for row in plot["rows"] if row["kind"] == "vote"] == ["majority vote"]
+    assert plot["ticks"][-1] == {"x": 100, "label": "100"}
+    assert 0 <= plot["chance"]["x"] <= 100
+
+
+def test_a_learning_curve_breaks_where_a_value_is_missing():
+    (curve,) = learning_curves([{"backbone": "x", "history": {"loss": [4.0, None, 2.0, 1.0]}}])
+    (panel,) = curve["panels"]
+    assert panel["lines"]["train"].count("M") == 2
+    assert panel["best"] is None
+
+
+def test_the_best_epoch_is_the_highest_accuracy_and_the_lowest_loss():
+    values = {"accuracy": [0.1] * 3, "val_accuracy": [0.2, 0.9, 0.4], "loss": [1] * 3, "val_loss": [3, 2, 1]}
+    (curve,) = learning_curves([{"backbone": "x", "history": values}])
+    assert [panel["best_text"] for panel in curve["panels"]] == ["0.90 in epoch 2", "1.00 in epoch 3"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "–"), (0.4, "0 s"), (59.6, "1 min 00 s"), (75.4, "1 min 15 s"), (7380, "2 h 03 min")]
+)
+def test_durations_read_like_a_clock(seconds, text):
+    assert numbers.duration(seconds) == text
+
+
+def test_the_terminal_table_fits_eighty_columns_and_ends_with_the_sentence():
+    report, _ = judged(names=["inceptionresnetv2", *SEVEN[1:]])
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(terminal_table(report))
+    lines = console.export_text().splitlines()
+    text = " ".join(" ".join(lines).split())
+    assert report["comparison"]["sentence"] in text
+    assert any(line.split()[:3] == ["inceptionresnetv2", "random", "init"] for line in lines)
+    vote = report["ensemble"]["majority"]
+    row = next(line.split() for line in lines if line.strip().startswith("majority vote"))
+    assert row[2:5] == [str(vote["ties"]), "ties", f"{100 * vote['accuracy']:.1f}"]
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("names", "classes"), [(["alone"], ("no", "yes")), (SEVEN, [f"a long class name {index}" for index in range(20)])]
+)
+def test_the_figures_lie_beside_the_page_whatever_the_number_of_members_and_classes(tmp_path, names, classes):
+    report, gallery = judged(names=names, classes=classes, pictures=100)
+    written(tmp_path, report, gallery)
+    assert len(list((tmp_path / "reports/one/figures").glob("*.png"))) == 5

@@ -1,0 +1,229 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+SMALL = ("backbone=deep_cnn", "image_size=32", "batch_size=8", "schedule.epochs=1", "augmentation=none")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, command, draw_faces):
+    """A folder in which two members of different classes have been trained, on folders of pictures."""
+    place = tmp_path_factory.mktemp("place")
+    for study, classes in {"masks": ["bare", "masked"], "moods": ["glad", "sad"]}.items():
+        draw_faces(place / study, classes, 20)
+        done = train_small(command, place, study)
+        assert done.returncode == 0, done.stderr
+    return place
+
+
+def train_small(command, place, study, *more, **environment):
+    return command(
+        "train", *SMALL, "dataset=folders", f"dataset.root={study}", f"study={study}", *more, cwd=place, **environment
+    )
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "upload"])
+def test_help_teaches_without_importing_tensorflow(name, tmp_path):
+    script = (
+        f"import sys; sys.argv = ['{name}', '--help']\n"
+        f"from facemask_ensemble.{name} import main\n"
+        "main()\n"
+        "assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert f"python -m facemask_ensemble.{name}" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_console_script_names_its_commands_and_refuses_others(command, tmp_path, assert_refused):
+    script = [sys.executable, "-c", "from facemask_ensemble.cli import main; main()"]
+    done = subprocess.run([*script, "--help"], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in ("train", "evaluate", "predict", "upload"))
+    wrong = subprocess.run([*script, "tarin"], capture_output=True, text=True, check=False)
+    assert_refused(wrong, "tarin: no such command", "train, evaluate")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["backbone=vgg99"], ["backbone=vgg99", "choose one of", "xception"]),
+        (["schedule.epoch=3"], ["schedule.epoch: there is no such key", "--help"]),
+        (["image_size=[3"], ["--help"]),
+        (["image_size=20"], ["image_size=20", "at least 32"]),
+        (["dataset=folders", "dataset.root=nowhere"], ["dataset.root=", "nowhere", "no such folder"]),
+        (["dataset=folders"], ["dataset.root=null"]),
+        (["tracking=server"], ["tracking.uri needs a value"]),
+        (["backbone.weights=none.h5"], ["backbone.weights=", "none.h5: no such file", "null for random"]),
+        (["backbone.weights=null", "schedule=finetune"], ["schedule=finetune", "use schedule=scratch"]),
+    ],
+)
+def test_a_refused_config_is_one_line_before_tensorflow_is_imported(arguments, words, tmp_path, assert_refused):
+    script = (
+        f"import sys, atexit; sys.argv = ['train', *{arguments!r}]\n"
+        "atexit.register(lambda: 'tensorflow' in sys.modules and print('TENSORFLOW'))\n"
+        "from facemask_ensemble.train import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert_refused(done, *words)
+    assert "TENSORFLOW" not in done.stdout
+
+
+def test_a_folder_of_one_class_is_refused(command, tmp_path, assert_refused, draw_faces):
+    draw_faces(tmp_path / "pictures", ["masked"], 4)
+    done = command("train", *SMALL, "dataset=folders", "dataset.root=pictures", cwd=tmp_path)
+    assert_refused(done, "pictures", "masked")
+
+
+def test_a_folder_without_a_picture_is_refused(command, tmp_path, assert_refused):
+    for name in ("bare", "masked"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+    done = command("train", *SMALL, "dataset=folders", "dataset.root=pictures", cwd=tmp_path)
+    assert_refused(done, "pictures", "no picture")
+
+
+def test_a_sweep_over_a_missing_folder_is_refused_once(command, tmp_path, assert_refused):
+    done = command(
+        "train", "--multirun", "experiment=seven_backbones", "dataset=folders", "dataset.root=nowhere", cwd=tmp_path
+    )
+    assert_refused(done, "nowhere: no such folder")
+
+
+@pytest.mark.heavy
+def test_corrupt_pictures_are_listed_and_left_out(command, place, draw_faces):
+    folder = draw_faces(place / "spoilt", ["bare", "masked"], 20)
+    (folder / "bare" / "empty.jpg").write_bytes(b"")
+    whole = (folder / "masked" / "3.png").read_bytes()
+    (folder / "masked" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    done = train_small(command, place, "spoilt")
+    assert done.returncode == 0, done.stderr
+    assert "left out: bare/empty.jpg: empty file" in done.stdout
+    assert "left out: masked/cut.png" in done.stdout
+    assert (folder / "masked" / "cut.png").exists()
+
+
+@pytest.mark.heavy
+def test_weights_that_cannot_be_downloaded_are_refused_with_the_other_ways(command, place, assert_refused, tmp_path):
+    done = train_small(
+        command, place, "masks", "backbone=xception", "image_size=71", "backbone.weights=imagenet",
+        KERAS_HOME=str(tmp_path), **NO_NETWORK,
+    )  # fmt: skip
+    assert_refused(done, "backbone.weights=imagenet", "cannot be downloaded", "backbone.weights=null")
+
+
+@pytest.mark.heavy
+def test_a_weights_file_of_another_network_is_refused(command, place, assert_refused):
+    import keras
+
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    other.save_weights(place / "other.weights.h5")
+    done = train_small(
+        command, place, "masks", "backbone=xception", "image_size=71", "backbone.weights=other.weights.h5"
+    )
+    assert_refused(done, "other.weights.h5: not the weights of Xception", "give that network's file")
+
+
+@pytest.mark.heavy
+def test_a_disk_that_fills_up_is_named_and_what_was_finished_is_kept(command, place, assert_refused):
+    """A limit on the size of files stands for the disk: the pixels of 128 px need two megabytes."""
+    before = answers(command, place)
+    script = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))\n"
+        "sys.argv = ['train', *sys.argv[1:]]; runpy.run_module('facemask_ensemble.train', run_name='__main__')"
+    )
+    arguments = [*SMALL, "image_size=128", "dataset=folders", "dataset.root=masks", "study=masks"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=place, capture_output=True, text=True, check=False
+    )
+    assert_refused(done, str(place / "outputs"), "disk")
+    pd.testing.assert_frame_equal(answers(command, place), before)
+
+
+def answers(command, place):
+    done = command("predict", "input=masks/bare", "study=masks", cwd=place)
+    assert done.returncode == 0, done.stderr
+    return pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
+
+
+@pytest.mark.heavy
+def test_predictions_hold_the_vote_of_every_member_and_leave_corrupt_pictures_out(command, place):
+    (place / "masks" / "bare" / "notes.jpg").write_text("no picture")
+    done = command("predict", "input=masks/*/*", "study=masks", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "left out: masks/bare/notes.jpg: not a picture" in done.stderr
+    table = pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
+    assert list(table.columns) == ["path", "prediction", "confidence", "agreement", "vote_deep_cnn", "tie"]
+    assert len(table) == 40
+    assert (table["prediction"] == table["vote_deep_cnn"]).all()
+    assert set(table["agreement"]) == {1.0}
+    assert not table["tie"].any()
+    (place / "masks" / "bare" / "notes.jpg").unlink()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("input=nowhere.jpg", ["input=nowhere.jpg", "no such picture, folder or glob"]),
+        ("study=elsewhere", ["study=elsewhere", "no finished members", "masks", "moods"]),
+        ("members=[0123]", ["members=0123", "no such run"]),
+    ],
+)
+def test_a_prediction_that_cannot_be_made_is_refused(given, words, command, place, assert_refused):
+    done = command("predict", "input=masks/bare", given, cwd=place)
+    assert_refused(done, *words)
+
+
+@pytest.mark.heavy
+def test_members_of_different_class_lists_do_not_vote_together(command, place, assert_refused):
+    ids = [run_id(place, study) for study in ("masks", "moods")]
+    done = command("predict", "input=masks/bare", f"members=[{','.join(ids)}]", cwd=place)
+    assert_refused(done, ids[1], "glad, sad", "bare, masked", "same classes")
+    judged = command("evaluate", "dataset=folders", "dataset.root=masks", f"members=[{','.join(ids)}]", cwd=place)
+    assert_refused(judged, ids[1], "glad, sad", "bare, masked", "same classes")
+
+
+def run_id(place, study):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{place}/outputs/mlflow.db")
+    experiment = client.get_experiment_by_name(study)
+    (run, *_) = client.search_runs([experiment.experiment_id], "tags.kind = 'member'")
+    return run.info.run_id
+
+
+@pytest.mark.heavy
+def test_evaluate_without_finished_members_says_how_to_train_some(command, tmp_path, assert_refused, draw_faces):
+    draw_faces(tmp_path / "pictures", ["bare", "masked"], 20)
+    done = command("evaluate", "dataset=folders", "dataset.root=pictures", cwd=tmp_path)
+    assert_refused(done, "no finished members for data set folders", "facemask_ensemble.train --multirun")
+
+
+@pytest.mark.heavy
+def test_evaluate_writes_the_report_and_its_numbers(command, place):
+    import json
+
+    done = command("evaluate", "dataset=folders", "dataset.root=masks", cwd=place)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((place / "outputs" / "folders" / "report.json").read_text())
+    (member,) = report["members"]
+    assert member["backbone"] == "deep_cnn"
+    assert member["init"] == "random initialisation"
+    assert report["ensemble"]["majority"]["accuracy"] == member["accuracy"]
+    assert report["dataset"]["pictures"] == int(np.sum(member["confusion_matrix"]))
+    page = (place / "outputs" / "folders" / "report.html").read_text()
+    assert "deep_cnn" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_stopped_training_is_not_taken_for_a_finished_one(tmp_path):
+    from facemask_ensemble.training.isolation import Outcome
+
+    folder = tmp_path / "3_xception"
+    folder.mkdir()
+    assert Outcome.read(folder).state == "failed"
+    assert Outcome.read(folder).name == "xception"

@@ -1,0 +1,126 @@
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from facemask_ensemble.config import CONF_DIR, absolute_paths, check_training, plain
+from facemask_ensemble.errors import InputError
+
+SEVEN = [
+    "densenet201",
+    "efficientnetb3",
+    "efficientnetv2s",
+    "inceptionresnetv2",
+    "inceptionv3",
+    "resnet50v2",
+    "xception",
+]
+
+
+def train_config(*overrides):
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def leaves():
+    folders = ("backbone", "dataset", "schedule", "augmentation", "tracking", "experiment", "voting", "saliency")
+    return [
+        (folder, leaf.stem)
+        for folder in folders
+        for leaf in sorted((CONF_DIR / folder).glob("*.yaml"))
+        if not leaf.stem.startswith("_")
+    ]
+
+
+@pytest.mark.parametrize(("group", "leaf"), leaves())
+def test_every_leaf_composes_and_resolves(group, leaf):
+    command = "evaluate" if group in ("voting", "saliency") else "train"
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        cfg = compose(command, [f"{group}={leaf}", *needed(group, leaf)])
+    resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    if group in ("backbone", "dataset", "saliency", "augmentation"):
+        assert resolved[group]["name"] == leaf
+
+
+def needed(group, leaf):
+    return ["tracking.uri=http://127.0.0.1:5000"] if (group, leaf) == ("tracking", "server") else []
+
+
+def test_the_public_keys_of_training_can_all_be_set():
+    keys = {
+        "backbone.weights": None,
+        "dataset.root": "/pictures",
+        "dataset.limit": 7,
+        "image_size": 96,
+        "batch_size": 3,
+        "schedule.epochs": 2,
+        "precision": "float32",
+        "seed": 5,
+        "tracking.uri": "sqlite:////x.db",
+        "output_dir": "/out",
+    }
+    text = [f"{key}={'null' if value is None else value}" for key, value in keys.items()]
+    cfg = train_config("backbone=xception", "dataset=folders", "schedule=scratch", "augmentation=standard", *text)
+    assert {key: OmegaConf.select(cfg, key) for key in keys} == keys
+
+
+def test_the_quickstart_sweeps_over_the_seven_backbones_on_scenes_from_random_weights():
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        cfg = compose("train", ["experiment=quickstart"], return_hydra_config=True)
+    assert sorted(cfg.hydra.sweeper.params.backbone.split(",")) == SEVEN
+    assert (cfg.study, cfg.dataset.name, cfg.backbone.weights) == ("quickstart", "scenes", None)
+
+
+def test_a_backbone_leaf_holds_no_more_than_its_name_its_input_and_its_application():
+    cfg = train_config("backbone=xception")
+    assert plain(cfg.backbone) == {
+        "name": "xception",
+        "weights": "imagenet",
+        "smallest_side": 71,
+        "dropout": 0.2,
+        "features": {
+            "_target_": "facemask_ensemble.models.backbones.features",
+            "_partial_": True,
+            "application": {"_target_": "keras.applications.Xception", "_partial_": True},
+            "preprocessing": "symmetric",
+            "weights": "imagenet",
+            "batch_norm_momentum": 0.9,
+            "residual_gamma": None,
+        },
+    }
+
+
+@pytest.mark.parametrize("leaf", ["scratch", "frozen", "finetune", "frozen_then_finetune", "auto"])
+def test_every_schedule_returns_phases_that_last_the_epochs_asked_for(leaf):
+    weights = "null" if leaf == "scratch" else "imagenet"
+    cfg = train_config(f"schedule={leaf}", "schedule.epochs=3", f"backbone.weights={weights}")
+    assert instantiate(cfg.schedule)[-1].epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("image_size=70", r"image_size=70: must be a whole number of at least 71 \(the smallest side xception takes\)"),
+        ("image_size=big", "image_size=big: must be a whole number"),
+        ("batch_size=0", "batch_size=0: must be a whole number of at least 1"),
+        ("batch_size=true", "batch_size=True: must be a whole number"),
+        ("schedule.epochs=0", "schedule.epochs=0"),
+        ("seed=-1", "seed=-1"),
+        ("dataset.limit=0", "dataset.limit=0"),
+        ("dataset.test=1.5", "dataset.test=1.5: must be a share between 0 and 1"),
+        ("precision=half", "precision=half: must be one of auto, float32, mixed_float16, mixed_bfloat16"),
+        ("backbone.weights=/no/such.h5", "backbone.weights=/no/such.h5: no such file"),
+        ("dataset.root=/no/such", "dataset.root=/no/such: no such folder"),
+    ],
+)
+def test_a_value_that_cannot_be_trained_with_is_refused_by_name(override, message):
+    with pytest.raises(InputError, match=message):
+        check_training(train_config("backbone=xception", override))
+
+
+def test_paths_become_absolute_and_imagenet_stays_a_word(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = absolute_paths(train_config("output_dir=out", "dataset=folders", "dataset.root=pictures"))
+    assert cfg.output_dir == str(tmp_path / "out")
+    assert cfg.dataset.root == str(tmp_path / "pictures")
+    assert cfg.backbone.weights == "imagenet"
