@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import hydra
 from omegaconf import DictConfig
 
-from facemask_ensemble.config import CONF_DIR
+from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.errors import InputError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -28,7 +28,7 @@ def run_command(config_name: str, work: Callable[[DictConfig], None]) -> None:
     def task(cfg: DictConfig) -> None:
         try:
             work(cfg)
-        except BaseException as error:  # carried past Hydra, which would print lines of its own
+        except Exception as error:  # carried past Hydra, which would print lines of its own
             raised.append(error)
 
     try:
@@ -84,11 +84,9 @@ def _explain_config(error: BaseException) -> str:
     text = str(error)
     missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if missing:
-        options = [line.strip() for line in text.partition("Available options")[2].splitlines()[1:]]
-        names = [name for name in options if name and not name.startswith(("_", "Config", "provider", "Search"))]
         group, value = missing.groups()
-        choice = f"choose one of {', '.join(names)}" if names else "see --help"
-        return f"{group}={value}: there is no such {group}; {choice}"
+        names = options(group)
+        return f"{group}={value}: there is no such {group}; choose one of {', '.join(names)}"
     if "Missing mandatory value" in text and (unset := re.search(r"full_key: (\S+)", text)):
         return f"{unset.group(1)} needs a value; give {unset.group(1)}=…"
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)

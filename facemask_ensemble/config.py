@@ -10,6 +10,14 @@ from facemask_ensemble.errors import InputError
 _PACKAGED = Path(__file__).parent / "conf"
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf"
 
+
+def options(group: str) -> list[str]:
+    """Name what can be chosen in a config group."""
+    return sorted(leaf.stem for leaf in (CONF_DIR / group).glob("*.yaml") if not leaf.stem.startswith("_"))
+
+
+OmegaConf.register_new_resolver("options", lambda group: " | ".join(options(group)), replace=True)
+
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 
@@ -44,6 +52,12 @@ def check_dataset(cfg: DictConfig) -> None:
             raise InputError(f"dataset.{key}={share}: must be a share between 0 and 1, such as 0.15")
     if dataset.root is not None and not Path(str(dataset.root)).expanduser().is_dir():
         raise InputError(f"dataset.root={dataset.root}: no such folder; give the folder that holds the pictures")
+
+
+def check_evaluation(cfg: DictConfig) -> None:
+    """Refuse a data set or a number of pictures that cannot be."""
+    check_dataset(cfg)
+    _whole(cfg, "gallery", 0)
 
 
 def check_prediction(cfg: DictConfig) -> None:

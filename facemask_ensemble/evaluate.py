@@ -69,8 +69,12 @@ def evaluate(config: dict[str, Any], rule: str, command: str) -> Path:
         overlays = _explain(store, members, gallery, pictures, manifest, config["saliency"]["method"], cache)
     study = config["study"] or manifest.name
     page = write_report(report, gallery, pictures, overlays, _contact_sheet(manifest), command, output_dir / study)
-    tracking.log_report(store, study, manifest.fingerprint, page.parent, report["ensemble"])
+    unlogged = tracking.protect(
+        lambda: tracking.log_report(store, study, manifest.fingerprint, page.parent, report["ensemble"])
+    )
     Console().print(terminal_table(report))
+    if unlogged:
+        print(f"the report could not be logged to MLflow ({unlogged}); it is kept below")
     print(f"report: {page}")
     return page.parent
 
@@ -88,13 +92,19 @@ def _explain(
     from rich.progress import track
 
     from facemask_ensemble.ensemble.members import model_file
+    from facemask_ensemble.models.quiet import start_tensorflow
+
+    start_tensorflow()
     from facemask_ensemble.saliency.gallery import draw_overlays
 
     files = {item["path"]: manifest.root / item["path"] for item in gallery}
     answers = {
         member.name: [manifest.class_names.index(item["votes"][member.name]) for item in gallery] for member in members
     }
-    models = ((member.name, model_file(store, member, cache)) for member in track(members, "Heatmaps", transient=True))
+    models = (
+        (member.name, model_file(store, member, cache))
+        for member in track(members, "Heatmaps", transient=True, disable=not sys.stdout.isatty())
+    )
     return draw_overlays(models, files, pictures, answers, hydra.utils.instantiate(method))
 
 

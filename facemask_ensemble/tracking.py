@@ -1,17 +1,24 @@
 """MLflow: the one module that speaks to it."""
 
 import json
+import logging
 import os
+import shutil
+import socket
+import uuid
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import filelock
 import mlflow
@@ -20,11 +27,16 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from facemask_ensemble.errors import InputError
 
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # how it sets up a database is of no use to a user
+
 LATEST_FIRST = ["attributes.end_time DESC"]
 BATCH = 500  # metrics a request; the server takes at most 1,000
+PATIENCE = 5.0  # seconds with an address that may be dead
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 @dataclass(frozen=True)
@@ -37,11 +49,21 @@ class Store:
 
     def experiment(self, study: str) -> str:
         """Return the id of the study's MLflow experiment, created when it is new."""
-        found = self.client.get_experiment_by_name(study)
-        if found is not None:
-            return str(found.experiment_id)
         location = (self.artifacts / study).as_uri() if self.artifacts else None
-        return str(self.client.create_experiment(study, artifact_location=location))
+        found = self.client.get_experiment_by_name(study)
+        if found is None:
+            try:
+                return str(self.client.create_experiment(study, artifact_location=location))
+            except MlflowException:
+                found = self.client.get_experiment_by_name(study)  # another process was first
+                if found is None:
+                    raise
+        if found.lifecycle_stage != "active":
+            raise InputError(
+                f"study={study}: deleted in MLflow; restore it there (mlflow experiments restore --experiment-id "
+                f"{found.experiment_id}), or give another study"
+            )
+        return str(found.experiment_id)
 
 
 def default_uri(output_dir: Path) -> str:
@@ -57,26 +79,48 @@ def open_store(uri: str | None, output_dir: Path) -> Store:
         output_dir: absolute; the embedded store keeps `mlflow.db` and `mlruns/` here.
 
     Raises:
-        InputError: nothing answers at that address.
+        InputError: it is no address, nothing answers there, or the embedded store is broken.
     """
     embedded = uri is None
+    if uri is not None and "://" not in uri:
+        raise InputError(f"tracking.uri={uri}: no address; give one such as http://{uri or 'host:5000'}")
     uri = uri or default_uri(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(uri)
     artifacts = None if uri.startswith(("http://", "https://")) else output_dir / "mlruns"
     try:
         # Several processes that create one sqlite store at once break each other's migrations.
-        with filelock.FileLock(output_dir / ".mlflow.lock"):
+        with _impatient(uri), filelock.FileLock(output_dir / ".mlflow.lock"):
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
-    except (MlflowException, OSError) as error:
-        if embedded:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        if embedded and isinstance(error, OperationalError | OSError):
             raise
+        if embedded:
+            raise InputError(
+                f"{output_dir / 'mlflow.db'} cannot be opened ({_short(error)}); move it away, or give another "
+                "output_dir"
+            ) from error
         raise InputError(
             f"tracking.uri={uri}: no tracking server answers there ({_short(error)}); start it, or leave "
             "tracking=sqlite to log into output_dir"
         ) from error
     return Store(client, uri, artifacts)
+
+
+@contextmanager
+def _impatient(uri: str) -> Iterator[None]:
+    """Ask once: against a dead address MLflow tries again and again, a database for minutes."""
+    address = urlsplit(uri)
+    port = address.port or PORTS.get(address.scheme.partition("+")[0])
+    if address.hostname and port and not address.scheme.startswith("http"):
+        socket.create_connection((address.hostname, port), timeout=PATIENCE).close()
+    retries = os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    try:
+        yield
+    finally:
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = retries
 
 
 def start_run(
@@ -162,7 +206,7 @@ class LoggedMember:
 
 
 def finished_members(
-    store: Store, *, fingerprint: str | None = None, study: str | None = None, run_ids: Sequence[str] = ()
+    store: Store, *, fingerprint: str | None = None, study: str | None = None, run_ids: Sequence[str] | str = ()
 ) -> list[LoggedMember]:
     """Find trained members: the newest of every name, in the order of their names.
 
@@ -170,13 +214,13 @@ def finished_members(
         store: to search.
         fingerprint: only those trained on this data set and split.
         study: only those of this study.
-        run_ids: just these runs, whatever the rest says.
+        run_ids: just these runs, whatever the rest says; a single one may stand alone.
 
     Raises:
         InputError: a run id is not a finished member's.
     """
     if run_ids:
-        return [_member_of(store, run_id) for run_id in run_ids]
+        return [_member_of(store, run_id) for run_id in ([run_ids] if isinstance(run_ids, str) else run_ids)]
     experiments = [e.experiment_id for e in store.client.search_experiments() if study in (None, e.name)]
     if not experiments:
         return []
@@ -203,16 +247,31 @@ def studies(store: Store) -> list[str]:
 
 
 def artifact(store: Store, run_id: str, path: str, cache: Path) -> Path:
-    """Return a local file of a run's artifact; one that lies on a server is kept in `cache`."""
+    """Return a local file of a run's artifact; one that lies on a server is kept in `cache`.
+
+    Raises:
+        InputError: the store has lost it, or does not hand it out.
+    """
     kept = cache / run_id / path
     if kept.exists():
         return kept
-    uri = store.client.get_run(run_id).info.artifact_uri
     local = mlflow.artifacts.download_artifacts
-    if uri.startswith("file:"):
-        return Path(local(artifact_uri=f"{uri}/{path}"))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    return Path(local(run_id=run_id, artifact_path=path, dst_path=str(cache / run_id)))
+    part = cache / f"{run_id}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        uri = store.client.get_run(run_id).info.artifact_uri
+        if uri.startswith("file:"):
+            return Path(local(artifact_uri=f"{uri}/{path}"))
+        part.mkdir(parents=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        Path(local(run_id=run_id, artifact_path=path, dst_path=str(part))).replace(kept)  # whole or not at all
+    except (MlflowException, OSError) as error:
+        raise InputError(
+            f"members={run_id}: {path} cannot be had from {store.uri} ({_short(error)}); restore it, or train that "
+            "member again"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return kept
 
 
 def log_report(store: Store, study: str, fingerprint: str, folder: Path, votes: Mapping[str, Mapping[str, Any]]) -> str:
@@ -223,7 +282,7 @@ def log_report(store: Store, study: str, fingerprint: str, folder: Path, votes: 
     return run_id
 
 
-def protect(action: Callable[[], None]) -> str | None:
+def protect(action: Callable[[], object]) -> str | None:
     """Do something with the store that may fail, and return the reason in short where it does."""
     try:
         action()
@@ -267,4 +326,10 @@ def _metrics(metrics: Mapping[str, float], step: int) -> list[Metric]:
 
 
 def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]
+    """Put an error into one short line; one of the system's that caused it says more than what was made of it."""
+    said, cause = error, error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, OSError):
+            said = cause
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(str(said).split())[:160]

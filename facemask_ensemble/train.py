@@ -48,6 +48,10 @@ def train(config: dict[str, Any], folder: Path, *, show_bar: bool = False, threa
     """
     from facemask_ensemble.data.dataset import open_dataset
 
+    if config["tracking"]["uri"] is not None:
+        from facemask_ensemble import tracking
+
+        tracking.open_store(config["tracking"]["uri"], Path(config["output_dir"]))  # refuse a dead one at once
     manifest = open_dataset(config["dataset"], Path(config["output_dir"]))
     for row in manifest.rejected.itertuples():
         print(f"left out: {row.path}: {row.reason}")

@@ -14,6 +14,8 @@ def task(cfg: DictConfig) -> None:
     folder = Path(cfg.folder).expanduser().resolve()
     if not (folder / "scores.json").is_file():
         raise InputError(f"folder={cfg.folder}: no finished training there; give the folder that the training named")
+    if not (folder / "files" / "model.keras").is_file():
+        raise InputError(f"folder={cfg.folder}: that training has been logged already; `make ui` shows it")
     send(folder)
 
 

@@ -1,4 +1,6 @@
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +42,41 @@ def assert_refused():
         return lines[0]
 
     return check
+
+
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory):
+    """The folder of an empty embedded store, made once: its migrations take seconds."""
+    from facemask_ensemble import tracking
+
+    folder = tmp_path_factory.mktemp("store")
+    tracking.open_store(None, folder)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path, new_store):
+    """An embedded store without runs, in `tmp_path`."""
+    from facemask_ensemble import tracking
+
+    shutil.copy(new_store / "mlflow.db", tmp_path)
+    return tracking.open_store(None, tmp_path)
+
+
+@pytest.fixture
+def place_with_store(tmp_path, new_store):
+    """A folder to run commands in, its store below `outputs` made already: that saves each command seconds."""
+    (tmp_path / "outputs").mkdir()
+    shutil.copy(new_store / "mlflow.db", tmp_path / "outputs")
+    return tmp_path
+
+
+@pytest.fixture
+def closed_port():
+    """A port at which nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -129,13 +129,13 @@ def test_a_weights_file_of_another_network_is_refused(command, place, assert_ref
 
 @pytest.mark.heavy
 def test_a_disk_that_fills_up_is_named_and_what_was_finished_is_kept(command, place, assert_refused):
-    """A limit on the size of files stands for the disk: the pixels of 128 px need two megabytes."""
+    """A limit on the size of files stands for the disk: 28 pictures of 192 px need three megabytes, the store one."""
     before = answers(command, place)
     script = (
-        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))\n"
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))\n"
         "sys.argv = ['train', *sys.argv[1:]]; runpy.run_module('facemask_ensemble.train', run_name='__main__')"
     )
-    arguments = [*SMALL, "image_size=128", "dataset=folders", "dataset.root=masks", "study=masks"]
+    arguments = [*SMALL, "image_size=192", "dataset=folders", "dataset.root=masks", "study=masks"]
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments], cwd=place, capture_output=True, text=True, check=False
     )

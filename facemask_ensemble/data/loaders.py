@@ -37,5 +37,7 @@ def batches(
 
     data = data.batch(batch_size).map(gather, num_parallel_calls=1)
     if augment is not None:
-        data = data.map(lambda x, y: (augment(x), y), num_parallel_calls=tf.data.AUTOTUNE)
+        # One call at a time: Keras layers draw from a seed that parallel calls would race for.
+        chosen = augment
+        data = data.map(lambda x, y: (chosen(x), y))
     return data.prefetch(tf.data.AUTOTUNE)

@@ -1,5 +1,6 @@
 """Ask members about pictures, and lay their answers out."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,11 +17,14 @@ def predict_all(models: Mapping[str, Path], files: Sequence[Path], batch_size: i
 
     One model is in memory at a time; pictures are decoded once for each input size.
     """
+    from facemask_ensemble.models.quiet import start_tensorflow
+
+    start_tensorflow()
     from facemask_ensemble.models.classifier import load_classifier
 
     pixels: dict[int, np.ndarray] = {}
     probs = []
-    for name in track(models, "Asking the members", transient=True):
+    for name in track(models, "Asking the members", transient=True, disable=not sys.stdout.isatty()):
         model = load_classifier(models[name])
         size = model.input_shape[1]
         if size not in pixels:

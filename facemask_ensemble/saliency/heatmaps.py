@@ -1,5 +1,6 @@
 """Heatmaps: where a member looked when it scored a class."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -84,15 +85,10 @@ def _finish(raw: NDArray[np.float32], height: int, width: int) -> tuple[NDArray[
 
 
 def _no_place(model: keras.Model, height: int, width: int) -> str:
-    side = next(
-        (
-            side
-            for side in range(min(height, width) + 1, LARGEST_TRIED)
-            if min(last_map_size(model, side, side)) >= SMALLEST_USEFUL
-        ),
-        None,
-    )
-    advice = f"; use image_size >= {side} for a {SMALLEST_USEFUL}x{SMALLEST_USEFUL} map" if side else ""
+    larger = range(min(height, width) + 1, LARGEST_TRIED)
+    found = bisect_left(larger, SMALLEST_USEFUL, key=lambda side: min(last_map_size(model, side, side)))
+    useful = f"{SMALLEST_USEFUL}x{SMALLEST_USEFUL}"
+    advice = f"; use image_size >= {larger[found]} for a {useful} map" if found < len(larger) else ""
     size = f"{height}" if height == width else f"{height}x{width}"
     return f"its last feature map is 1x1 at {size} px: no place to point at{advice}"
 

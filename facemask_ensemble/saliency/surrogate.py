@@ -52,7 +52,9 @@ def surrogate(model: keras.Model, height: int, width: int) -> keras.Model:
 
 def last_map_size(model: keras.Model, height: int, width: int) -> tuple[int, int]:
     """Give the rows and columns of the features for pictures of that size."""
-    rows, columns = _trunk(model).compute_output_shape((None, height, width, 3))[1:3]
+    trunk = _trunk(model)
+    trunk.input_spec = keras.layers.InputSpec(ndim=4)  # or it refuses every size but its own
+    rows, columns = trunk.compute_output_shape((None, height, width, 3))[1:3]
     return rows, columns
 
 
@@ -63,7 +65,7 @@ def _trunk(model: keras.Model) -> keras.Model:
             f"model {model.name!r} has no layers `{FEATURES}` and `{PROBS}`, its last are {names[-3:]}: "
             "explain a model trained by this project"
         )
-    return keras.Model(model.inputs, model.get_layer(FEATURES).output, name="trunk")
+    return keras.Model(model.input, model.get_layer(FEATURES).output, name="trunk")
 
 
 def _linear_head(model: keras.Model) -> keras.Model:

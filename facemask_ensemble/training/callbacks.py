@@ -1,14 +1,42 @@
 """Callbacks of one training; always made fresh, since Keras's remember the last model's best."""
 
 import csv
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 Metrics = dict[str, float]
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keep the weights of the lowest validation loss in a file, over all phases that it is used in.
+
+    Keras's checkpoint would write the optimizer's state too, three times as much.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.loss = path, math.inf
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Write the weights if they are the best so far; a loss that is nan never is."""
+        loss = float((logs or {})["val_loss"])
+        if loss < self.loss:
+            part = self.path.with_suffix(".part")
+            with part.open("wb") as file:
+                np.savez(file, *self.model.get_weights())
+            part.replace(self.path)
+            self.loss = loss
+
+    def restore(self, model: keras.Model) -> None:
+        """Set a model's weights to the best."""
+        with np.load(self.path) as arrays:
+            model.set_weights([arrays[name] for name in arrays.files])
 
 
 class EpochReport(keras.callbacks.Callback):

@@ -5,17 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.classifier import freeze
-from facemask_ensemble.training.callbacks import EpochReport, Metrics
+from facemask_ensemble.training.callbacks import BestWeights, EpochReport, Metrics
 from facemask_ensemble.training.record import HISTORY
 from facemask_ensemble.training.schedules import Phase
 
-BEST = "best.weights.h5"
+BEST = "best.npz"
 
 
 def fit(
@@ -45,13 +44,13 @@ def fit(
     Raises:
         InputError: the loss was never finite.
     """
-    best = math.inf
+    best = BestWeights(folder / BEST)
     for phase in phases:
         freeze(model, backbone=phase.freeze_backbone, batch_norm=phase.freeze_batch_norm)
         model.compile(_optimizer(phase, len(train)), "categorical_crossentropy", metrics=["accuracy"])
         done = _read(folder)
         report = EpochReport(folder / HISTORY, list(listeners), first_epoch=len(done))
-        callbacks = [*_controls(phase, folder, best), report]
+        callbacks = [best, *_controls(phase), report]
         model.fit(
             train,
             validation_data=validation,
@@ -60,13 +59,12 @@ def fit(
             verbose=1 if show_bar else 0,
             shuffle=False,
         )
-        best = float(np.nanmin(_read(folder)["val_loss"]))
-        if not (folder / BEST).exists():
+        if not math.isfinite(best.loss):
             raise InputError(
                 f"schedule.learning_rate={phase.learning_rate:g}: the loss was never finite; lower it, or use "
                 "precision=float32"
             )
-        model.load_weights(folder / BEST)
+        best.restore(model)
     (folder / BEST).unlink()
     return _read(folder)
 
@@ -85,17 +83,8 @@ def _optimizer(phase: Phase, steps_per_epoch: int) -> keras.optimizers.Optimizer
     return keras.optimizers.Adam(rate)
 
 
-def _controls(phase: Phase, folder: Path, best: float) -> list[keras.callbacks.Callback]:
-    controls: list[keras.callbacks.Callback] = [
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.ModelCheckpoint(
-            folder / BEST,
-            monitor="val_loss",
-            save_best_only=True,
-            save_weights_only=True,
-            initial_value_threshold=best if math.isfinite(best) else None,
-        ),
-    ]
+def _controls(phase: Phase) -> list[keras.callbacks.Callback]:
+    controls: list[keras.callbacks.Callback] = [keras.callbacks.TerminateOnNaN()]
     if phase.decay == "plateau":
         controls.append(keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=2))
     if phase.patience is not None:
@@ -105,4 +94,4 @@ def _controls(phase: Phase, folder: Path, best: float) -> list[keras.callbacks.C
 
 def _read(folder: Path) -> pd.DataFrame:
     path = folder / HISTORY
-    return pd.read_csv(path) if path.exists() else pd.DataFrame({"val_loss": []})
+    return pd.read_csv(path) if path.exists() else pd.DataFrame()

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import traceback
@@ -16,6 +18,7 @@ from facemask_ensemble.command import explain
 OUTCOME = "outcome.json"
 CONFIG = "files/config.yaml"
 LOG = "log.txt"
+RUN = "run.json"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Outcome:
         path = folder / OUTCOME
         if path.is_file() and path.stat().st_size:
             return cls(**json.loads(path.read_text()))
-        name = folder.name.rpartition("_")[2]
+        name = re.sub(r"^(\d+|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)_", "", folder.name)  # Hydra's number or time
         return cls(name, "failed", "its process was ended before it could say why")
 
 
@@ -53,6 +56,7 @@ def run_isolated(config: dict[str, Any], folder: Path, *, show_bar: bool, thread
     (folder / CONFIG).parent.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
     (folder / OUTCOME).unlink(missing_ok=True)
+    (folder / RUN).unlink(missing_ok=True)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
     if threads is not None:
         environment.update(TF_NUM_INTRAOP_THREADS=str(threads), TF_NUM_INTEROP_THREADS=str(threads))
@@ -69,13 +73,33 @@ def run_isolated(config: dict[str, Any], folder: Path, *, show_bar: bool, thread
         except KeyboardInterrupt:
             process.wait()  # the same signal reached it; it closes its run
             raise
+    if not (folder / OUTCOME).exists():
+        _lost(config, folder, process.returncode).write(folder)
     return Outcome.read(folder)
+
+
+def _lost(config: dict[str, Any], folder: Path, code: int) -> Outcome:
+    """Tell how a process ended that could not tell itself, and close its run."""
+    ended = f"code {code}" if code >= 0 else signal.Signals(-code).name
+    hint = ", as happens when memory runs out: try a smaller batch_size" if -code == signal.SIGKILL else ""
+    message = f"its process was ended by {ended}{hint}"
+    if (folder / RUN).exists():
+        from facemask_ensemble import tracking
+
+        def close() -> None:
+            run = json.loads((folder / RUN).read_text())
+            store = tracking.open_store(run["uri"], Path(config["output_dir"]))
+            tracking.end_run(store, run["run_id"], "FAILED", message)
+
+        tracking.protect(close)
+    return Outcome(config["backbone"]["name"], "failed", message)
 
 
 def main(folder: Path, *, show_bar: bool) -> Outcome:
     """Train in this process and write down how it ended."""
     config = yaml.safe_load((folder / CONFIG).read_text())
     name = config["backbone"]["name"]
+    print(f"{name:>18}  starts; TensorFlow traces it first, for up to a minute", flush=True)
     try:
         from facemask_ensemble.training.member import train_member
 

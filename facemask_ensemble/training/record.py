@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from facemask_ensemble import tracking
+from facemask_ensemble.training.isolation import RUN
 
 FILES = "files"  # everything in it becomes an artifact of the run
-RUN = "run.json"
 SCORES = "scores.json"
 HISTORY = "history.csv"
 PROBABILITIES = "probabilities.parquet"

@@ -1,19 +1,22 @@
 """A sweep's beginning and end: one store, one parent run, one table of how every member fared."""
 
+import atexit
 import os
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from facemask_ensemble.command import explain
-from facemask_ensemble.config import absolute_paths, check_dataset, plain
-from facemask_ensemble.training.isolation import Outcome
+from facemask_ensemble.config import CONF_DIR, absolute_paths, check_dataset, options, plain
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.training.isolation import LOG, OUTCOME, Outcome
 
 PARENT = "parent_run.txt"
 
@@ -32,11 +35,21 @@ class Sweep(Callback):
                 raise SystemExit(1) from error
             print(f"error: {message}", file=sys.stderr)
             raise SystemExit(2) from error
+        atexit.register(self.on_stopped, config)
+
+    def on_stopped(self, config: DictConfig) -> None:
+        """Close the parent run of a sweep that was stopped before its end, and show what is kept."""
+        from facemask_ensemble import tracking
+
+        folder = _folder(config)
+        tracking.protect(lambda: tracking.end_run(_store(config), (folder / PARENT).read_text(), "KILLED"))
+        show({job: outcome for job, outcome in read_outcomes(folder).items() if (job / OUTCOME).exists()})
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Close the parent run and show how each member ended; exit with 1 (2: all refused) if one did not finish."""
         from facemask_ensemble import tracking
 
+        atexit.unregister(self.on_stopped)
         folder = _folder(config)
         outcomes = read_outcomes(folder)
         states = {outcome.state for outcome in outcomes.values()}
@@ -51,14 +64,31 @@ def _begin(config: DictConfig) -> None:
     from facemask_ensemble import tracking
     from facemask_ensemble.data.dataset import open_dataset
 
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    _check_choices([*config.hydra.overrides.task, *(f"{key}={value}" for key, value in params.items())])
     config = absolute_paths(config.copy())
-    if not _sweeps_over_data(config):
+    over_data = _sweeps_over_data(config)
+    if not over_data:
         check_dataset(config)
+    store = _store(config)
+    if not over_data:
         open_dataset(plain(config.dataset), Path(config.output_dir))
     folder = _folder(config)
-    run_id = tracking.start_run(_store(config), config.study, folder.name, {"kind": "sweep"}, {})
+    run_id = tracking.start_run(store, config.study, folder.name, {"kind": "sweep"}, {})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PARENT).write_text(run_id)
+
+
+def _check_choices(overrides: list[str]) -> None:
+    """Refuse an option that is not there now, not when its turn comes: Hydra would drop all that follow it."""
+    for override in OverridesParser.create().parse_overrides(overrides):
+        group = str(override.key_or_group)
+        if override.is_sweep_override() and (CONF_DIR / group).is_dir():
+            wrong = [name for name in override.sweep_string_iterator() if name not in options(group)]
+            if wrong:
+                raise InputError(
+                    f"{group}={wrong[0]}: there is no such {group}; choose one of {', '.join(options(group))}"
+                )
 
 
 def _sweeps_over_data(config: DictConfig) -> bool:
@@ -102,7 +132,8 @@ def show(outcomes: dict[Path, Outcome]) -> None:
     Console().print(table)
     for job, outcome in outcomes.items():
         if outcome.state != "finished":
-            print(f"error: {outcome.name} {outcome.state}: {outcome.message} (log: {job / 'log.txt'})", file=sys.stderr)
+            log = f" (log: {job / LOG})" if (job / LOG).exists() else ""
+            print(f"error: {outcome.name} {outcome.state}: {outcome.message}{log}", file=sys.stderr)
         elif outcome.summary["not_logged"]:
             print(
                 f"{outcome.name} could not be logged ({outcome.summary['not_logged']}); it is kept. Once MLflow "

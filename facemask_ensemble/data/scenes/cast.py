@@ -85,20 +85,18 @@ def _masked(dice: Dice, label: int, away: list[bool]) -> set[int]:
     return set(visible[: {NONE: 0, ALL: len(visible), SOME: some}[label]])
 
 
-def _fabric(dice: Dice, *apart: Colour) -> Colour:
-    """Pick a fabric that can be told from the colours it lies on."""
-    for _ in range(6):
-        colour = dice.pick(FABRIC)
-        if all(distance(colour, other) > 75 for other in apart):
-            break
-    return colour
+def _fabric(dice: Dice, *apart: Colour, contrast: int = 75) -> Colour:
+    """Pick a fabric that can be told from the colours it lies on: of a few, the first that is far from them."""
+    few = [dice.pick(FABRIC) for _ in range(6)]
+    gaps = [min((distance(colour, other) for other in apart), default=0) for colour in few]
+    return next((colour for colour, gap in zip(few, gaps, strict=True) if gap > contrast), few[gaps.index(max(gaps))])
 
 
 def _mask(dice: Dice, masked: bool, skin: Colour, level: Difficulty) -> Mask:
     decoy = dice.pick(("chin", "chin", "ear")) if dice.chance(level.decoy) else "none"
     shape = dice.pick(("surgical", "surgical", "surgical", "cloth", "cloth", "cone"))
     patterns = {"surgical": ("pleats",), "cone": ("seam",), "cloth": ("plain", "stripes", "dots", "bands")}
-    colour = _fabric(dice, skin)
+    colour = _fabric(dice, skin, contrast=level.contrast)
     return Mask("face" if masked else decoy, shape, dice.pick(patterns[shape]), colour, _fabric(dice, colour))
 
 
@@ -106,7 +104,8 @@ def _person(dice: Dice, spot: Spot, away: bool, masked: bool, level: Difficulty)
     skin, hair = dice.pick(SKIN), dice.pick(HAIR)
     longhair = dice.chance(0.5)
     style = dice.pick(LONG if longhair else SHORT)
-    neckwear = dice.pick(("scarf", "roll")) if dice.chance(0.38) else "none"
+    bearded = not longhair and dice.chance(level.beards)
+    neckwear = dice.pick(("scarf", "roll")) if dice.chance(level.scarves) else "none"
     kinds = ("band", "band", "beanie", "cap", "bandana", "veil" if longhair else "beanie")
     headwear = dice.pick(kinds) if dice.chance(0.35) else "none"
     return Person(
@@ -125,7 +124,7 @@ def _person(dice: Dice, spot: Spot, away: bool, masked: bool, level: Difficulty)
         tilt=dice.between(-level.tilt, level.tilt),
         turn=round(dice.between(-level.turn, level.turn) * 2),
         style=style,
-        beard="none" if longhair else dice.pick(("none", "none", "none", "full", "stubble", "moustache")),
+        beard=dice.pick(("none", "none", "none", "full", "stubble", "moustache")) if bearded else "none",
         headwear=headwear,
         glasses=dice.pick(("clear", "round", "sun")) if dice.chance(level.extras * 0.7) else "none",
         neckwear=neckwear,

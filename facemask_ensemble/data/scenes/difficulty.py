@@ -12,8 +12,9 @@ class Difficulty:
 
     `figures` fewest and most; `height` of a face as a share of the picture; `away` chance to be turned away; `overlap`
     most of a mouth's half of the face that a head in front may cover; `tilt` half tangent of the angle; `turn` of the
-    head, 1 being three quarters; `extras` chance of glasses; `decoy` chance of a mask worn wrongly; `light` and
-    `warmth` the spread of the lighting; `noise` in grey levels; `blur` its chance.
+    head, 1 being three quarters; `extras` chance of glasses; `scarves` chance of something round the neck; `beards`
+    chance that a beard may be chosen; `contrast` least distance of a mask's colour from the skin; `decoy` chance of a
+    mask worn wrongly; `light` and `warmth` the spread of the lighting; `noise` in grey levels; `blur` its chance.
     """
 
     figures: tuple[int, int]
@@ -23,6 +24,9 @@ class Difficulty:
     tilt: float
     turn: float
     extras: float
+    scarves: float
+    beards: float
+    contrast: int
     decoy: float
     light: float
     warmth: float
@@ -31,9 +35,9 @@ class Difficulty:
 
 
 DIFFICULTIES = {
-    "easy": Difficulty((2, 2), (0.47, 0.58), 0, 0.06, 0.05, 0.5, 0.3, 0, 0.16, 0.14, 3, 0),
-    "medium": Difficulty((2, 4), (0.27, 0.46), 0.1, 0.1, 0.09, 0.8, 0.4, 0, 0.2, 0.16, 6, 0.1),
-    "hard": Difficulty((2, 6), (0.19, 0.4), 0.14, 0.25, 0.14, 1, 0.5, 0.12, 0.28, 0.18, 10, 0.3),
+    "easy": Difficulty((2, 2), (0.47, 0.58), 0, 0.06, 0.05, 0.5, 0.3, 0.2, 0, 200, 0, 0.16, 0.14, 3, 0),
+    "medium": Difficulty((2, 4), (0.27, 0.46), 0.1, 0.1, 0.09, 0.8, 0.4, 0.38, 1, 75, 0, 0.2, 0.16, 6, 0.1),
+    "hard": Difficulty((2, 6), (0.19, 0.4), 0.14, 0.25, 0.14, 1, 0.5, 0.38, 1, 75, 0.12, 0.28, 0.18, 10, 0.3),
 }
 MOST_PEOPLE, SMALLEST = 8, 32
 

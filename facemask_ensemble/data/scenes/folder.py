@@ -19,7 +19,7 @@ from facemask_ensemble.errors import InputError
 
 TRUTH = "truth.json"
 # Raise it when the same seed draws other pictures than before, so that folders drawn before are drawn anew.
-DRAWING = 1
+DRAWING = 2
 PATIENCE = 2.0
 
 

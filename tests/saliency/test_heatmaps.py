@@ -1,0 +1,273 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from tf_keras_vis.gradcam import Gradcam
+from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
+from tf_keras_vis.layercam import Layercam
+from tf_keras_vis.scorecam import Scorecam
+
+from facemask_ensemble.config import CONF_DIR
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.saliency.heatmaps import heatmaps
+from facemask_ensemble.saliency.overlay import enlarge
+
+RED, BLUE = 0, 1
+PRECISIONS = ["float32", "mixed_float16", "mixed_bfloat16"]
+
+
+def colour_network(precision="float32", cell=4, size=32):
+    """Score `red` and `blue` by the mean of the two colours over cells, the other one counting against it."""
+    pixels = keras.Input((size, size, 3), name="pixels")
+    scaled = keras.layers.Rescaling(1 / 255, dtype="float32")(pixels)
+    colours = keras.layers.Conv2D(2, cell, cell, use_bias=False, activation="relu", dtype=precision, name="colours")
+    features = keras.layers.Identity(dtype=precision, name="features")(colours(scaled))
+    pooled = keras.layers.GlobalAveragePooling2D(dtype=precision, name="pool")(features)
+    dropped = keras.layers.Dropout(0.5, dtype=precision)(pooled)
+    probs = keras.layers.Dense(2, activation="softmax", dtype="float32", name="probs")(dropped)
+    model = keras.Model(pixels, probs, name="colour_network")
+    kernel = np.zeros((cell, cell, 3, 2), np.float32)
+    kernel[:, :, 0, RED] = kernel[:, :, 2, BLUE] = 1 / cell**2
+    colours.set_weights([kernel])
+    model.get_layer("probs").set_weights([np.array([[1, -1], [-1, 1]], np.float32), np.zeros(2, np.float32)])
+    return model
+
+
+def two_blobs(red=255, blue=255):
+    """Draw a red blob on cell (2, 5) and a blue one on cell (6, 1)."""
+    picture = np.zeros((32, 32, 3), np.uint8)
+    picture[8:12, 20:24, 0] = red
+    picture[24:28, 4:8, 2] = blue
+    return picture
+
+
+def one_cell(row, column):
+    grid = np.zeros((8, 8), np.float32)
+    grid[row, column] = 1
+    large = enlarge(grid, 32, 32)
+    return large / large.max()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_map_lies_on_the_blob_of_the_class_and_nowhere_else(precision):
+    pixels = np.stack([two_blobs(), two_blobs()])
+    maps, reasons = heatmaps(colour_network(precision), pixels, np.array([RED, BLUE]), Gradcam)
+    assert reasons == [None, None]
+    assert (maps.dtype, maps.shape) == (np.float32, (2, 32, 32))
+    np.testing.assert_allclose(maps, [one_cell(2, 5), one_cell(6, 1)], atol=0.01)
+    peaks = [np.unravel_index(one.argmax(), one.shape) for one in maps]
+    assert 8 <= peaks[0][0] < 12 and 20 <= peaks[0][1] < 24
+    assert 24 <= peaks[1][0] < 28 and 4 <= peaks[1][1] < 8
+
+
+def test_half_the_colour_is_half_the_heat_and_the_highest_is_one():
+    picture = two_blobs(red=240)
+    picture[24:28, 20:24, 0] = 120
+    heat = heatmaps(colour_network(), picture[None], np.array([RED]), Gradcam).maps[0]
+    assert heat.max() == 1
+    assert heat[24:28, 20:24].max() == pytest.approx(0.5, abs=0.01)
+    assert heat.min() == 0
+
+
+def test_gradcam_equals_its_formula_on_a_random_network():
+    keras.utils.set_random_seed(4)
+    layers = keras.layers
+    pixels = keras.Input((12, 10, 3))
+    x = layers.Conv2D(8, 3, padding="same")(layers.Rescaling(1 / 255)(pixels))
+    features = layers.Activation("relu", name="features")(layers.BatchNormalization()(x))
+    x = layers.Dense(6, activation="tanh")(
+        layers.concatenate([layers.GlobalAveragePooling2D()(features), layers.GlobalMaxPooling2D()(features)])
+    )
+    model = keras.Model(pixels, layers.Dense(3, activation="softmax", name="probs")(x))
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 12, 10, 3)).astype(np.uint8)
+    classes = np.array([0, 1, 2, 0, 1, 2])
+    maps, reasons = heatmaps(model, pictures, classes, Gradcam)
+    with tf.GradientTape() as tape:
+        activations = keras.Model(pixels, features)(pictures.astype("float32"), training=False)
+        tape.watch(activations)
+        both = [tf.reduce_mean(activations, (1, 2)), tf.reduce_max(activations, (1, 2))]
+        hidden = tf.tanh(tf.concat(both, 1) @ model.layers[-2].kernel + model.layers[-2].bias)
+        logits = hidden @ model.layers[-1].kernel + model.layers[-1].bias
+        score = tf.gather(logits, classes, batch_dims=1)
+    weights = tf.reduce_mean(tape.gradient(score, activations), (1, 2), keepdims=True)
+    expected = np.maximum(tf.reduce_sum(weights * activations, -1).numpy(), 0)
+    assert any(reason is None for reason in reasons)
+    for heat, reason, right in zip(maps, reasons, expected, strict=True):
+        assert (reason is None) == (right.max() > 0)
+        np.testing.assert_allclose(heat, right / (right.max() or 1), atol=1e-4)
+
+
+@pytest.mark.parametrize("method", [GradcamPlusPlus, Layercam, Scorecam])
+def test_other_methods_of_the_library_find_the_blob_too(method):
+    maps, reasons = heatmaps(colour_network(), two_blobs()[None], np.array([RED]), method)
+    row, column = np.unravel_index(maps[0].argmax(), (32, 32))
+    assert reasons == [None]
+    assert 8 <= row < 12 and 20 <= column < 24
+
+
+def test_the_method_of_the_config_explains():
+    method = instantiate(OmegaConf.load(CONF_DIR / "saliency" / "gradcam.yaml").method)
+    maps, _ = heatmaps(colour_network(), two_blobs()[None], np.array([BLUE]), method)
+    np.testing.assert_allclose(maps[0], one_cell(6, 1), atol=0.01)
+
+
+def test_batches_give_what_one_batch_gives():
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3)).astype(np.uint8)
+    classes = np.array([0, 1, 1, 0, 1, 0, 0])
+    whole, reasons = heatmaps(colour_network(), pixels, classes, Gradcam)
+    parts, same = heatmaps(colour_network(), pixels, classes, Gradcam, batch_size=3)
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+    assert same == reasons
+
+
+def test_a_picture_without_the_colour_has_no_map_and_its_neighbour_has_one():
+    pixels = np.stack([two_blobs(red=0), two_blobs()])
+    maps, reasons = heatmaps(colour_network(), pixels, np.array([RED, RED]), Gradcam)
+    assert reasons == ["its map is zero everywhere: nothing in the picture speaks for this class", None]
+    assert maps[0].max() == 0
+    assert maps[1].max() == 1
+
+
+def test_a_map_of_one_value_is_no_explanation():
+    pixels = np.zeros((1, 32, 32, 3), np.uint8)
+    pixels[..., 0] = 200
+    maps, reasons = heatmaps(colour_network(), pixels, np.array([RED]), Gradcam)
+    assert reasons == ["its map has the same value everywhere: no explanation"]
+    assert maps.max() == 0
+
+
+def test_a_map_that_is_not_finite_is_no_explanation():
+    model = colour_network()
+    model.get_layer("probs").set_weights([np.full((2, 2), np.nan, np.float32), np.zeros(2, np.float32)])
+    maps, reasons = heatmaps(model, two_blobs()[None], np.array([RED]), Gradcam)
+    assert reasons == ["its map has values that are not finite: no explanation"]
+    assert maps.max() == 0
+
+
+def test_a_single_cell_is_no_place_and_the_size_that_helps_is_said():
+    maps, reasons = heatmaps(colour_network(cell=32), np.stack([two_blobs()] * 2), np.array([RED, BLUE]), Gradcam)
+    reason = "its last feature map is 1x1 at 32 px: no place to point at; use image_size >= 96 for a 3x3 map"
+    assert reasons == [reason, reason]
+    assert (maps.shape, maps.max()) == ((2, 32, 32), 0)
+
+
+def test_no_pictures_have_no_maps():
+    maps, reasons = heatmaps(colour_network(), np.zeros((0, 32, 32, 3), np.uint8), np.zeros(0, int), Gradcam)
+    assert (maps.shape, reasons) == ((0, 32, 32), [])
+
+
+def test_a_saved_and_reloaded_model_is_explained_the_same(tmp_path):
+    colour_network("mixed_bfloat16").save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    maps, _ = heatmaps(loaded, two_blobs()[None], np.array([RED]), Gradcam)
+    np.testing.assert_allclose(maps[0], one_cell(2, 5), atol=0.01)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_model_and_global_state_are_left_as_they_were(precision, tmp_path):
+    model, pixels, policy = colour_network(precision), two_blobs()[None], keras.config.dtype_policy().name
+    before, config, weights = model.predict(pixels, verbose=0), model.get_config(), model.get_weights()
+    heatmaps(model, pixels, np.array([RED]), Gradcam)
+    assert model.get_config() == config
+    assert model.get_layer("probs").output.shape == (None, 2)
+    assert keras.config.dtype_policy().name == policy
+    np.testing.assert_array_equal(model.predict(pixels, verbose=0), before)
+    for kept, old in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(kept, old)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "classes", "message"),
+    [
+        (np.zeros((2, 32, 32, 3)), np.zeros(2, int), r"uint8 \(n, h, w, 3\), received float64"),
+        (np.zeros((32, 32, 3), np.uint8), np.zeros(2, int), r"received uint8 \(32, 32, 3\)"),
+        (np.zeros((2, 16, 32, 3), np.uint8), np.zeros(2, int), r"takes pictures of \(32, 32, 3\), received \(16, 32"),
+        (np.zeros((2, 32, 32, 3), np.uint8), np.zeros(3, int), r"each of 2 pictures, received int64 \(3,\)"),
+        (np.zeros((2, 32, 32, 3), np.uint8), np.zeros(2), "received float64"),
+        (np.zeros((2, 32, 32, 3), np.uint8), np.array([0, 2]), r"has classes 0\.\.1, received 0\.\.2"),
+        (np.zeros((2, 32, 32, 3), np.uint8), np.array([-1, 0]), r"received -1\.\.0"),
+    ],
+)
+def test_pictures_and_classes_that_do_not_fit_are_refused(pixels, classes, message):
+    with pytest.raises(InputError, match=message):
+        heatmaps(colour_network(), pixels, classes, Gradcam)
+
+
+def small_network(last=None, features="features", past=False):
+    pixels = keras.Input((8, 8, 3), name="pixels")
+    stem = keras.layers.Conv2D(4, 3, name="stem")(pixels)
+    x = keras.layers.Identity(name=features)(stem)
+    x = keras.layers.Add(name="shortcut")([x, stem]) if past else x
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(pixels, (last or keras.layers.Dense(2, activation="softmax", name="probs"))(x), name="small")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: small_network(features="last_map"), "'small' has no layers `features` and `probs`.*'probs'"),
+        (lambda: small_network(last=keras.layers.Softmax(name="probs")), r"to \['pool', 'probs'\]: let it end in a De"),
+        (lambda: small_network(past=True), r"'shortcut' of model 'small' reads \['stem'\] past `features`"),
+    ],
+)
+def test_a_model_of_another_build_is_refused(model, message):
+    with pytest.raises(InputError, match=message):
+        heatmaps(model(), np.zeros((1, 8, 8, 3), np.uint8), np.array([0]), Gradcam)
+
+
+def backbone(name, size, precision):
+    """Build a flat network on a backbone; class 0 adds up all channels, class 1 subtracts them."""
+    before = keras.config.dtype_policy()
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(precision)
+    try:
+        pixels = keras.Input((size, size, 3), name="pixels")
+        scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, dtype="float32")(pixels)
+        application = getattr(keras.applications, name)(include_top=False, weights=None, input_tensor=scaled)
+        features = keras.layers.Identity(name="features")(application.output)
+        pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features)
+        probs = keras.layers.Dense(3, activation="softmax", dtype="float32", name="probs")
+        model = keras.Model(pixels, probs(pooled))
+    finally:
+        keras.config.set_dtype_policy(before)
+    channels = features.shape[-1]
+    probs.set_weights([np.outer(np.ones(channels), [1, -1, 0]).astype(np.float32), np.zeros(3, np.float32)])
+    return model
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("name", "size", "precision"),
+    [
+        ("EfficientNetB3", 64, "float32"),
+        ("EfficientNetV2S", 64, "float32"),
+        ("Xception", 75, "float32"),
+        ("ResNet50V2", 64, "float32"),
+        ("ResNet50V2", 64, "mixed_bfloat16"),
+        ("DenseNet201", 64, "mixed_float16"),
+    ],
+)
+def test_the_map_of_a_backbone_is_the_sum_of_its_last_channels(name, size, precision):
+    model = backbone(name, size, precision)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.uint8)
+    maps, reasons = heatmaps(model, pixels, np.array([0, 1]), Gradcam)
+    cut = keras.Model(model.input, model.get_layer("features").output)
+    channels = np.asarray(cut(pixels.astype(np.float32), training=False)).astype(np.float64)
+    raw = np.maximum(channels.sum(axis=-1) * np.array([1, -1])[:, None, None], 0)
+    assert reasons.count(None) >= 1
+    for heat, reason, right in zip(maps, reasons, raw, strict=True):
+        assert (reason is None) == (right.max() > 0)
+        expected = enlarge(right / (right.max() or 1), size, size)
+        np.testing.assert_allclose(heat, expected / (expected.max() or 1), atol=2e-3 if precision == "float32" else 0.1)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["InceptionV3", "InceptionResNetV2"])
+def test_the_inceptions_point_nowhere_at_75_pixels_and_say_from_when_they_do(name):
+    model = backbone(name, 75, "float32")
+    _, reasons = heatmaps(model, np.zeros((1, 75, 75, 3), np.uint8), np.array([0]), Gradcam)
+    assert reasons[0].startswith("its last feature map is 1x1 at 75 px: no place to point at; use image_size >= 139")
+    larger = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(139, 139, 3))
+    assert larger.output_shape[1:3] == (3, 3)

@@ -1,0 +1,67 @@
+import csv
+import math
+
+import numpy as np
+
+
+def model_at(rate):
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    return model
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_epoch_is_on_disk_before_a_listener_hears_of_it(tmp_path):
+    from facemask_ensemble.training.callbacks import EpochReport
+
+    path, seen = tmp_path / "history.csv", []
+    report = EpochReport(path, [lambda epoch, metrics: seen.append((epoch, metrics["loss"], len(rows_of(path))))])
+    report.set_model(model_at(0.25))
+    for epoch, loss in enumerate([0.5, 0.4]):
+        report.on_epoch_begin(epoch)
+        report.on_epoch_end(epoch, {"loss": loss, "val_loss": 2 * loss})
+    assert seen == [(1, 0.5, 1), (2, 0.4, 2)]
+    rows = rows_of(path)
+    assert [list(row) for row in rows] == [["epoch", "loss", "val_loss", "learning_rate", "epoch_seconds"]] * 2
+    assert [(row["epoch"], row["loss"], row["val_loss"]) for row in rows] == [("1", "0.5", "1.0"), ("2", "0.4", "0.8")]
+    assert {float(row["learning_rate"]) for row in rows} == {0.25}
+    assert all(float(row["epoch_seconds"]) >= 0 for row in rows)
+
+
+def test_a_later_phase_goes_on_in_the_same_file(tmp_path):
+    from facemask_ensemble.training.callbacks import EpochReport
+
+    for before in (0, 1):
+        report = EpochReport(tmp_path / "history.csv", [], first_epoch=before)
+        report.set_model(model_at(0.1))
+        report.on_epoch_end(0, {"loss": 1.0})
+    assert [row["epoch"] for row in rows_of(tmp_path / "history.csv")] == ["1", "2"]
+
+
+def test_the_best_weights_are_those_of_the_lowest_loss_and_never_of_nan(tmp_path):
+    from facemask_ensemble.training.callbacks import BestWeights
+
+    model, best = model_at(0.1), BestWeights(tmp_path / "best.npz")
+    best.set_model(model)
+    for number, loss in enumerate([math.nan, 0.7, 0.3, math.nan, 0.5, 0.3]):
+        model.set_weights([np.full((2, 1), number, "float32"), np.zeros(1, "float32")])
+        best.on_epoch_end(number, {"val_loss": loss})
+    assert best.loss == 0.3
+    best.restore(model)
+    np.testing.assert_array_equal(model.get_weights()[0], [[2], [2]])
+    assert [path.name for path in tmp_path.iterdir()] == ["best.npz"]
+
+
+def test_an_epochs_line_names_the_member_and_its_numbers(capsys):
+    from facemask_ensemble.training.callbacks import epoch_line
+
+    metrics = {"loss": 0.1234, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.25, "epoch_seconds": 12.4}
+    epoch_line("xception", 10)(3, metrics)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said == "xception epoch 3/10 loss 0.123 accuracy 0.500 val_loss 1.000 val_accuracy 0.250 12 s"

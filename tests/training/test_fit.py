@@ -1,0 +1,167 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.training.schedules import Phase
+
+pytestmark = pytest.mark.heavy
+
+SIDE, CLASSES = 8, 2
+
+
+def toy(count, seed, flipped=False):
+    """Dark and bright noise; the label says which, or, `flipped`, the other."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % CLASSES
+    pixels = rng.integers(0, 100, (count, SIDE, SIDE, 3)) + 120 * labels[:, None, None, None]
+    return pixels.astype(np.uint8), labels ^ flipped
+
+
+def data(count=32, seed=0, batch_size=8, **options):
+    from facemask_ensemble.data.loaders import batches
+
+    return batches(*toy(count, seed, **options), CLASSES, batch_size)
+
+
+def small_model(seed=0):
+    import keras
+
+    from facemask_ensemble.models.classifier import build_classifier
+
+    def backbone(pixels):
+        x = keras.layers.Conv2D(4, 3, name="conv")(keras.layers.Rescaling(1 / 255)(pixels))
+        return keras.layers.BatchNormalization(momentum=0.5, name="norm")(x)
+
+    keras.utils.set_random_seed(seed)
+    return build_classifier("small", backbone, SIDE, CLASSES, dropout=0.0)
+
+
+def learn(model, phases, folder, *, train=None, validation=None, listeners=()):
+    from facemask_ensemble.training.fit import fit
+
+    return fit(model, train or data(), validation or data(seed=1), phases, folder, listeners)
+
+
+def loss_of(model, batches):
+    """Compute the mean cross-entropy by hand."""
+    pixels, labels = (np.concatenate(arrays) for arrays in zip(*batches.as_numpy_iterator(), strict=True))
+    probs = model.predict(pixels, verbose=0)
+    return float(-np.log((probs * labels).sum(axis=1)).mean())
+
+
+def test_a_separable_problem_is_learned_and_the_lowest_validation_loss_is_kept(tmp_path):
+    model, validation = small_model(), data(seed=1)
+    history = learn(model, [Phase(6, 0.03, "cosine", 0.1, patience=None)], tmp_path, validation=validation)
+    assert history["val_accuracy"].max() == 1.0
+    assert loss_of(model, validation) == pytest.approx(history["val_loss"].min(), rel=1e-4)
+    pd.testing.assert_frame_equal(history, pd.read_csv(tmp_path / "history.csv"))
+    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
+
+
+def test_an_overfit_ends_with_the_weights_of_its_first_epoch(tmp_path):
+    """Every training picture carries the wrong label, so that each further epoch is worse on validation."""
+    model, weights, validation = small_model(), [], data(seed=1)
+    history = learn(
+        model,
+        [Phase(4, 0.03, patience=None)],
+        tmp_path,
+        train=data(flipped=True),
+        validation=validation,
+        listeners=[lambda *_: weights.append(model.get_weights())],
+    )
+    best = int(history["val_loss"].argmin())
+    assert best < 3
+    for kept, expected in zip(model.get_weights(), weights[best], strict=True):
+        np.testing.assert_array_equal(kept, expected)
+
+
+def test_a_later_phase_that_only_gets_worse_does_not_cost_the_best_of_an_earlier_one(tmp_path):
+    model, validation = small_model(), data(seed=1)
+    phases = [Phase(4, 0.03, patience=None), Phase(2, 100.0, freeze_batch_norm=True, patience=None)]
+    history = learn(model, phases, tmp_path, validation=validation)
+    assert history["val_loss"].argmin() < 4
+    assert history["val_loss"][4:].min() > history["val_loss"].min()
+    assert loss_of(model, validation) == pytest.approx(history["val_loss"].min(), rel=1e-4)
+
+
+def test_phases_train_the_head_first_and_number_their_epochs_on(tmp_path):
+    model, kernels, heard = small_model(), [], []
+    start = model.get_layer("conv").kernel.numpy()
+    head = model.get_layer("probs").kernel.numpy()
+
+    def listen(epoch, metrics):
+        heard.append((epoch, sorted(metrics)))
+        kernels.append(model.get_layer("conv").kernel.numpy())
+
+    phases = [Phase(2, 0.01, freeze_backbone=True, patience=None), Phase(2, 0.01, patience=None)]
+    history = learn(model, phases, tmp_path, listeners=[listen])
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    names = ["accuracy", "epoch_seconds", "learning_rate", "loss", "val_accuracy", "val_loss"]
+    assert heard == [(epoch, names) for epoch in (1, 2, 3, 4)]
+    assert sorted(history.columns) == sorted([*names, "epoch"])
+    assert [np.array_equal(kernel, start) for kernel in kernels] == [True, True, False, False]
+    assert not np.array_equal(head, model.get_layer("probs").kernel.numpy())
+
+
+def test_a_loss_that_was_never_finite_is_refused_with_the_rate(tmp_path):
+    model = small_model()
+    model.get_layer("probs").bias.assign([math.nan, 0.0])
+    with pytest.raises(InputError, match="schedule.learning_rate=0.03: the loss was never finite; lower it"):
+        learn(model, [Phase(5, 0.03, patience=None)], tmp_path)
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 1
+
+
+def test_a_loss_that_stops_being_finite_ends_the_phase_and_keeps_the_best(tmp_path):
+    model, validation = small_model(), data(seed=1)
+
+    def spoil(epoch, metrics):
+        if epoch == 2:
+            kernel = model.get_layer("conv").kernel
+            kernel.assign(np.full(kernel.shape, math.nan))
+
+    phases = [Phase(6, 0.03, patience=None), Phase(1, 0.001, patience=None)]
+    history = learn(model, phases, tmp_path, validation=validation, listeners=[spoil])
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert np.isfinite(history["val_loss"]).tolist() == [True, True, False, True]
+    assert loss_of(model, validation) == pytest.approx(history["val_loss"].min(), rel=1e-4)
+
+
+def test_early_stopping_ends_a_phase_after_its_patience_without_a_better_loss(tmp_path):
+    history = learn(small_model(), [Phase(20, 0.03, patience=2)], tmp_path, train=data(flipped=True))
+    assert len(history) == history["val_loss"].argmin() + 1 + 2
+
+
+def test_a_plateau_halves_the_rate_after_two_epochs_without_a_better_loss(tmp_path):
+    """The rate is so small that no epoch moves the loss by as much as counts, so the first stays the best."""
+    phase = Phase(6, 2e-9, freeze_batch_norm=True, patience=None)
+    history = learn(small_model(), [phase], tmp_path)
+    assert history["val_loss"].std() < 1e-6
+    np.testing.assert_allclose(history["learning_rate"], [2e-9, 2e-9, 1e-9, 1e-9, 5e-10, 5e-10], rtol=1e-6)
+
+
+def test_warm_up_and_cosine_reach_the_rates_worked_out_by_hand(tmp_path):
+    """32 pictures in batches of 8 are 4 steps an epoch, 20 in 5 epochs, of which 40 % warm up: 8.
+
+    At the end of each epoch the rate is that of step 4, 8, 12, 16, 20: half way up, the top, then the cosine at
+    4/12, 8/12 and 12/12: (1 + cos 60°) / 2 = 3/4, (1 + cos 120°) / 2 = 1/4, 0.
+    """
+    history = learn(small_model(), [Phase(5, 0.02, "cosine", 0.4, patience=None)], tmp_path)
+    np.testing.assert_allclose(history["learning_rate"], [0.01, 0.02, 0.015, 0.005, 0.0], atol=1e-8)
+
+
+def test_a_cosine_without_warm_up_starts_at_its_highest_rate(tmp_path):
+    """Half way down after the first of two epochs."""
+    history = learn(small_model(), [Phase(2, 0.02, "cosine", 0.0, patience=None)], tmp_path)
+    np.testing.assert_allclose(history["learning_rate"], [0.01, 0.0], atol=1e-8)
+
+
+def test_the_same_seed_gives_the_same_training(tmp_path):
+    histories = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        histories.append(learn(small_model(seed=3), [Phase(2, 0.01, patience=None)], tmp_path / name))
+    columns = ["loss", "val_loss", "accuracy"]
+    pd.testing.assert_frame_equal(histories[0][columns], histories[1][columns])
