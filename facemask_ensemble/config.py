@@ -16,6 +16,7 @@ def options(group: str) -> list[str]:
     return sorted(leaf.stem for leaf in (CONF_DIR / group).glob("*.yaml") if not leaf.stem.startswith("_"))
 
 
+OmegaConf.register_new_resolver("largest", max, replace=True)
 OmegaConf.register_new_resolver("options", lambda group: " | ".join(options(group)), replace=True)
 
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, check_dataset, plain
+from facemask_ensemble.config import absolute_paths, check_evaluation, plain
 
 if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest
@@ -25,7 +25,7 @@ SAMPLES = 6  # training pictures of every class on the contact sheet
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and evaluate."""
-    check_dataset(absolute_paths(cfg))
+    check_evaluation(absolute_paths(cfg))
     evaluate(plain(cfg), rule=str(HydraConfig.get().runtime.choices["voting"]), command=_command())
 
 
@@ -65,7 +65,7 @@ def evaluate(config: dict[str, Any], rule: str, command: str) -> Path:
     gallery = choose(probs, labels, vote(probs), list(test["path"]), names, manifest.class_names, config["gallery"])
     pictures = {item["path"]: read_shown(manifest.root / item["path"], SHOWN) for item in gallery}
     overlays: Overlays = {}
-    if config["saliency"]["method"] is not None:
+    if gallery and config["saliency"]["method"] is not None:
         overlays = _explain(store, members, gallery, pictures, manifest, config["saliency"]["method"], cache)
     study = config["study"] or manifest.name
     page = write_report(report, gallery, pictures, overlays, _contact_sheet(manifest), command, output_dir / study)

@@ -220,6 +220,16 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
+@pytest.mark.heavy
+def test_a_report_can_do_without_pictures(command, place):
+    done = command("evaluate", "dataset=folders", "dataset.root=masks", "gallery=0", cwd=place)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_number_of_pictures_that_is_none_is_refused(command, tmp_path, assert_refused):
+    assert_refused(command("evaluate", "gallery=x", cwd=tmp_path), "gallery=x: must be a whole number")
+
+
 def test_a_stopped_training_is_not_taken_for_a_finished_one(tmp_path):
     from facemask_ensemble.training.isolation import Outcome
 

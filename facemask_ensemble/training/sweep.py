@@ -1,6 +1,7 @@
 """A sweep's beginning and end: one store, one parent run, one table of how every member fared."""
 
 import atexit
+import json
 import os
 import sys
 import traceback
@@ -16,7 +17,7 @@ from rich.table import Table
 from facemask_ensemble.command import explain
 from facemask_ensemble.config import CONF_DIR, absolute_paths, check_dataset, options, plain
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.training.isolation import LOG, OUTCOME, Outcome
+from facemask_ensemble.training.isolation import LOG, OUTCOME, RUN, Outcome
 
 PARENT = "parent_run.txt"
 
@@ -38,12 +39,15 @@ class Sweep(Callback):
         atexit.register(self.on_stopped, config)
 
     def on_stopped(self, config: DictConfig) -> None:
-        """Close the parent run of a sweep that was stopped before its end, and show what is kept."""
+        """Close the runs of a sweep that was stopped before its end, and say what is kept."""
         from facemask_ensemble import tracking
 
         folder = _folder(config)
-        tracking.protect(lambda: tracking.end_run(_store(config), (folder / PARENT).read_text(), "KILLED"))
-        show({job: outcome for job, outcome in read_outcomes(folder).items() if (job / OUTCOME).exists()})
+        tracking.protect(lambda: _close_runs(_store(config), folder))
+        known = {job: outcome for job, outcome in read_outcomes(folder).items() if (job / OUTCOME).exists()}
+        if known:
+            show(known)
+        print(f"stopped; what was finished is kept in {folder}")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Close the parent run and show how each member ended; exit with 1 (2: all refused) if one did not finish."""
@@ -77,6 +81,16 @@ def _begin(config: DictConfig) -> None:
     run_id = tracking.start_run(store, config.study, folder.name, {"kind": "sweep"}, {})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PARENT).write_text(run_id)
+
+
+def _close_runs(store: Any, folder: Path) -> None:
+    """Close the parent run and those of trainings that had no time to do so: joblib ends its workers' processes."""
+    from facemask_ensemble import tracking
+
+    begun = [job for job in read_outcomes(folder) if (job / RUN).exists() and not (job / OUTCOME).exists()]
+    runs = [json.loads((job / RUN).read_text())["run_id"] for job in begun]
+    for run_id in [*runs, (folder / PARENT).read_text()]:
+        tracking.end_run(store, run_id, "KILLED")
 
 
 def _check_choices(overrides: list[str]) -> None:

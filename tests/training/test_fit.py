@@ -165,3 +165,22 @@ def test_the_same_seed_gives_the_same_training(tmp_path):
         histories.append(learn(small_model(seed=3), [Phase(2, 0.01, patience=None)], tmp_path / name))
     columns = ["loss", "val_loss", "accuracy"]
     pd.testing.assert_frame_equal(histories[0][columns], histories[1][columns])
+
+
+@pytest.fixture
+def half_precision():
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def test_half_precision_learns_and_follows_the_same_rates(half_precision, tmp_path):
+    """Keras wraps the optimizer there, to scale the loss."""
+    phases = [Phase(4, 0.02, "cosine", 0.5, patience=None), Phase(3, 2e-9, freeze_batch_norm=True, patience=None)]
+    history = learn(small_model(), phases, tmp_path)
+    assert history["val_accuracy"].max() == 1.0
+    np.testing.assert_allclose(history["learning_rate"][:4], [0.01, 0.02, 0.01, 0.0], atol=1e-8)
+    np.testing.assert_allclose(history["learning_rate"][4:], [2e-9, 2e-9, 1e-9], rtol=1e-6)
