@@ -73,6 +73,16 @@ def test_a_refused_config_is_one_line_before_tensorflow_is_imported(arguments, w
     assert "TENSORFLOW" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [([], "no finished training there"), (["scores.json"], "that training has been logged already")],
+)
+def test_a_folder_without_anything_to_send_is_refused(files, words, command, tmp_path, assert_refused):
+    for name in files:
+        (tmp_path / name).touch()
+    assert_refused(command("upload", f"folder={tmp_path}", cwd=tmp_path), f"folder={tmp_path}", words)
+
+
 def test_a_folder_of_one_class_is_refused(command, tmp_path, assert_refused, draw_faces):
     draw_faces(tmp_path / "pictures", ["masked"], 4)
     done = command("train", *SMALL, "dataset=folders", "dataset.root=pictures", cwd=tmp_path)
@@ -192,7 +202,9 @@ def run_id(place, study):
 
     client = MlflowClient(f"sqlite:///{place}/outputs/mlflow.db")
     experiment = client.get_experiment_by_name(study)
-    (run, *_) = client.search_runs([experiment.experiment_id], "tags.kind = 'member'")
+    (run, *_) = client.search_runs(
+        [experiment.experiment_id], "tags.kind = 'member' and attributes.status = 'FINISHED'"
+    )
     return run.info.run_id
 
 

@@ -1,15 +1,20 @@
+import atexit
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from facemask_ensemble import tracking
+from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.training.isolation import Outcome
-from facemask_ensemble.training.sweep import read_outcomes, show, threads_per_job
+from facemask_ensemble.training.sweep import Sweep, parent_run, read_outcomes, show, threads_per_job
 
 SMALL = (
     "--multirun", "backbone=deep_cnn", "dataset.count=60", "dataset.size=48", "image_size=32", "augmentation=none",
@@ -70,6 +75,19 @@ def test_a_choice_that_is_not_there_is_refused_before_any_training(command, tmp_
     assert list(tmp_path.glob("outputs/*")) == []
 
 
+def test_the_parent_run_is_noted_in_the_sweeps_folder_whatever_the_clock_says(place_with_store, monkeypatch):
+    """The folder is named by the time, in seconds."""
+    monkeypatch.chdir(place_with_store)
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = compose("train", list(SMALL[1:]), return_hydra_config=True)
+    sweep = Sweep()
+    sweep.on_multirun_start(config)
+    atexit.unregister(sweep.on_stopped)
+    time.sleep(1.1)
+    parent, _ = runs_of(place_with_store)
+    assert parent_run(Path(config.hydra.sweep.dir)) == parent.info.run_id
+
+
 @pytest.mark.heavy
 def test_the_members_of_a_sweep_are_trained_under_one_parent_run(command, place_with_store):
     done = command("train", *SMALL, "seed=0,1", cwd=place_with_store)
@@ -109,8 +127,10 @@ def test_members_that_fail_are_reported_at_the_end_and_the_others_are_kept(comma
     parent, members = runs_of(place_with_store)
     assert parent.info.status == "FAILED"
     (kept,) = [member for member in members if member.info.status == "FINISHED"]
-    asked = command("predict", "input=outputs/data", f"members=[{kept.info.run_id}]", cwd=place_with_store)
-    assert asked.returncode == 0, asked.stderr
+    store = tracking.open_store(None, place_with_store / "outputs")
+    (member,) = tracking.finished_members(store, study="sweep")
+    assert member.run_id == kept.info.run_id
+    assert tracking.artifact(store, member.run_id, "model.keras", place_with_store).is_file()
 
 
 @pytest.mark.heavy

@@ -58,8 +58,10 @@ class Sweep(Callback):
         outcomes = read_outcomes(folder)
         states = {outcome.state for outcome in outcomes.values()}
         status = "FINISHED" if states == {"finished"} else "FAILED"
-        tracking.protect(lambda: tracking.end_run(_store(config), (folder / PARENT).read_text(), status))
+        unclosed = tracking.protect(lambda: tracking.end_run(_store(config), (folder / PARENT).read_text(), status))
         show(outcomes)
+        if unclosed:
+            print(f"the sweep's own run in MLflow stays open ({unclosed}); its members are not concerned")
         if status == "FAILED":
             raise SystemExit(2 if states == {"refused"} else 1)
 
@@ -68,6 +70,7 @@ def _begin(config: DictConfig) -> None:
     from facemask_ensemble import tracking
     from facemask_ensemble.data.dataset import open_dataset
 
+    folder = _folder(config)  # first, and of the config itself: it holds the time, which a copy would tell anew
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     _check_choices([*config.hydra.overrides.task, *(f"{key}={value}" for key, value in params.items())])
     config = absolute_paths(config.copy())
@@ -77,7 +80,6 @@ def _begin(config: DictConfig) -> None:
     store = _store(config)
     if not over_data:
         open_dataset(plain(config.dataset), Path(config.output_dir))
-    folder = _folder(config)
     run_id = tracking.start_run(store, config.study, folder.name, {"kind": "sweep"}, {})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PARENT).write_text(run_id)

@@ -1,0 +1,30 @@
+"""MLflow: the one package that speaks to it."""
+
+from facemask_ensemble.tracking.members import LoggedMember, artifact, finished_members, studies
+from facemask_ensemble.tracking.runs import (
+    LiveMetrics,
+    end_run,
+    finish_run,
+    log_report,
+    protect,
+    replay_history,
+    start_run,
+)
+from facemask_ensemble.tracking.store import Store, default_uri, open_store
+
+__all__ = [
+    "LiveMetrics",
+    "LoggedMember",
+    "Store",
+    "artifact",
+    "default_uri",
+    "end_run",
+    "finish_run",
+    "finished_members",
+    "log_report",
+    "open_store",
+    "protect",
+    "replay_history",
+    "start_run",
+    "studies",
+]

@@ -1,0 +1,102 @@
+"""Write runs: parameters, metrics and files of trainings, sweeps and reports."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.entities import Metric, Param
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+from facemask_ensemble.tracking.store import Store, short
+
+BATCH = 500  # metrics a request; the server takes at most 1,000
+
+
+def start_run(
+    store: Store, study: str, name: str, tags: Mapping[str, str], params: Mapping[str, Any], parent: str | None = None
+) -> str:
+    """Start a run and return its id. Long parameters are cut; the config artifact has them whole."""
+    labels = {**tags, **({"mlflow.parentRunId": parent} if parent else {})}
+    run = store.client.create_run(store.experiment(study), run_name=name, tags=labels)
+    store.client.log_batch(run.info.run_id, params=[Param(key, str(value)[:500]) for key, value in params.items()])
+    return str(run.info.run_id)
+
+
+class LiveMetrics:
+    """Send every epoch's metrics as they come; a server that stops answering ends that, not the training."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.store, self.run_id, self.lost = store, run_id, False
+        self.system = SystemMetricsMonitor(run_id, sampling_interval=5, samples_before_logging=2)
+
+    def __enter__(self) -> "LiveMetrics":
+        """Start to sample the system's use."""
+        self.system.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop sampling."""
+        self.system.finish()
+
+    def __call__(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Log one epoch."""
+        if self.lost:
+            return
+        try:
+            self.store.client.log_batch(self.run_id, metrics=_metrics(metrics, epoch))
+        except Exception as error:  # any fault of the store must not cost a training
+            self.lost = True
+            warnings.warn(f"MLflow at {self.store.uri} no longer answers ({short(error)})", stacklevel=2)
+
+
+def finish_run(
+    store: Store, run_id: str, *, files: Path, metrics: Mapping[str, float], status: str = "FINISHED"
+) -> None:
+    """Log final metrics and everything in a folder, and close the run."""
+    store.client.log_batch(run_id, metrics=_metrics(metrics, 0))
+    store.client.log_artifacts(run_id, str(files))
+    store.client.set_terminated(run_id, status)
+
+
+def replay_history(store: Store, run_id: str, history: pd.DataFrame) -> None:
+    """Log the epochs that the store has not seen."""
+    known = {metric.step for metric in store.client.get_metric_history(run_id, "loss")}
+    missing = [
+        metric
+        for row in history.to_dict("records")
+        if int(row["epoch"]) not in known
+        for metric in _metrics({str(k): v for k, v in row.items() if k != "epoch"}, int(row["epoch"]))
+    ]
+    for start in range(0, len(missing), BATCH):
+        store.client.log_batch(run_id, metrics=missing[start : start + BATCH])
+
+
+def end_run(store: Store, run_id: str, status: str, message: str = "") -> None:
+    """Close a run that failed or was stopped, with its reason as a tag."""
+    if message:
+        store.client.set_tag(run_id, "error", message[:5000])
+    store.client.set_terminated(run_id, status)
+
+
+def log_report(store: Store, study: str, fingerprint: str, folder: Path, votes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Log a report's folder and the votes' accuracies as a run of the study; return its id."""
+    run_id = start_run(store, study, "report", {"kind": "report", "fingerprint": fingerprint}, {})
+    metrics = {f"{rule}_accuracy": scores["accuracy"] for rule, scores in votes.items()}
+    finish_run(store, run_id, files=folder, metrics=metrics)
+    return run_id
+
+
+def protect(action: Callable[[], object]) -> str | None:
+    """Do something with the store that may fail, and return the reason in short where it does."""
+    try:
+        action()
+    except Exception as error:  # results on disk must survive whatever the store does
+        return short(error)
+    return None
+
+
+def _metrics(metrics: Mapping[str, float], step: int) -> list[Metric]:
+    now = int(pd.Timestamp.now("UTC").timestamp() * 1000)
+    return [Metric(name, float(value), now, step) for name, value in metrics.items()]
