@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
 from facemask_ensemble import tracking
 from facemask_ensemble.errors import InputError
@@ -158,7 +159,7 @@ def test_a_history_is_replayed_from_where_the_store_stopped_listening(store):
 def test_a_server_that_stops_answering_is_asked_once_and_never_again(store, closed_port, monkeypatch):
     run_id = tracking.start_run(store, "masks", "xception", {}, {})
     calls = []
-    dead = tracking.MlflowClient(f"http://127.0.0.1:{closed_port}")
+    dead = MlflowClient(f"http://127.0.0.1:{closed_port}")
     monkeypatch.setattr(dead, "log_batch", counted(dead.log_batch, calls))
     gone = tracking.Store(dead, f"http://127.0.0.1:{closed_port}", None)
     with tracking.LiveMetrics(gone, run_id) as live:
