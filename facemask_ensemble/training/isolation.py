@@ -59,7 +59,7 @@ def run_isolated(config: dict[str, Any], folder: Path, *, show_bar: bool, thread
     (folder / RUN).unlink(missing_ok=True)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
     if threads is not None:
-        environment.update(TF_NUM_INTRAOP_THREADS=str(threads), TF_NUM_INTEROP_THREADS=str(threads))
+        environment["TF_NUM_INTRAOP_THREADS"] = str(threads)
     command = [
         sys.executable,
         "-m",
