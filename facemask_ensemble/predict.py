@@ -15,8 +15,11 @@ from facemask_ensemble.config import absolute_paths, check_prediction, plain
 from facemask_ensemble.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from facemask_ensemble.tracking import LoggedMember
 
+COMPETITION = "kaggle_masks"  # the data set whose members write a submission
 SHOWN = 480  # longest side of an overlay, pixels
 
 
@@ -39,7 +42,8 @@ def find_pictures(given: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        seen = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and not file.is_dir())
+        found = sorted(file for file in seen if not any(part.startswith(".") for part in file.relative_to(path).parts))
     else:
         found = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
     if not found:
@@ -53,10 +57,11 @@ def predict(config: dict[str, Any], files: Sequence[Path]) -> Path:
 
     Args:
         config: the resolved predict config.
-        files: pictures; those that cannot be read are listed in `rejected.csv` and left out.
+        files: pictures; those that cannot be read are listed in `quarantine.csv` and left out.
 
     Returns:
-        The folder that holds `predictions.csv` and, with a saliency method, `overlays/`.
+        The folder that holds `predictions.csv`, with members trained on the competition's pictures `submission.csv`,
+        and, with a saliency method, `overlays/`.
 
     Raises:
         InputError: no member, members of different classes, or no picture that can be read.
@@ -69,7 +74,7 @@ def predict(config: dict[str, Any], files: Sequence[Path]) -> Path:
     store = tracking.open_store(config["tracking"]["uri"], output_dir)
     members = latest_members(store, config["study"], config["members"])
     print(introduce(members))
-    files, rejected = _readable(files)
+    files, quarantine = _readable(files)
     models = {member.name: model_file(store, member, output_dir / "data" / "artifacts") for member in members}
     probs = predict_all(models, files, config["batch_size"])
     table = answers(probs, list(models), files, members[0].class_names, hydra.utils.instantiate(config["voting"]))
@@ -77,10 +82,12 @@ def predict(config: dict[str, Any], files: Sequence[Path]) -> Path:
     folder = output_dir / "predictions"
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / "predictions.csv", index=False)
-    rejected.to_csv(folder / "rejected.csv", index=False)
+    quarantine.to_csv(folder / "quarantine.csv", index=False)
     for name, count in table["prediction"].value_counts().items():
         print(f"{name}: {count}")
     print(f"answers: {folder / 'predictions.csv'}")
+    if {member.tags["dataset"] for member in members} == {COMPETITION}:
+        _submit(table, quarantine, members[0].class_names, folder / "submission.csv")
     if config["saliency"]["method"] is not None:
         _draw(models, files, probs, config["saliency"]["method"], folder / "overlays")
     return folder
@@ -94,7 +101,7 @@ def introduce(members: Sequence["LoggedMember"]) -> str:
     return f"{len(members)} members trained on {first.tags['dataset']} ({starts}): {names}"
 
 
-def _readable(files: Sequence[Path]) -> tuple[list[Path], Any]:
+def _readable(files: Sequence[Path]) -> tuple[list[Path], "pd.DataFrame"]:
     """Part the pictures that can be read from the others, with the reason."""
     import pandas as pd
 
@@ -116,6 +123,23 @@ def _readable(files: Sequence[Path]) -> tuple[list[Path], Any]:
     if not good:
         raise InputError(f"input: none of {len(files)} pictures can be read ({bad[0][0]}: {bad[0][1]}); give others")
     return good, pd.DataFrame(bad, columns=["path", "reason"])
+
+
+def _submit(table: "pd.DataFrame", quarantine: "pd.DataFrame", class_names: Sequence[str], file: Path) -> None:
+    """Write the competition's file, in which every picture must have an answer."""
+    from facemask_ensemble.data.listing import is_picture
+    from facemask_ensemble.ensemble.prediction import submission
+
+    mute = quarantine.loc[[is_picture(Path(path)) for path in quarantine["path"]]]
+    try:
+        rows, guess = submission(table, mute, class_names)
+    except InputError as error:
+        print(f"no submission.csv: {error}", file=sys.stderr)
+        return
+    rows.to_csv(file, index=False)
+    for path in mute["path"]:
+        print(f"guessed in submission.csv: {path}: {guess}, the most frequent answer", file=sys.stderr)
+    print(f"submission: {file}")
 
 
 def _draw(

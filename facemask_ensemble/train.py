@@ -53,7 +53,7 @@ def train(config: dict[str, Any], folder: Path, *, show_bar: bool = False, threa
 
         tracking.open_store(config["tracking"]["uri"], Path(config["output_dir"]))  # refuse a dead one at once
     manifest = open_dataset(config["dataset"], Path(config["output_dir"]))
-    for row in manifest.rejected.itertuples():
+    for row in manifest.quarantine.itertuples():
         print(f"left out: {row.path}: {row.reason}")
     manifest.save(folder / "files" / "manifest")
     return run_isolated(config, folder, show_bar=show_bar, threads=threads)

@@ -8,6 +8,7 @@ from typing import Any
 
 import hydra
 
+from facemask_ensemble.data.listing import Listing
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.data.prepare import prepare
 
@@ -19,14 +20,27 @@ def open_dataset(config: Mapping[str, Any], output_dir: Path) -> Manifest:
         config: the `dataset` group: `source` is Hydra's call of a function of `data.sources`.
         output_dir: the manifest is kept below `data/`, in a folder of its own for every setting.
     """
-    key = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:12]
     return prepare(
         config["name"],
-        hydra.utils.instantiate(config["source"]),
-        output_dir / "data" / f"{config['name']}-{key}",
+        list_source(config),
+        folder_of(config, output_dir),
         limit=config["limit"],
         validation=config["validation"],
         test=config["test"],
         seed=config["split_seed"],
         near_duplicates=config["near_duplicates"],
+        folds=config["folds"],
+        fold=config["fold"],
     )
+
+
+def list_source(config: Mapping[str, Any]) -> Listing:
+    """Name the labelled pictures of a resolved dataset config, without opening them."""
+    listing: Listing = hydra.utils.instantiate(config["source"])
+    return listing
+
+
+def folder_of(config: Mapping[str, Any], output_dir: Path) -> Path:
+    """Give the folder that keeps the manifest and the findings of a resolved dataset config."""
+    key = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    return output_dir / "data" / f"{config['name']}-{key}"

@@ -4,11 +4,24 @@ import io
 import struct
 import warnings
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+SUFFIXES = frozenset(FORMATS)
+SAME = {"MPO": "JPEG", "DIB": "BMP"}  # a phone's JPEG with a preview behind it; a bitmap without its header
+TINY = 32  # pixels of the shorter side below which a picture is remarked on
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,12 +40,37 @@ class PictureError(ValueError):
     """Say in a few words why some bytes are not a picture that can be read."""
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A decoded file: an upright RGB picture, its size in the file, and what was odd about it."""
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str
+    odd: str
+
+
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
     """Decode a file's first frame as an upright RGB picture on a white ground.
 
     Args:
         data: the whole file.
         at_least: a side in pixels; a JPEG may come at a half, quarter or eighth of its size that is no smaller.
+
+    Raises:
+        PictureError: it is no picture, is damaged, or is too large to be one.
+    """
+    return examine(data, at_least).image
+
+
+def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> Picture:
+    """Decode as `decode` does, and tell what the file is and what had to be done with it.
+
+    Args:
+        data: the whole file.
+        at_least: as in `decode`.
+        suffix: of the file's name; another format than it promises is odd. "" promises nothing.
     """
     if not data:
         raise PictureError("empty file")
@@ -40,10 +78,14 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
         with Image.open(io.BytesIO(data)) as image:
             if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError
+            kind, size, odd = SAME.get(image.format or "", image.format or ""), image.size, _oddities(image)
             if at_least:
                 image.draft("RGB", (at_least, at_least))
             image.load()
-            return _rgb(_upright(image))
+            turn = _orientation(image)
+            if turn:
+                odd.append("turned upright by its EXIF orientation")
+            upright = _rgb(image.transpose(TURNS[turn]) if turn else image)
     except Image.DecompressionBombError:
         limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         raise PictureError(f"more than {limit:.0f} million pixels") from None
@@ -51,14 +93,47 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
         raise PictureError("not a picture") from None
     except DAMAGE as error:
         raise PictureError("truncated" if "truncated" in str(error).lower() else f"damaged: {error}") from None
+    if FORMATS.get(suffix.lower(), kind) != kind:
+        odd.append(f"{kind} named {suffix}: read by its content")
+    width, height = size[::-1] if turn >= 5 else size
+    return Picture(upright, width, height, kind, "; ".join(odd))
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _oddities(image: Image.Image) -> list[str]:
+    """Say in words what an opened file needs beside decoding."""
+    odd, mode = [], image.mode
+    if mode == "P":
+        odd.append("palette colours: read as RGB")
+    elif mode in ("1", "L", "LA"):
+        odd.append("grey: read as RGB")
+    elif _is_deep(image):
+        odd.append("16 bits a channel: scaled to 8")
+    elif mode not in ("RGB", "RGBA"):
+        odd.append(f"{mode}: read as RGB")
+    if image.has_transparency_data:
+        odd.append("alpha channel: laid on white")
+    frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+    if frames > 1:
+        odd.append(f"animation of {frames} frames: the first is read")
+    if min(image.size) < TINY:
+        odd.append(f"smaller than {TINY} pixels")
+    return odd
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Tell whether the file has more than eight bits a channel; Pillow cuts deep colours down while it reads."""
+    tiles = getattr(image, "tile", [])
+    stored = str(tiles[0].args) if tiles else ""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16") or ";16" in stored
+
+
+def _orientation(image: Image.Image) -> int:
+    """Read which turn makes the picture upright, 0 for none."""
     try:
-        orientation = image.getexif().get(0x0112)
+        found = image.getexif().get(0x0112)
     except DAMAGE:  # broken camera data beside sound pixels
-        orientation = None
-    return image.transpose(TURNS[orientation]) if orientation in TURNS else image
+        return 0
+    return found if found in TURNS else 0
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -5,7 +5,9 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-BITS = 64
+from facemask_ensemble.data.hamming import neighbours
+
+MANY = 10_000_000  # links; more are thinned out to those that join the same pictures
 
 
 def contradictions(rows: pd.DataFrame) -> pd.DataFrame:
@@ -27,10 +29,10 @@ def group_copies(rows: pd.DataFrame, distance: int | None) -> pd.Series:
         distance: the most bits in which the looks of near copies, mirrored or not, may differ; None for exact copies
             alone.
 
-    Measured with 8 bits, by looking at the pairs: 15 among 706 street photographs, all of one scene; 47 among 1000
-    single faces, 36 of them so (34 of 35 up to 6 bits); 239 among 810 hands, a sample of them all so. Joining strangers
-    costs nothing but freedom, a missed copy flatters the score. From 10 bits on strangers' faces chain, to groups of
-    17, with 12 bits of 119. Copies that were cropped, or turned by some degrees, are not found.
+    Measured with 8 bits, by looking at the pairs: 15 among 706 street photographs, all of one scene or series; 46 among
+    1000 single faces, 29 of them so (28 of 29 up to 6 bits); 220 among 810 hands. Joining strangers costs nothing but
+    freedom, a missed copy flatters the score. From 10 bits on strangers' faces chain, to groups of 11, with 12 bits of
+    95. Copies that were cropped, or turned by some degrees, are not found.
 
     Returns:
         A given group's name, else the first path of several copies, else "".
@@ -40,8 +42,7 @@ def group_copies(rows: pd.DataFrame, distance: int | None) -> pd.Series:
     if distance is not None:
         links.append(near_pairs(rows["look"].to_numpy(str), rows["mirrored"].to_numpy(str), distance))
     pairs = np.concatenate(links)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    _, component = connected_components(graph, directed=False)
+    component = _components(pairs, count)
     names = rows.groupby(component)[["path", "group"]].agg({"path": ["min", "size"], "group": "max"})
     names.columns = ["path", "size", "given"]
     chosen = names["given"].where(names["given"] != "", names["path"].where(names["size"] > 1, ""))
@@ -56,32 +57,50 @@ def _same(values: pd.Series) -> np.ndarray:
 
 
 def near_pairs(looks: np.ndarray, mirrored: np.ndarray, distance: int) -> np.ndarray:
-    """Find linked pictures (n, 2): each near copy is joined, perhaps over others, with the ones it looks like.
+    """Link near copies: pictures whose looks, one of them perhaps mirrored, differ in at most `distance` bits.
 
-    Not all pairs are compared: of `distance + 1` bands of bits, two hashes that differ in at most `distance` bits
-    agree in one at least, so only hashes that share a band are.
+    Args:
+        looks: hexadecimal hashes (n,), "" for a plain picture, which is like no other.
+        mirrored: of the mirror images.
+        distance: in bits.
+
+    Returns:
+        Places (links, 2): near copies are joined, perhaps over others. Where there are very many links, only as many
+        as join the same pictures.
     """
     seen = np.flatnonzero(looks != "")
-    owners = np.concatenate([seen, seen])
-    texts = np.concatenate([looks[seen], mirrored[seen]])
-    codes, code_of = np.unique(np.array([int(text, 16) for text in texts], dtype=np.uint64), return_inverse=True)
-    first_owner = np.full(len(codes), -1)
-    first_owner[code_of[::-1]] = owners[::-1]
-    exact = np.stack([first_owner[code_of], owners], axis=1)
-    edges = [exact, *(first_owner[pairs] for pairs in _banded(codes, distance))]
-    return np.concatenate(edges).astype(int).reshape(-1, 2)
+    codes, code_of = np.unique(as_codes(looks[seen]), return_inverse=True)
+    owner = np.zeros(len(codes), int)
+    owner[code_of[::-1]] = seen[::-1]
+    links = [np.stack([owner[code_of], seen], axis=1)]
+    flipped, flipped_of = np.unique(as_codes(mirrored[seen]), return_inverse=True)
+    twin = np.zeros(len(flipped), int)
+    twin[flipped_of[::-1]] = seen[::-1]
+    waiting = 0
+    for queries, owners in ((codes, owner), (flipped, twin)):
+        for query, code in neighbours(codes, queries, distance):
+            pairs = np.stack([owners[query], owner[code]], axis=1)
+            links.append(pairs[pairs[:, 0] < pairs[:, 1]] if queries is codes else pairs[pairs[:, 0] != pairs[:, 1]])
+            waiting += len(links[-1])
+            if waiting > MANY:
+                links, waiting = [_spanning(np.concatenate(links), len(looks))], 0
+    # Pictures of one mirrored hash may have looks of their own.
+    links.append(_same(pd.Series(mirrored).where(mirrored != "")))
+    return np.concatenate(links)
 
 
-def _banded(codes: np.ndarray, distance: int) -> list[np.ndarray]:
-    found = []
-    limits = np.linspace(0, BITS, min(distance, BITS - 1) + 2).astype(int)
-    for low, high in zip(limits[:-1], limits[1:], strict=True):
-        band = (codes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        order = np.argsort(band, kind="stable")
-        ends = np.flatnonzero(np.diff(band[order])) + 1
-        for bucket in np.split(order, ends):
-            for place, code in enumerate(bucket[:-1], start=1):
-                rest = bucket[place:]
-                near = rest[np.bitwise_count(codes[rest] ^ codes[code]) <= distance]
-                found.append(np.stack([np.full(len(near), code), near], axis=1))
-    return found
+def as_codes(texts: np.ndarray) -> np.ndarray:
+    """Turn hexadecimal hashes into uint64."""
+    return np.array([int(text, 16) for text in texts], dtype=np.uint64)
+
+
+def _spanning(pairs: np.ndarray, count: int) -> np.ndarray:
+    """Join the same pictures with fewer links: each with the first of its group."""
+    component = _components(pairs, count)
+    links = _same(pd.Series(component))
+    return links[links[:, 0] != links[:, 1]]
+
+
+def _components(pairs: np.ndarray, count: int) -> np.ndarray:
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return connected_components(graph, directed=False)[1]

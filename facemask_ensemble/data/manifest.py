@@ -11,15 +11,16 @@ import pandas as pd
 from facemask_ensemble.errors import InputError
 
 SPLITS = ("train", "validation", "test")
-COLUMNS = ["path", "sha256", "label", "group", "split"]
+MANIFEST_FILES = ("manifest.csv", "quarantine.csv", "dataset.json")
+COLUMNS = ["path", "sha256", "label", "group", "split", "look", "mirrored"]
 
 
-def write_atomically(text: str, file: Path) -> None:
+def write_atomically(content: str | bytes, file: Path) -> None:
     """Write a file under a name of its own, then rename it: other processes read the old or the new one, whole."""
     part = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8", newline="")
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
         part.replace(file)
     except OSError as error:
         raise InputError(
@@ -34,15 +35,18 @@ class Manifest:
     """Labelled pictures of one data set.
 
     `rows` has one line a picture: `path` relative to `root` (posix), `sha256` of the file, `label` an index into
-    `class_names`, `group` (pictures of one group share a split) and `split` (train, validation or test).
-    `rejected` has the columns `path` and `reason`.
+    `class_names`, `group` (pictures of one group share a split), `split` (train, validation or test), `look` and
+    `mirrored` (perceptual hashes, by which near copies are known again). `quarantine` has the columns `path` and
+    `reason`: what was left out. `near_duplicates` are the bits by which looks of near copies may differ, None where
+    near copies were not looked for.
     """
 
     name: str
     root: Path
     class_names: tuple[str, ...]
     rows: pd.DataFrame
-    rejected: pd.DataFrame
+    quarantine: pd.DataFrame
+    near_duplicates: int | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -66,26 +70,29 @@ class Manifest:
         }
 
     def save(self, folder: Path) -> None:
-        """Write `manifest.csv`, `rejected.csv` and `dataset.json` into the folder."""
+        """Write `manifest.csv`, `quarantine.csv` and `dataset.json` into the folder."""
         about = {
             "name": self.name,
             "root": str(self.root),
             "class_names": list(self.class_names),
             "fingerprint": self.fingerprint,
+            "near_duplicates": self.near_duplicates,
         }
-        write_atomically(self.rows[COLUMNS].to_csv(index=False), folder / "manifest.csv")
-        write_atomically(self.rejected.to_csv(index=False), folder / "rejected.csv")
-        write_atomically(json.dumps(about, indent=2), folder / "dataset.json")
+        tables = [self.rows[COLUMNS].to_csv(index=False), self.quarantine.to_csv(index=False)]
+        for name, text in zip(MANIFEST_FILES, [*tables, json.dumps(about, indent=2)], strict=True):
+            write_atomically(text, folder / name)
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
         """Read what `save` wrote."""
-        about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        text = {"path": str, "sha256": str, "group": str, "split": str, "reason": str}
+        table, left_out, described = (folder / name for name in MANIFEST_FILES)
+        about = json.loads(described.read_text(encoding="utf-8"))
+        text = dict.fromkeys(["path", "sha256", "group", "split", "look", "mirrored", "reason"], str)
         return cls(
             name=about["name"],
             root=Path(about["root"]),
             class_names=tuple(about["class_names"]),
-            rows=pd.read_csv(folder / "manifest.csv", dtype=text, keep_default_na=False),
-            rejected=pd.read_csv(folder / "rejected.csv", dtype=text, keep_default_na=False),
+            rows=pd.read_csv(table, dtype=text, keep_default_na=False),
+            quarantine=pd.read_csv(left_out, dtype=text, keep_default_na=False),
+            near_duplicates=about["near_duplicates"],
         )

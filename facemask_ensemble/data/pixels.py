@@ -1,85 +1,114 @@
-"""Reading pictures: the one path by which training, evaluation and prediction see pixels."""
+"""Pixels of many pictures: read from their files once, kept on disk, read back where asked for."""
 
 import hashlib
 import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from facemask_ensemble.data.decoding import PictureError, decode
 from facemask_ensemble.errors import InputError
 
-READER_VERSION = 1  # raise it when the same file would give other pixels: remembered arrays are then read anew
+READER_VERSION = 2  # raise it when the same file would give other pixels: remembered arrays are then read anew
 PATIENCE = 2.0  # seconds before a progress bar appears
+HANDFUL = 8  # files a thread takes at a time
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def read_pixels(path: Path, size: int) -> np.ndarray:
-    """Read a picture as uint8 (size, size, 3), the whole of it squeezed into the square.
-
-    The aspect is not kept: a crop could cut away the one face that decides between `all` and `some`, and bars would
-    waste pixels of faces that are small already. A JPEG is decoded at no less than twice the size, then resampled.
-    """
-    try:
-        image = decode(path.read_bytes(), at_least=2 * size)
-    except PictureError as error:
-        raise InputError(f"{path} cannot be read as a picture ({error}): replace it or leave it out") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be opened ({error.strerror}): check the path and its permissions") from None
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
-
-
-def in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
-    """Yield the results in order; show a progress bar on a terminal when it takes more than two seconds."""
+def with_progress(results: Iterable[Result], total: int, title: str) -> Iterator[Result]:
+    """Pass results on; show a progress bar on a terminal when they take more than two seconds."""
     start, shown = time.monotonic(), False
-    console = Console(stderr=True)
-    bar = Progress(console=console, transient=True, disable=not sys.stderr.isatty())
-    task = bar.add_task(title, total=len(items))
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    task = bar.add_task(title, total=total)
     try:
-        for result in pool.map(work, items):
+        for result in results:
             yield result
             bar.advance(task)
             if not shown and time.monotonic() - start > PATIENCE:
                 bar.start()
                 shown = True
     finally:
-        pool.shutdown(cancel_futures=True)
         bar.stop()
+
+
+def in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
+    """Yield the results in order, worked out by all cores, with a progress bar."""
+    handfuls = [items[start : start + HANDFUL] for start in range(0, len(items), HANDFUL)]
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        done = pool.map(lambda handful: [work(item) for item in handful], handfuls)
+        yield from with_progress((result for results in done for result in results), len(items), title)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class StoredPixels:
+    """Pictures in a file of one array, uint8 (n, h, w, 3); reading some of them leaves no others in memory.
+
+    A memory map would do the same, but for the memory: every page it has touched counts as the process's own.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.open("rb", buffering=0)
+        np.lib.format.read_magic(self._file)
+        self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(self._file)
+        self._start, self._bytes = self._file.tell(), int(np.prod(self.shape[1:]))
+
+    def __len__(self) -> int:
+        """Count the pictures."""
+        return int(self.shape[0])
+
+    def __getitem__(self, index: int | slice | np.ndarray | Sequence[int]) -> np.ndarray:
+        """Read one picture (h, w, 3), or several (m, h, w, 3)."""
+        places = np.atleast_1d(np.arange(len(self))[index])
+        pictures = np.empty((len(places), *self.shape[1:]), np.uint8)
+        for picture, place in zip(pictures, places.tolist(), strict=True):
+            os.preadv(self._file.fileno(), [picture.reshape(-1)], self._start + place * self._bytes)
+        return pictures[0] if isinstance(index, int | np.integer) else pictures
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        """Read them all."""
+        return np.asarray(self[:], dtype)
 
 
 def load_pixels(
     manifest_root: Path, paths: Sequence[str], size: int, cache: Path | None = None, keys: Sequence[str] | None = None
-) -> np.ndarray:
+) -> np.ndarray | StoredPixels:
     """Read pictures as uint8 (n, size, size, 3); with a cache folder, once and then never again.
 
     Args:
         manifest_root: the folder that the paths are relative to.
         paths: posix paths of the pictures.
         size: the side of the square, in pixels.
-        cache: a folder for arrays read before, opened as a read-only memory map.
+        cache: a folder for arrays read before.
         keys: the sha256 of every file, as in a manifest; computed when not given.
     """
     files = [manifest_root / path for path in paths]
     if cache is None or not files:
-        pixels = np.empty((len(files), size, size, 3), np.uint8)
-        for index, picture in enumerate(in_threads(lambda file: read_pixels(file, size), files, "Reading pictures")):
-            pixels[index] = picture
+        pixels, done = np.empty((len(files), size, size, 3), np.uint8), 0
+        for batch in _batches(files, size):
+            pixels[done : done + len(batch)] = batch
+            done += len(batch)
         return pixels
     remembered = cache / f"pixels-{size}px-{_cache_key(files, size, keys)}.npy"
     if not remembered.exists():
         _remember(files, size, remembered)
-    return np.load(remembered, mmap_mode="r")
+    return StoredPixels(remembered)
+
+
+def _batches(files: Sequence[Path], size: int) -> Iterator[np.ndarray]:
+    if files:
+        from facemask_ensemble.data.reader import BATCH, stream_pixels  # TensorFlow, which not every command needs
+
+        yield from with_progress(stream_pixels(files, size), -(-len(files) // BATCH), "Reading pictures")
 
 
 def _cache_key(files: Sequence[Path], size: int, keys: Sequence[str] | None) -> str:
@@ -91,15 +120,13 @@ def _cache_key(files: Sequence[Path], size: int, keys: Sequence[str] | None) -> 
 def _remember(files: Sequence[Path], size: int, target: Path) -> None:
     """Write the array to a file of its own name, then rename: other processes see all of it or none."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, 3)}
-    pictures = in_threads(lambda file: read_pixels(file, size), files, "Reading pictures")
     unfinished = target.with_name(f"{target.stem}.{uuid.uuid4().hex[:8]}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Written, not memory-mapped: on a full disk a write raises an error where a map kills the process.
         with unfinished.open("wb") as part:
             np.lib.format.write_array_header_1_0(part, header)
-            for picture in pictures:
-                part.write(picture.tobytes())
+            for batch in _batches(files, size):
+                part.write(batch.data)
         unfinished.replace(target)
     except OSError as error:
         needed = len(files) * size * size * 3 / 1e6

@@ -13,7 +13,7 @@ from facemask_ensemble.data.manifest import COLUMNS, Manifest, write_atomically
 from facemask_ensemble.data.splits import assign_splits, shuffled
 from facemask_ensemble.errors import InputError
 
-RULES = 1  # raise it when the same listing and settings would give another manifest
+RULES = 2  # raise it when the same listing and settings would give another manifest
 MOST_BITS = 16  # unrelated pictures differ in some 32 of 64 bits; closer than 16 they begin to chain
 
 
@@ -27,6 +27,8 @@ def prepare(
     test: float,
     seed: int,
     near_duplicates: int | None,
+    folds: int | None = None,
+    fold: int = 0,
 ) -> Manifest:
     """Check, group and split a listing's pictures; reuse the manifest in the folder if nothing has changed.
 
@@ -39,12 +41,15 @@ def prepare(
         test: proportion of the pictures.
         seed: of the sample and the split.
         near_duplicates: bits of 64 in which the looks of near copies may differ; None to look for exact copies alone.
+        folds: number of test folds to cut in place of `test`; None for none.
+        fold: the one of them that is taken, from 0.
     """
     _check_settings(limit, validation, test, near_duplicates)
-    rows = _sample(_complete(listing.rows), limit, seed)
-    rows = pd.concat([rows, stat_files(listing.root, rows["path"])], axis=1)
+    _check_folds(folds, fold, validation)
+    rows = _listed(listing, limit, seed)
     settings = [RULES, name, str(listing.root), list(listing.class_names), validation, test, seed, near_duplicates]
-    key = _key(settings, rows, listing.rejected)
+    settings += [folds, fold]
+    key = _key(settings, rows, listing.quarantine)
     remembered = _remembered(folder, key)
     if remembered:
         return remembered
@@ -56,12 +61,24 @@ def prepare(
     torn = contradictions(sound)
     sound = sound[~sound["path"].isin(torn["path"])].reset_index(drop=True)
     sound["group"] = group_copies(sound, near_duplicates)
-    split, left_out = assign_splits(sound, listing.class_names, validation, test, seed)
-    rejected = pd.concat([listing.rejected, unreadable, torn, left_out], ignore_index=True).sort_values("path")
-    manifest = Manifest(name, listing.root, listing.class_names, split[COLUMNS], rejected.reset_index(drop=True))
+    split, left_out = assign_splits(sound, listing.class_names, validation, test, seed, folds, fold)
+    quarantine = pd.concat([listing.quarantine, unreadable, torn, left_out], ignore_index=True).sort_values("path")
+    manifest = Manifest(
+        name, listing.root, listing.class_names, split[COLUMNS], quarantine.reset_index(drop=True), near_duplicates
+    )
     manifest.save(folder)
     write_atomically(json.dumps({"key": key, "fingerprint": manifest.fingerprint}), folder / "prepared.json")
     return manifest
+
+
+def examine(listing: Listing, folder: Path, limit: int | None = None, seed: int = 0) -> pd.DataFrame:
+    """Check a listing's files as `prepare` does, remembered in the same folder; every row with its findings."""
+    return check(listing.root, _listed(listing, limit, seed), folder)
+
+
+def _listed(listing: Listing, limit: int | None, seed: int) -> pd.DataFrame:
+    rows = _sample(_complete(listing.rows), limit, seed)
+    return pd.concat([rows, stat_files(listing.root, rows["path"])], axis=1)
 
 
 def _check_settings(limit: int | None, validation: float, test: float, near_duplicates: int | None) -> None:
@@ -75,6 +92,17 @@ def _check_settings(limit: int | None, validation: float, test: float, near_dupl
             f"dataset.validation={validation} and dataset.test={test} leave no picture to train on or to judge by: "
             "give two proportions above 0 that add up to less than 1"
         )
+
+
+def _check_folds(folds: int | None, fold: int, validation: float) -> None:
+    if folds is None:
+        return
+    if not isinstance(folds, int) or folds < 2:
+        raise InputError(f"dataset.folds={folds} is not a number of folds: give one from 2 on, or null")
+    if not isinstance(fold, int) or not 0 <= fold < folds:
+        raise InputError(f"dataset.fold={fold} is none of {folds} folds: give 0 to {folds - 1}")
+    if validation + 1 / folds >= 1:
+        raise InputError(f"dataset.validation={validation} and a test fold of 1/{folds} leave no picture to train on")
 
 
 def _complete(rows: pd.DataFrame) -> pd.DataFrame:
@@ -94,8 +122,8 @@ def _sample(rows: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:
     return rows.loc[chosen.sort_values()].reset_index(drop=True)
 
 
-def _key(settings: list, rows: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    text = [json.dumps(settings), rows.to_csv(index=False), rejected.to_csv(index=False)]
+def _key(settings: list, rows: pd.DataFrame, quarantine: pd.DataFrame) -> str:
+    text = [json.dumps(settings), rows.to_csv(index=False), quarantine.to_csv(index=False)]
     return hashlib.sha256("\n".join(text).encode()).hexdigest()
 
 

@@ -1,9 +1,11 @@
 """Splitting: which pictures are trained on, which choose the epoch, and which judge."""
 
 import hashlib
+import warnings
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
 from facemask_ensemble.data.manifest import SPLITS
 from facemask_ensemble.errors import InputError
@@ -12,7 +14,13 @@ HELD_OUT = ("test", "validation", "train")  # a group that the data itself tears
 
 
 def assign_splits(
-    rows: pd.DataFrame, class_names: tuple[str, ...], validation: float, test: float, seed: int
+    rows: pd.DataFrame,
+    class_names: tuple[str, ...],
+    validation: float,
+    test: float,
+    seed: int,
+    folds: int | None = None,
+    fold: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give every picture a split, stratified by label, groups unparted; the same for the same contents everywhere.
 
@@ -27,11 +35,20 @@ def assign_splits(
         validation: proportion, between 0 and 1.
         test: proportion, between 0 and 1.
         seed: of the draw.
+        folds: cut the pictures into so many test splits of one size, of which `fold` is taken, in place of `test`.
+        fold: 0 to `folds - 1`; over all of them every picture is tested once.
 
     Returns:
         The rows kept, with their split, and `path` and `reason` of those left out.
+
+    Raises:
+        InputError: a class is in want of pictures, or folds are asked of data that gives its own split.
     """
-    rows, rejected = _leave_out_torn(rows)
+    if folds is not None:
+        rows = rows.assign(split=_draw_fold(rows, class_names, validation, seed, folds, fold))
+        _check_classes(rows, class_names)
+        return rows.reset_index(drop=True), pd.DataFrame(columns=["path", "reason"], dtype=str)
+    rows, quarantine = _leave_out_torn(rows)
     given = set(rows["split"])
     shares = {"validation": validation, "test": test}
     missing = {split: share for split, share in shares.items() if split not in given}
@@ -40,7 +57,7 @@ def assign_splits(
         drawn = _draw(rows[pool], {"train": 1 - sum(missing.values()), **missing}, seed)
         rows = rows.assign(split=rows["split"].mask(pool, drawn.reindex(rows.index)))
     _check_classes(rows, class_names)
-    return rows.reset_index(drop=True), rejected
+    return rows.reset_index(drop=True), quarantine
 
 
 def _leave_out_torn(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -51,8 +68,8 @@ def _leave_out_torn(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             kept = members.loc[members["split"] == sides[0], "path"].iloc[0]
             torn = members[members["split"] != sides[0]]
             found += [(path, f"near {kept} of the given {sides[0]} split (group {group})") for path in torn["path"]]
-    rejected = pd.DataFrame(found, columns=["path", "reason"], dtype=str)
-    return rows[~rows["path"].isin(rejected["path"])], rejected
+    quarantine = pd.DataFrame(found, columns=["path", "reason"], dtype=str)
+    return rows[~rows["path"].isin(quarantine["path"])], quarantine
 
 
 def shuffled(keys: pd.Series, seed: int) -> pd.Series:
@@ -66,7 +83,7 @@ def _draw(pool: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
     With counts n, targets t and a group's counts c that growth is the sum over classes of c (c + 2n - 2t) / t: single
     pictures go to the split that is least full of their class, a big group to one that can hold it.
     """
-    unit = pool["group"].where(pool["group"] != "", pool["sha256"])
+    unit = _units(pool)
     counts = pd.crosstab(unit, pool["label"])
     draw = shuffled(pool["sha256"].groupby(unit).min(), seed).loc[counts.index]
     order = np.lexsort([draw.to_numpy(str), -counts.sum(axis=1).to_numpy()])
@@ -81,6 +98,40 @@ def _draw(pool: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
         filled[best] += group
         place[counts.index[index]] = names[best]
     return unit.map(place)
+
+
+def _units(rows: pd.DataFrame) -> pd.Series:
+    """Name what must not be parted: a group, or a single picture."""
+    return rows["group"].where(rows["group"] != "", rows["sha256"])
+
+
+def _draw_fold(
+    rows: pd.DataFrame, class_names: tuple[str, ...], validation: float, seed: int, folds: int, fold: int
+) -> pd.Series:
+    """Take one of k test folds of scikit-learn's StratifiedGroupKFold; draw the validation pictures from the rest."""
+    given = sorted(set(rows["split"]) - {""})
+    if given:
+        raise InputError(
+            f"dataset.folds={folds}, but the data gives its own split ({', '.join(given)}), which is kept: set "
+            "dataset.folds=null, or give the pictures without it"
+        )
+    units = _units(rows)
+    for label, name in enumerate(class_names):
+        groups = units[rows["label"] == label].nunique()
+        if groups < folds:
+            raise InputError(
+                f"dataset.folds={folds}: class {name!r} has {groups} separate groups of pictures, and each fold needs "
+                "one: ask for fewer folds, or add pictures of it"
+            )
+    ordered = rows.assign(unit=units).sort_values("sha256", kind="stable")  # the same draw wherever the files lie
+    cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of small classes, which were counted above
+        places = [test for _, test in cut.split(ordered, ordered["label"], ordered["unit"])][fold]
+    test = rows.index.isin(ordered.index[places])
+    share = validation / (1 - 1 / folds)
+    drawn = _draw(rows[~test], {"train": 1 - share, "validation": share}, seed)
+    return drawn.reindex(rows.index).fillna("test")
 
 
 def _check_classes(rows: pd.DataFrame, class_names: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from rich.progress import track
 
 from facemask_ensemble.data.pixels import load_pixels
 from facemask_ensemble.ensemble import voting
+from facemask_ensemble.errors import InputError
 
 
 def predict_all(models: Mapping[str, Path], files: Sequence[Path], batch_size: int) -> np.ndarray:
@@ -28,7 +29,7 @@ def predict_all(models: Mapping[str, Path], files: Sequence[Path], batch_size: i
         model = load_classifier(models[name])
         size = model.input_shape[1]
         if size not in pixels:
-            pixels[size] = load_pixels(Path(), [str(file) for file in files], size)
+            pixels[size] = np.asarray(load_pixels(Path(), [str(file) for file in files], size))
         probs.append(model.predict(pixels[size], batch_size=batch_size, verbose=0))
     return np.stack(probs).astype(np.float32)
 
@@ -59,3 +60,31 @@ def answers(
     }
     votes = {f"vote_{member}": names[vote] for member, vote in zip(members, voting.votes(probs), strict=True)}
     return pd.DataFrame(columns | votes | {"tie": voting.ties(probs)})
+
+
+def submission(
+    answered: pd.DataFrame, unreadable: pd.DataFrame, class_names: Sequence[str]
+) -> tuple[pd.DataFrame, str]:
+    """Lay out the competition's file: `Id` and `Category`, one row a picture, sorted by Id.
+
+    Args:
+        answered: `path` and `prediction`.
+        unreadable: `path` of the pictures without an answer; they are given the most frequent one.
+        class_names: a class's place is its Category.
+
+    Returns:
+        The rows, and the most frequent answer: of several, the first in the order of the classes.
+
+    Raises:
+        InputError: two pictures share a name, and so an Id.
+    """
+    category = answered["prediction"].map(list(class_names).index)
+    most = int(np.bincount(category).argmax())
+    paths = [*answered["path"], *unreadable["path"]]
+    rows = pd.DataFrame(
+        {"Id": [Path(path).name for path in paths], "Category": [*category, *[most] * len(unreadable)]}
+    ).sort_values("Id", ignore_index=True)
+    twins = rows.loc[rows["Id"].duplicated(), "Id"]
+    if len(twins):
+        raise InputError(f"{len(twins)} pictures have the name of another, such as {twins.iloc[0]}: give one folder")
+    return rows, class_names[most]

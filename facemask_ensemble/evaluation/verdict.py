@@ -152,7 +152,7 @@ def _dataset(manifest: Manifest, labels: np.ndarray) -> dict[str, Any]:
         "fingerprint": manifest.fingerprint,
         "class_names": list(manifest.class_names),
         "counts": manifest.counts(),
-        "rejected": manifest.rejected[["path", "reason"]].to_dict("records"),
+        "quarantine": manifest.quarantine[["path", "reason"]].to_dict("records"),
         "judged_on": "test",
         "pictures": len(labels),
         "most_frequent_class_accuracy": float(np.bincount(labels).max() / len(labels)),

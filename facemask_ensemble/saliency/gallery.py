@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facemask_ensemble.data.pixels import read_pixels
+from facemask_ensemble.data.pixels import load_pixels
 from facemask_ensemble.models.classifier import load_classifier
 from facemask_ensemble.saliency.heatmaps import heatmaps
 from facemask_ensemble.saliency.overlay import overlay
@@ -37,7 +37,7 @@ def draw_overlays(
     for name, file in models:
         model = load_classifier(file)
         size = model.input_shape[1]
-        pixels = np.stack([read_pixels(picture, size) for picture in files.values()])
+        pixels = np.asarray(load_pixels(Path(), [str(file) for file in files.values()], size))
         maps, reasons = heatmaps(model, pixels, np.asarray(classes[name]), method)
         for path, heatmap, reason in zip(files, maps, reasons, strict=True):
             drawn[path, name] = reason or overlay(pictures[path], heatmap)

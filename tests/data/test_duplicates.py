@@ -106,3 +106,14 @@ def test_copies_labelled_otherwise_all_contradict():
 
 def test_no_contradiction_gives_an_empty_table():
     assert list(contradictions(table(sha256=["a", "a"])).columns) == ["path", "reason"]
+
+
+def test_very_many_links_are_thinned_to_those_that_join_the_same_pictures(monkeypatch):
+    rng = np.random.default_rng(0)
+    looks = [code(flip(0xF0F0F0F0F0F0F0F0 if i % 2 else 0x0123456789ABCDEF, rng.choice(64, 2))) for i in range(60)]
+    rows = table(look=looks, mirrored=looks)
+    whole = group_copies(rows, 8)
+    monkeypatch.setattr("facemask_ensemble.data.duplicates.MANY", 5)
+    assert (
+        partition(group_copies(rows, 8)) == partition(whole) == {frozenset(range(0, 60, 2)), frozenset(range(1, 60, 2))}
+    )

@@ -70,9 +70,9 @@ def test_a_limit_samples_the_classes_in_their_proportions(class_folders, tmp_pat
 def test_unreadable_pictures_are_listed_and_left_out(class_folders, tmp_path):
     (class_folders / "cat" / "03.png").write_bytes(b"")
     manifest = prepared(class_folders, tmp_path / "data")
-    assert manifest.rejected.to_dict("records") == [{"path": "cat/03.png", "reason": "empty file"}]
+    assert manifest.quarantine.to_dict("records") == [{"path": "cat/03.png", "reason": "empty file"}]
     assert "cat/03.png" not in set(manifest.rows["path"])
-    assert Manifest.load(tmp_path / "data").rejected.to_dict() == manifest.rejected.to_dict()
+    assert Manifest.load(tmp_path / "data").quarantine.to_dict() == manifest.quarantine.to_dict()
 
 
 def test_copies_are_kept_together_and_torn_labels_left_out(class_folders, tmp_path):
@@ -82,7 +82,7 @@ def test_copies_are_kept_together_and_torn_labels_left_out(class_folders, tmp_pa
     rows = manifest.rows.set_index("path")
     assert rows.loc["cat/copy.png", "split"] == rows.loc["cat/00.png", "split"]
     assert rows.loc["cat/copy.png", "group"] == rows.loc["cat/00.png", "group"] == "cat/00.png"
-    assert set(manifest.rejected["path"]) == {"cat/01.png", "dog/copy.png"}
+    assert set(manifest.quarantine["path"]) == {"cat/01.png", "dog/copy.png"}
 
 
 def test_a_class_of_unreadable_pictures_is_refused(class_folders, tmp_path):
@@ -130,10 +130,10 @@ def test_real_street_photographs_keep_series_and_scenes_together(real_data, tmp_
     groups = manifest.rows[manifest.rows["group"] != ""].groupby("group")
     assert (groups["split"].nunique() == 1).all()
     assert sorted(groups.size())[-1] == 184 and len(groups) == 10
-    assert len(manifest.rows) == 706 and manifest.rejected.empty
+    assert len(manifest.rows) == 706 and manifest.quarantine.empty
 
 
 def test_real_hands_keep_their_test_split_and_lose_its_copies_from_training(real_data, tmp_path):
     manifest = prepare("hands", folders(real_data / "rock_paper_scissors"), tmp_path, **SETTINGS)
     assert manifest.counts()["test"] == {"paper": 70, "rock": 70, "scissors": 70}
-    assert manifest.rejected["path"].str.startswith("train/").all() and len(manifest.rejected) > 20
+    assert manifest.quarantine["path"].str.startswith("train/").all() and len(manifest.quarantine) > 20

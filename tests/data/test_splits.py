@@ -21,10 +21,10 @@ def counts(rows):
 
 
 def test_each_class_is_split_in_the_proportions():
-    rows, rejected = assign_splits(table([200, 100, 40]), CLASSES, 0.2, 0.1, seed=0)
+    rows, quarantine = assign_splits(table([200, 100, 40]), CLASSES, 0.2, 0.1, seed=0)
     expected = {"train": (140, 70, 28), "validation": (40, 20, 8), "test": (20, 10, 4)}
     assert counts(rows) == {(split, label): n for split, ns in expected.items() for label, n in enumerate(ns)}
-    assert rejected.empty
+    assert quarantine.empty
 
 
 def test_the_draw_is_the_same_for_any_order_of_rows_and_another_for_another_seed():
@@ -91,9 +91,9 @@ def test_a_complete_given_split_is_left_alone():
 def test_a_training_copy_of_a_given_test_picture_is_left_out():
     given = pd.concat([table([20, 20], "train"), table([5, 5], "test")], ignore_index=True)
     given.loc[given["path"].isin(["train0003", "train0004", "test0001"]), "group"] = "copies"
-    rows, rejected = assign_splits(given, CLASSES[:2], 0.2, 0.2, seed=0)
-    assert set(rejected["path"]) == {"train0003", "train0004"}
-    assert rejected["reason"].str.contains("near test0001 of the given test split").all()
+    rows, quarantine = assign_splits(given, CLASSES[:2], 0.2, 0.2, seed=0)
+    assert set(quarantine["path"]) == {"train0003", "train0004"}
+    assert quarantine["reason"].str.contains("near test0001 of the given test split").all()
     assert rows.set_index("path").loc["test0001", "split"] == "test"
     assert len(rows) == 48
 
@@ -111,3 +111,48 @@ def test_a_data_set_without_training_pictures_is_refused():
     given = pd.concat([table([4, 4], name) for name in ("validation", "test")], ignore_index=True)
     with pytest.raises(InputError, match="train split has no picture"):
         assign_splits(given, CLASSES[:2], 0.2, 0.2, seed=0)
+
+
+def folded(rows, classes, folds, seed=0):
+    return [assign_splits(rows, classes, 0.2, 0.2, seed, folds, fold)[0] for fold in range(folds)]
+
+
+def test_over_all_folds_every_picture_is_tested_once_and_no_group_is_parted():
+    rows = table([60, 40, 20])
+    rows["group"] = [f"g{number // 3}" if number % 2 else "" for number in range(len(rows))]
+    cuts = folded(rows, CLASSES, 5)
+    tested = pd.concat([cut.loc[cut["split"] == "test", "path"] for cut in cuts])
+    assert sorted(tested) == sorted(rows["path"])
+    for cut in cuts:
+        grouped = cut[cut["group"] != ""]
+        assert (grouped.groupby("group")["split"].nunique() == 1).all()
+
+
+def test_folds_have_the_shares_and_the_class_mix_of_the_whole():
+    for cut in folded(table([100, 50, 25]), CLASSES, 5):
+        assert cut.groupby("split")["label"].value_counts().unstack().to_dict("index") == {
+            "test": {0: 20, 1: 10, 2: 5},
+            "train": {0: 60, 1: 30, 2: 15},
+            "validation": {0: 20, 1: 10, 2: 5},
+        }
+
+
+def test_folds_do_not_depend_on_where_the_pictures_lie_or_in_what_order():
+    rows = table([30, 30, 30])
+    moved = rows[::-1].assign(path="elsewhere/" + rows["path"][::-1])
+    by_contents = [
+        cut.set_index("sha256")["split"].sort_index() for cut in (folded(r, CLASSES, 3)[1] for r in (rows, moved))
+    ]
+    pd.testing.assert_series_equal(*by_contents)
+
+
+def test_more_folds_than_groups_of_a_class_are_refused():
+    with pytest.raises(InputError, match=r"dataset\.folds=5: class 'c' has 4 separate groups .* fewer folds"):
+        folded(table([30, 30, 4]), ("a", "b", "c"), 5)
+
+
+def test_folds_of_data_that_gives_its_own_split_are_refused():
+    rows = table([30, 30, 30])
+    rows.loc[:9, "split"] = "test"
+    with pytest.raises(InputError, match=r"dataset\.folds=3, but the data gives its own split \(test\)"):
+        folded(rows, CLASSES, 3)

@@ -21,8 +21,8 @@ def manifest(test=TEST, validation=VALIDATION) -> Manifest:
         for split, labels in (("train", [0, 1, 2]), ("validation", validation), ("test", test))
         for place, label in enumerate(labels)
     ]
-    rejected = pd.DataFrame([("bad.jpg", "empty file")], columns=["path", "reason"])
-    return Manifest("tiny", Path("."), NAMES, pd.DataFrame(rows, columns=COLUMNS), rejected)
+    quarantine = pd.DataFrame([("bad.jpg", "empty file")], columns=["path", "reason"])
+    return Manifest("tiny", Path("."), NAMES, pd.DataFrame(rows, columns=COLUMNS[:5]), quarantine)
 
 
 def answering(answers: list[int], sure: float = 0.8) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_the_data_set_is_described():
     assert about["name"] == "tiny"
     assert about["class_names"] == ["none", "all", "some"]
     assert about["counts"]["test"] == {"none": 3, "all": 1, "some": 2}
-    assert about["rejected"] == [{"path": "bad.jpg", "reason": "empty file"}]
+    assert about["quarantine"] == [{"path": "bad.jpg", "reason": "empty file"}]
     assert (about["judged_on"], about["pictures"]) == ("test", 6)
     assert about["most_frequent_class_accuracy"] == 0.5
     assert len(about["fingerprint"]) == 64

@@ -1,0 +1,107 @@
+"""From files to pixels: the one path by which training, evaluation and prediction see pictures."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from facemask_ensemble.data.decoding import PictureError, decode
+from facemask_ensemble.errors import InputError
+
+BATCH = 32
+SHARP = 0.85  # a JPEG may come at half its size, or a quarter, if no side falls below this share of the size asked for
+HEADER = 4096  # bytes within which a JPEG says how it is turned
+SCALES = (1, 2, 4, 8)
+
+
+def stream_pixels(files: Sequence[Path], size: int) -> Iterator[np.ndarray]:
+    """Yield the pictures in order, uint8 (batch, size, size, 3), the whole of each squeezed into the square.
+
+    The aspect is not kept: a crop could cut away the one face that decides between `all` and `some`, and bars would
+    waste pixels of faces that are small already. Plain JPEGs are decoded by TensorFlow, everything else by Pillow; a
+    side that shrinks is averaged over areas, one that grows is interpolated.
+
+    Raises:
+        InputError: a file is missing or is no picture; naming it.
+    """
+    done = 0
+    try:
+        for batch in _dataset(files, size, plain=True):
+            yield batch.numpy()
+            done += len(batch)
+    except tf.errors.OpError:  # a file that Pillow, which is more patient, may still read
+        rest = files[done:]
+        for file in rest:
+            _refuse_unreadable(file)
+        for batch in _dataset(rest, size, plain=False):
+            yield batch.numpy()
+
+
+def read_pixels(file: Path, size: int) -> np.ndarray:
+    """Read one picture as `stream_pixels` does, uint8 (size, size, 3)."""
+    return next(stream_pixels([file], size))[0]
+
+
+def _refuse_unreadable(file: Path) -> None:
+    try:
+        decode(file.read_bytes())
+    except PictureError as error:
+        raise InputError(f"{file} cannot be read as a picture ({error}): replace it or leave it out") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be opened ({error.strerror}): check the path and its permissions") from None
+
+
+def _dataset(files: Sequence[Path], size: int, *, plain: bool) -> tf.data.Dataset:
+    paths = tf.constant([os.fsencode(file) for file in files], tf.string)
+    read = _reading(size, plain)
+    return tf.data.Dataset.from_tensor_slices(paths).map(read, tf.data.AUTOTUNE).batch(BATCH).prefetch(2)
+
+
+@cache
+def _reading(size: int, plain: bool) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Compile the way from a path to pixels, once for a size."""
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+    def read(path: tf.Tensor) -> tf.Tensor:
+        content = tf.io.read_file(path)
+        branches = [partial(_by_pillow, content, size)]
+        branches += [partial(_by_tensorflow, content, scale) for scale in SCALES]
+        picture = tf.switch_case(_branch(content, size) if plain else tf.constant(0), branches)
+        return _squeeze(picture, size)
+
+    return read
+
+
+def _branch(content: tf.Tensor, size: int) -> tf.Tensor:
+    """Choose 0 for Pillow, or how far TensorFlow shrinks a JPEG as it decodes it."""
+    jpeg = tf.io.is_jpeg(content)
+    shape = tf.cond(jpeg, lambda: tf.io.extract_jpeg_shape(content), lambda: tf.zeros(3, tf.int32))
+    turned = tf.strings.regex_full_match(tf.strings.substr(content, 0, HEADER), r"\C*Exif\x00\C*")
+    fits = [tf.reduce_min(shape[:2]) >= int(np.ceil(SHARP * size)) * scale for scale in SCALES[1:]]
+    scale = 1 + tf.add_n([tf.cast(fit, tf.int32) for fit in fits])
+    return tf.where((shape[2] == 3) | (shape[2] == 1), tf.where(turned, 0, scale), 0)
+
+
+def _by_tensorflow(content: tf.Tensor, scale: int) -> tf.Tensor:
+    return tf.io.decode_jpeg(content, 3, ratio=scale, dct_method="INTEGER_ACCURATE")  # as Pillow does
+
+
+def _by_pillow(content: tf.Tensor, size: int) -> tf.Tensor:
+    def read(data: bytes) -> np.ndarray:
+        return np.asarray(decode(data, at_least=int(np.ceil(SHARP * size))))
+
+    return tf.ensure_shape(tf.numpy_function(read, [content], tf.uint8), (None, None, 3))
+
+
+def _squeeze(picture: tf.Tensor, size: int) -> tf.Tensor:
+    shape = tf.shape(picture)[:2]
+    picture = tf.cond(
+        tf.reduce_max(shape) > 2 * size,  # beyond that, bilinear interpolation skips pixels
+        lambda: tf.raw_ops.ResizeArea(images=picture[None], size=tf.minimum(shape, size)),
+        lambda: tf.cast(picture[None], tf.float32),
+    )
+    square = tf.raw_ops.ResizeBilinear(images=picture, size=(size, size), half_pixel_centers=True)
+    return tf.ensure_shape(tf.cast(tf.round(square[0]), tf.uint8), (size, size, 3))
