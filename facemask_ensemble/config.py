@@ -20,6 +20,7 @@ OmegaConf.register_new_resolver("largest", max, replace=True)
 OmegaConf.register_new_resolver("options", lambda group: " | ".join(options(group)), replace=True)
 
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+LOSSES = {"one_hot": "categorical_crossentropy", "integers": "sparse_categorical_crossentropy"}
 
 
 def check_training(cfg: DictConfig) -> None:
@@ -33,6 +34,7 @@ def check_training(cfg: DictConfig) -> None:
     _whole(cfg, "seed", 0)
     _whole(cfg, "schedule.epochs", 1)
     check_dataset(cfg)
+    _check_loader(cfg.loader)
     if cfg.precision not in PRECISIONS:
         raise InputError(f"precision={cfg.precision}: must be one of {', '.join(PRECISIONS)}")
     weights = cfg.backbone.weights
@@ -55,6 +57,17 @@ def check_dataset(cfg: DictConfig) -> None:
         raise InputError(f"dataset.root={dataset.root}: no such folder; give the folder that holds the pictures")
 
 
+def _check_loader(loader: DictConfig) -> None:
+    if loader.labels not in LOSSES:
+        raise InputError(f"loader.labels={loader.labels}: must be one of {', '.join(LOSSES)}")
+    if loader.loss != LOSSES[loader.labels]:
+        raise InputError(f"loader.loss={loader.loss}: loader.labels={loader.labels} need {LOSSES[loader.labels]}")
+    if loader.resize not in ("ours", "reader"):
+        raise InputError(f"loader.resize={loader.resize}: must be one of ours, reader")
+    if loader.name == "tf_data" and loader.resize == "reader":
+        raise InputError("loader.resize=reader: tf_data reads with ours alone; give loader=directory or generator")
+
+
 def check_evaluation(cfg: DictConfig) -> None:
     """Refuse a data set or a number of pictures that cannot be."""
     check_dataset(cfg)
@@ -70,7 +83,7 @@ def check_prediction(cfg: DictConfig) -> None:
 
 def absolute_paths(cfg: DictConfig) -> DictConfig:
     """Make the paths that a user gives absolute, so that any process finds them from any folder."""
-    for key in ("output_dir", "dataset.root", "backbone.weights"):
+    for key in ("output_dir", "dataset.root", "dataset.table", "backbone.weights"):
         value = OmegaConf.select(cfg, key)
         if isinstance(value, str) and value != "imagenet":
             OmegaConf.update(cfg, key, str(Path(value).expanduser().resolve()))

@@ -1,27 +1,45 @@
-"""Batches for a network, from pictures already decoded."""
+"""Batches for a network, in three ways of reading: our arrays, and Keras's two readers of class folders.
 
-from collections.abc import Callable
+`tf_data`, `directory` and `generator` share one signature and give the same pictures, in the same number of steps, in
+a new order every epoch. How far they mix differs: `directory` shuffles the files once and then, every epoch, within a
+window of eight batches; the other two shuffle all.
+"""
 
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
 import numpy as np
 import tensorflow as tf
 
+from facemask_ensemble.data.class_folders import label_folders, normalised, originals
+from facemask_ensemble.data.manifest import Manifest
+from facemask_ensemble.data.pixels import StoredPixels, load_pixels
+from facemask_ensemble.errors import InputError
+
+Augment = Callable[[tf.Tensor], tf.Tensor]
+
 
 def batches(
-    pixels: np.ndarray,
+    pixels: np.ndarray | StoredPixels,
     labels: np.ndarray,
     classes: int,
     batch_size: int,
     *,
+    one_hot: bool = True,
     shuffle_seed: int | None = None,
-    augment: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    augment: Augment | None = None,
 ) -> tf.data.Dataset:
-    """Yield (pixels, one-hot labels) in batches.
+    """Yield (pixels, labels) in batches.
 
     Args:
-        pixels: uint8 (n, h, w, 3); may be a memory map, it is read a batch at a time.
+        pixels: uint8 (n, h, w, 3); may lie in a file, it is read a batch at a time.
         labels: int (n,).
         classes: number of classes.
         batch_size: pictures a batch; the last one may be smaller.
+        one_hot: labels as float32 (n, classes), else as int (n,).
         shuffle_seed: a new order every epoch, the same for the same seed; None keeps the order.
         augment: maps a batch of pixels, 0..255, to another of the same shape.
     """
@@ -29,15 +47,143 @@ def batches(
     if shuffle_seed is not None:
         data = data.shuffle(len(pixels), seed=shuffle_seed, reshuffle_each_iteration=True)
     shape = (None, *pixels.shape[1:])
-    one_hot = tf.one_hot(np.asarray(labels), classes)
+    answers = tf.one_hot(np.asarray(labels), classes) if one_hot else tf.constant(labels, tf.int32)
 
     def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         picked = tf.numpy_function(lambda i: pixels[np.sort(i)], [indices], tf.uint8)
-        return tf.ensure_shape(picked, shape), tf.gather(one_hot, tf.sort(indices))
+        return tf.ensure_shape(picked, shape), tf.gather(answers, tf.sort(indices))
 
-    data = data.batch(batch_size).map(gather, num_parallel_calls=1)
+    return _augmented(data.batch(batch_size).map(gather, num_parallel_calls=1), augment)
+
+
+def read_split(manifest: Manifest, split: str, size: int, folder: Path) -> np.ndarray | StoredPixels:
+    """Read a split's pictures by our own reader, in the manifest's order: uint8 (n, size, size, 3)."""
+    rows = manifest.split(split)
+    return load_pixels(manifest.root, list(rows["path"]), size, folder / "pixels", keys=list(rows["sha256"]))
+
+
+def tf_data(
+    manifest: Manifest,
+    split: str,
+    size: int,
+    batch_size: int,
+    folder: Path,
+    *,
+    labels: str,
+    shuffle_seed: int | None = None,
+    augment: Augment | None = None,
+) -> tf.data.Dataset:
+    """Read a split through our own pipeline.
+
+    Args:
+        manifest: of the data set.
+        split: train, validation or test.
+        size: the side of the square, in pixels.
+        batch_size: pictures a batch; the last one may be smaller.
+        folder: of all data; what is read once is kept here.
+        labels: `one_hot` or `integers`.
+        shuffle_seed: a new order every epoch, the same for the same seed; None keeps the order.
+        augment: maps a batch of pixels, 0..255, to another of the same shape.
+    """
+    pixels, rows = read_split(manifest, split, size, folder), manifest.split(split)
+    return batches(
+        pixels,
+        rows["label"].to_numpy(),
+        len(manifest.class_names),
+        batch_size,
+        one_hot=labels == "one_hot",
+        shuffle_seed=shuffle_seed,
+        augment=augment,
+    )
+
+
+def directory(
+    manifest: Manifest,
+    split: str,
+    size: int,
+    batch_size: int,
+    folder: Path,
+    *,
+    labels: str,
+    resize: str,
+    shuffle_seed: int | None = None,
+    augment: Augment | None = None,
+) -> tf.data.Dataset:
+    """Read a split through `keras.utils.image_dataset_from_directory`; arguments as for `tf_data`.
+
+    With `resize` of `ours` it reads our pixels from lossless files; with `reader` the user's own files, which it
+    decodes and resizes (bilinear) itself.
+    """
+    data = keras.utils.image_dataset_from_directory(
+        _class_folders(manifest, split, size, folder, resize),
+        class_names=label_folders(len(manifest.class_names)),
+        label_mode="categorical" if labels == "one_hot" else "int",
+        batch_size=batch_size,
+        image_size=(size, size),
+        interpolation="bilinear",
+        shuffle=shuffle_seed is not None,
+        seed=shuffle_seed,
+        verbose=False,
+    )
+    _refuse_missing(manifest, split, data.file_paths)
+    return _augmented(data, augment)
+
+
+def generator(
+    manifest: Manifest,
+    split: str,
+    size: int,
+    batch_size: int,
+    folder: Path,
+    *,
+    labels: str,
+    resize: str,
+    shuffle_seed: int | None = None,
+    augment: Augment | None = None,
+) -> tf.data.Dataset:
+    """Read a split through the legacy `flow_from_directory`; arguments as for `directory`, resized by nearest pixel."""
+    classes = len(manifest.class_names)
+    with contextlib.redirect_stdout(io.StringIO()):  # it says how many files it found
+        files = tf.keras.preprocessing.image.ImageDataGenerator().flow_from_directory(
+            _class_folders(manifest, split, size, folder, resize),
+            classes=label_folders(classes),
+            class_mode="categorical" if labels == "one_hot" else "sparse",
+            batch_size=batch_size,
+            target_size=(size, size),
+            interpolation="nearest",
+            shuffle=shuffle_seed is not None,
+            seed=shuffle_seed,
+        )
+    _refuse_missing(manifest, split, files.filepaths)
+
+    def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        files.reset()  # an epoch that was left half-way is not gone on with
+        for _ in range(len(files)):
+            yield next(files)
+
+    signature = (
+        tf.TensorSpec((None, size, size, 3), tf.float32),
+        tf.TensorSpec((None, classes) if labels == "one_hot" else (None,), tf.float32),
+    )
+    data = tf.data.Dataset.from_generator(epoch, output_signature=signature)
+    return _augmented(data.apply(tf.data.experimental.assert_cardinality(len(files))), augment)
+
+
+def _class_folders(manifest: Manifest, split: str, size: int, folder: Path, resize: str) -> Path:
+    if resize == "ours":
+        return normalised(manifest, split, read_split(manifest, split, size, folder), folder)
+    return originals(manifest, split, folder)
+
+
+def _refuse_missing(manifest: Manifest, split: str, found: list[str]) -> None:
+    expected = len(manifest.split(split))
+    if len(found) != expected:
+        where = Path(found[0]).parent.parent if found else "the folder"
+        raise InputError(f"{where} has {len(found)} of {expected} pictures: delete that folder, it is made anew")
+
+
+def _augmented(data: tf.data.Dataset, augment: Augment | None) -> tf.data.Dataset:
     if augment is not None:
         # One call at a time: Keras layers draw from a seed that parallel calls would race for.
-        chosen = augment
-        data = data.map(lambda x, y: (chosen(x), y))
+        data = data.map(lambda x, y: (augment(x), y))
     return data.prefetch(tf.data.AUTOTUNE)

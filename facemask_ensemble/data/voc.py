@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 Box = tuple[int, int, int, int]
 STATES = ("with_mask", "without_mask", "mask_weared_incorrect")
+MASK_CLASSES = ("none", "all", "some")  # in the order of the competition
 NONE, ALL, SOME = 0, 1, 2
 
 
@@ -21,8 +22,10 @@ def read_tree(annotation: Path) -> ElementTree.Element:
     """Parse an annotation file."""
     try:
         return ElementTree.parse(annotation).getroot()
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # an encoding may be unknown, or wrong
         raise AnnotationError(f"annotation is not XML: {error}") from None
+    except OSError as error:
+        raise AnnotationError(f"annotation cannot be opened: {error.strerror}") from None
 
 
 def size_of(tree: ElementTree.Element) -> tuple[int, int]:

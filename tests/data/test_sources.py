@@ -19,7 +19,7 @@ def labels(listing):
 
 
 def reasons(listing):
-    return dict(zip(listing.rejected["path"], listing.rejected["reason"], strict=True))
+    return dict(zip(listing.quarantine["path"], listing.quarantine["reason"], strict=True))
 
 
 def annotate(root, stem, states, size=(100, 80), box=(10, 10, 30, 30), picture=True):
@@ -103,7 +103,7 @@ def test_folders_reject_a_name_that_is_not_text(tmp_path):
     except (OSError, UnicodeError):
         pytest.skip("this file system takes no such name")
     assert labels(folders(tmp_path)) == {"a/1.png": 0, "b/1.png": 1}
-    assert "rename" in folders(tmp_path).rejected["reason"].item()
+    assert "rename" in folders(tmp_path).quarantine["reason"].item()
 
 
 @pytest.mark.parametrize(
