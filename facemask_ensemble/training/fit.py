@@ -25,17 +25,21 @@ def fit(
     folder: Path,
     listeners: Sequence[Callable[[int, Metrics], None]] = (),
     *,
+    pictures: int,
+    loss: str = "categorical_crossentropy",
     show_bar: bool = False,
 ) -> pd.DataFrame:
     """Train through all phases; the model ends with the weights of its lowest validation loss.
 
     Args:
         model: takes pixels (n, h, w, 3), gives probabilities (n, classes).
-        train: batches of (pixels, one-hot labels).
+        train: batches of (pixels, labels).
         validation: the same.
         phases: one after the other, each with a fresh optimizer and fresh callbacks.
         folder: where `history.csv` grows and the best weights are kept while training.
         listeners: called with (epoch, metrics) after every epoch.
+        pictures: in `train`.
+        loss: Keras's name of the one that goes with the labels: one-hot ones by default.
         show_bar: a progress bar an epoch, for a terminal that shows this training alone.
 
     Returns:
@@ -47,9 +51,9 @@ def fit(
     best = BestWeights(folder / BEST)
     for phase in phases:
         freeze(model, backbone=phase.freeze_backbone, batch_norm=phase.freeze_batch_norm)
-        model.compile(_optimizer(phase, len(train)), "categorical_crossentropy", metrics=["accuracy"])
+        model.compile(_optimizer(phase, len(train)), loss, metrics=["accuracy"])
         done = _read(folder)
-        report = EpochReport(folder / HISTORY, list(listeners), first_epoch=len(done))
+        report = EpochReport(folder / HISTORY, list(listeners), pictures, first_epoch=len(done))
         callbacks = [best, *_controls(phase), report]
         model.fit(
             train,

@@ -15,9 +15,8 @@ import tensorflow as tf
 
 from facemask_ensemble import tracking
 from facemask_ensemble.data.augmentation import augment
-from facemask_ensemble.data.loaders import batches
+from facemask_ensemble.data.loaders import batches, read_split
 from facemask_ensemble.data.manifest import Manifest
-from facemask_ensemble.data.pixels import load_pixels
 from facemask_ensemble.models.classifier import build_classifier
 from facemask_ensemble.models.precision import set_policy
 from facemask_ensemble.report.figures import learning_curves
@@ -50,6 +49,7 @@ def train_member(config: dict[str, Any], folder: Path, *, show_bar: bool) -> dic
         store, config["study"], config["backbone"]["name"], tags, _params(config, policy), config["parent_run"]
     )
     (folder / RUN).write_text(json.dumps({"run_id": run_id, "uri": config["tracking"]["uri"]}))
+    tracking.log_dataset(store, run_id, manifest)
     started = time.monotonic()
     try:
         with tracking.LiveMetrics(store, run_id) as live:
@@ -86,15 +86,25 @@ def _fit(
     *,
     show_bar: bool,
 ) -> pd.DataFrame:
+    read = hydra.utils.instantiate(config["loader"]["batches"])
+
     def data(split: str, **options: Any) -> tf.data.Dataset:
-        rows = manifest.split(split)
-        pixels = _pixels(config, manifest, rows)
-        return batches(pixels, rows["label"].to_numpy(), len(manifest.class_names), config["batch_size"], **options)
+        return read(manifest, split, config["image_size"], config["batch_size"], _data_folder(config), **options)
 
     layers = [hydra.utils.instantiate(layer) for layer in config["augmentation"]["layers"]]
     train = data("train", shuffle_seed=config["seed"], augment=augment(layers))
     lines = [] if show_bar else [epoch_line(model.name, sum(phase.epochs for phase in phases))]
-    return fit(model, train, data("validation"), phases, files, [*lines, live], show_bar=show_bar)
+    return fit(
+        model,
+        train,
+        data("validation"),
+        phases,
+        files,
+        [*lines, live],
+        pictures=len(manifest.split("train")),
+        loss=config["loader"]["loss"],
+        show_bar=show_bar,
+    )
 
 
 def _finish(
@@ -108,27 +118,41 @@ def _finish(
     curves = learning_curves({"members": [{"backbone": model.name, "history": history.to_dict("list")}]})
     if curves is not None:
         curves.savefig(files / "learning_curves.png", dpi=120)
-    hits = table[[f"p_{name}" for name in manifest.class_names]].to_numpy().argmax(axis=1) == table["label"]
-    accuracy = hits.groupby(table["split"]).mean()
-    return {
-        "validation_accuracy": float(accuracy["validation"]),
-        "test_accuracy": float(accuracy["test"]),
-        "seconds": seconds,
+    return _scores(table, manifest.class_names) | _speed(history) | {"seconds": seconds}
+
+
+def _scores(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, float]:
+    """Judge the answers on both splits; balanced accuracy is the mean recall of the classes that are there."""
+    right = table[[f"p_{name}" for name in class_names]].to_numpy().argmax(axis=1) == table["label"]
+    accuracy = right.groupby(table["split"]).mean()
+    recalls = right.groupby([table["split"], table["label"]]).mean()
+    balanced = recalls.groupby("split").mean()
+    return {f"{split}_accuracy": float(accuracy[split]) for split in ("validation", "test")} | {
+        f"{split}_balanced_accuracy": float(balanced[split]) for split in ("validation", "test")
     }
 
 
+def _speed(history: pd.DataFrame) -> dict[str, float]:
+    """Give the pictures trained on a second: in the first epoch, tracing included, and the median of the later ones."""
+    if "images_per_second" not in history:  # begun by an earlier version
+        return {}
+    first, later = history["images_per_second"][0], history["images_per_second"][1:]
+    speed = {"first_images_per_second": float(first)}
+    return speed | {"later_images_per_second": float(later.median())} if len(later) else speed
+
+
 def _probabilities(model: keras.Model, config: dict[str, Any], manifest: Manifest, split: str) -> pd.DataFrame:
+    """Answer for a split through our own reader, whatever the loader was: prediction will read so too."""
     rows = manifest.split(split)
-    pixels = _pixels(config, manifest, rows)
+    pixels = read_split(manifest, split, config["image_size"], _data_folder(config))
     data = batches(pixels, rows["label"].to_numpy(), len(manifest.class_names), config["batch_size"])
     probs = np.asarray(model.predict(data, verbose=0), dtype=np.float32)
     columns = {f"p_{name}": probs[:, label] for label, name in enumerate(manifest.class_names)}
     return rows[["split", "path", "sha256", "label"]].assign(**columns)
 
 
-def _pixels(config: dict[str, Any], manifest: Manifest, rows: pd.DataFrame) -> np.ndarray:
-    cache = Path(config["output_dir"]) / "data" / "pixels"
-    return load_pixels(manifest.root, list(rows["path"]), config["image_size"], cache, keys=list(rows["sha256"]))
+def _data_folder(config: dict[str, Any]) -> Path:
+    return Path(config["output_dir"]) / "data"
 
 
 def _tags(config: dict[str, Any], manifest: Manifest, policy: str, model: keras.Model) -> dict[str, str]:
@@ -154,6 +178,8 @@ def _params(config: dict[str, Any], policy: str) -> dict[str, Any]:
         "weights": config["backbone"]["weights"],
         "dataset": config["dataset"]["name"],
         "dataset_limit": config["dataset"]["limit"],
+        "loader": config["loader"]["name"],
+        "loader_resize": config["loader"]["resize"],
         "image_size": config["image_size"],
         "batch_size": config["batch_size"],
         "schedule": schedule["_target_"].rpartition(".")[2],

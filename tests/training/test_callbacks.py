@@ -21,14 +21,15 @@ def test_every_epoch_is_on_disk_before_a_listener_hears_of_it(tmp_path):
     from facemask_ensemble.training.callbacks import EpochReport
 
     path, seen = tmp_path / "history.csv", []
-    report = EpochReport(path, [lambda epoch, metrics: seen.append((epoch, metrics["loss"], len(rows_of(path))))])
+    report = EpochReport(path, [lambda epoch, metrics: seen.append((epoch, metrics["loss"], len(rows_of(path))))], 100)
     report.set_model(model_at(0.25))
     for epoch, loss in enumerate([0.5, 0.4]):
         report.on_epoch_begin(epoch)
         report.on_epoch_end(epoch, {"loss": loss, "val_loss": 2 * loss})
     assert seen == [(1, 0.5, 1), (2, 0.4, 2)]
     rows = rows_of(path)
-    assert [list(row) for row in rows] == [["epoch", "loss", "val_loss", "learning_rate", "epoch_seconds"]] * 2
+    columns = ["epoch", "loss", "val_loss", "learning_rate", "epoch_seconds", "images_per_second"]
+    assert [list(row) for row in rows] == [columns] * 2
     assert [(row["epoch"], row["loss"], row["val_loss"]) for row in rows] == [("1", "0.5", "1.0"), ("2", "0.4", "0.8")]
     assert {float(row["learning_rate"]) for row in rows} == {0.25}
     assert all(float(row["epoch_seconds"]) >= 0 for row in rows)
@@ -38,10 +39,40 @@ def test_a_later_phase_goes_on_in_the_same_file(tmp_path):
     from facemask_ensemble.training.callbacks import EpochReport
 
     for before in (0, 1):
-        report = EpochReport(tmp_path / "history.csv", [], first_epoch=before)
+        report = EpochReport(tmp_path / "history.csv", [], 100, first_epoch=before)
         report.set_model(model_at(0.1))
         report.on_epoch_end(0, {"loss": 1.0})
     assert [row["epoch"] for row in rows_of(tmp_path / "history.csv")] == ["1", "2"]
+
+
+def test_the_speed_is_that_of_training_whatever_validation_takes(tmp_path, monkeypatch):
+    from facemask_ensemble.training import callbacks
+
+    clock = iter([10.0, 12.0, 17.0, 20.0, 24.0])
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock, 0.0))
+    report = callbacks.EpochReport(tmp_path / "history.csv", [], 100)
+    report.set_model(model_at(0.1))
+    clock = iter([10.0, 12.0, 17.0, 20.0, 24.0])
+    report.on_epoch_begin(0)
+    report.on_test_begin()
+    report.on_epoch_end(0, {"loss": 1.0})
+    report.on_epoch_begin(1)
+    report.on_epoch_end(1, {"loss": 1.0})
+    rows = rows_of(tmp_path / "history.csv")
+    assert [(row["epoch_seconds"], row["images_per_second"]) for row in rows] == [("7.0", "50.0"), ("4.0", "25.0")]
+
+
+def test_a_history_of_an_earlier_version_keeps_its_columns(tmp_path):
+    from facemask_ensemble.training.callbacks import EpochReport
+
+    path, heard = tmp_path / "history.csv", []
+    path.write_text("epoch,loss,learning_rate\n1,0.5,0.25\n")
+    report = EpochReport(path, [lambda _, metrics: heard.append(sorted(metrics))], 100, first_epoch=1)
+    report.set_model(model_at(0.25))
+    report.on_epoch_begin(0)
+    report.on_epoch_end(0, {"loss": 0.25})
+    assert path.read_text().splitlines() == ["epoch,loss,learning_rate", "1,0.5,0.25", "2,0.25,0.25"]
+    assert heard == [["epoch_seconds", "images_per_second", "learning_rate", "loss"]]
 
 
 def test_the_best_weights_are_those_of_the_lowest_loss_and_never_of_nan(tmp_path):

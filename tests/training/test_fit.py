@@ -20,10 +20,10 @@ def toy(count, seed, flipped=False):
     return pixels.astype(np.uint8), labels ^ flipped
 
 
-def data(count=32, seed=0, batch_size=8, **options):
+def data(count=32, seed=0, batch_size=8, one_hot=True, **options):
     from facemask_ensemble.data.loaders import batches
 
-    return batches(*toy(count, seed, **options), CLASSES, batch_size)
+    return batches(*toy(count, seed, **options), CLASSES, batch_size, one_hot=one_hot)
 
 
 def small_model(seed=0):
@@ -39,10 +39,10 @@ def small_model(seed=0):
     return build_classifier("small", backbone, SIDE, CLASSES, dropout=0.0)
 
 
-def learn(model, phases, folder, *, train=None, validation=None, listeners=()):
+def learn(model, phases, folder, *, train=None, validation=None, listeners=(), **options):
     from facemask_ensemble.training.fit import fit
 
-    return fit(model, train or data(), validation or data(seed=1), phases, folder, listeners)
+    return fit(model, train or data(), validation or data(seed=1), phases, folder, listeners, pictures=32, **options)
 
 
 def loss_of(model, batches):
@@ -99,11 +99,43 @@ def test_phases_train_the_head_first_and_number_their_epochs_on(tmp_path):
     phases = [Phase(2, 0.01, freeze_backbone=True, patience=None), Phase(2, 0.01, patience=None)]
     history = learn(model, phases, tmp_path, listeners=[listen])
     assert history["epoch"].tolist() == [1, 2, 3, 4]
-    names = ["accuracy", "epoch_seconds", "learning_rate", "loss", "val_accuracy", "val_loss"]
+    names = ["accuracy", "epoch_seconds", "images_per_second", "learning_rate", "loss", "val_accuracy", "val_loss"]
     assert heard == [(epoch, names) for epoch in (1, 2, 3, 4)]
     assert sorted(history.columns) == sorted([*names, "epoch"])
     assert [np.array_equal(kernel, start) for kernel in kernels] == [True, True, False, False]
     assert not np.array_equal(head, model.get_layer("probs").kernel.numpy())
+
+
+def test_whole_number_labels_and_their_loss_train_the_same_network(tmp_path):
+    """Sparse and categorical cross-entropy are one formula; only rounding may differ."""
+    histories = {}
+    for loss, one_hot in {"categorical_crossentropy": True, "sparse_categorical_crossentropy": False}.items():
+        (tmp_path / loss).mkdir()
+        sets = {"train": data(one_hot=one_hot), "validation": data(seed=1, one_hot=one_hot)}
+        histories[loss] = learn(small_model(), [Phase(3, 0.03, patience=None)], tmp_path / loss, loss=loss, **sets)
+    columns = ["loss", "accuracy", "val_loss", "val_accuracy"]
+    first, second = (history[columns] for history in histories.values())
+    pd.testing.assert_frame_equal(first, second, rtol=1e-3)
+
+
+def test_images_per_second_are_of_the_training_part_alone(tmp_path):
+    """Validation that waits a third of a second must not slow them."""
+    import time
+
+    import tensorflow as tf
+
+    def wait(labels):
+        time.sleep(0.3)
+        return labels
+
+    def slowly(pixels, labels):
+        return pixels, tf.ensure_shape(tf.numpy_function(wait, [labels], tf.float32), labels.shape)
+
+    slow = data(8, seed=1).map(slowly)
+    history = learn(small_model(), [Phase(3, 0.03, patience=None)], tmp_path, validation=slow)
+    training_seconds = 32 / history["images_per_second"]
+    assert (training_seconds < history["epoch_seconds"] - 0.29).all()
+    assert history["images_per_second"][0] < history["images_per_second"][1:].min()
 
 
 def test_a_loss_that_was_never_finite_is_refused_with_the_rate(tmp_path):
