@@ -6,6 +6,7 @@ import sys
 from facemask_ensemble import __version__
 
 COMMANDS = {
+    "audit": "look at a data set, and say what to mend before a training",
     "train": "train one member, or a sweep of them with --multirun",
     "evaluate": "let the finished members of a data set vote, and write the report",
     "predict": "let an ensemble answer for pictures of your own",

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from facemask_ensemble import tracking
+from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.errors import InputError
 
 DAY = 86_400_000  # milliseconds
@@ -58,6 +60,44 @@ def test_long_parameters_are_cut_and_a_parent_is_named(store):
     data = store.client.get_run(run_id).data
     assert data.params == {"phases": "x" * 500, "weights": "None"}
     assert data.tags["mlflow.parentRunId"] == parent
+
+
+def test_the_splits_of_a_manifest_are_recorded_as_a_runs_inputs(store, tmp_path):
+    rows = pd.DataFrame(
+        {
+            "path": ["a.png", "b.png", "c.png"],
+            "sha256": ["x", "y", "z"],
+            "label": 0,
+            "split": ["train", "test", "train"],
+        }
+    ).assign(group="", look="", mirrored="")
+    manifest = Manifest("toys", tmp_path, ("none",), rows, pd.DataFrame(columns=["path", "reason"]))
+    run_id = tracking.start_run(store, "masks", "xception", {}, {})
+    tracking.log_dataset(store, run_id, manifest, ("train", "test"))
+    inputs = store.client.get_run(run_id).inputs.dataset_inputs
+    found = {item.tags[0].value: item.dataset for item in inputs}
+    assert {context: json.loads(data.profile)["num_rows"] for context, data in found.items()} == {
+        "training": 2,
+        "test": 1,
+    }
+    for data in found.values():
+        assert data.name == "toys" and data.digest.startswith(manifest.fingerprint[:24])
+        assert str(tmp_path) in data.source
+        assert [column["name"] for column in json.loads(data.schema)["mlflow_colspec"]] == [
+            "path",
+            "sha256",
+            "label",
+            "split",
+        ]
+
+
+def test_an_audit_is_logged_with_its_files_and_numbers(store, tmp_path):
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "audit.json").write_text("{}")
+    run_id = tracking.log_audit(store, "hands", tmp_path / "audit", {"near_copies": 3})
+    run = store.client.get_run(run_id)
+    assert (run.data.tags["kind"], run.data.metrics, run.info.status) == ("audit", {"near_copies": 3.0}, "FINISHED")
+    assert tracking.artifact(store, run_id, "audit.json", tmp_path / "cache").read_text() == "{}"
 
 
 def test_a_study_deleted_in_mlflow_is_refused_with_the_way_back(store):

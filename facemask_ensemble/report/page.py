@@ -1,27 +1,20 @@
 """Write report.html, one file that needs nothing else, report.json and the figures."""
 
-import base64
-import io
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from PIL import Image
 
-from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.metrics import AVERAGES
-from facemask_ensemble.report import charts, numbers
+from facemask_ensemble.report import charts
+from facemask_ensemble.report.encoding import encode
+from facemask_ensemble.report.environment import environment, versions
 from facemask_ensemble.report.figures import write_figures
 from facemask_ensemble.report.tables import RANDOM, score_table
 
-QUALITY = 85
 PACKAGES = ("facemask-ensemble", "tensorflow", "keras", "tf-keras-vis", "numpy", "scikit-learn", "mlflow")
 KINDS = {
     "disputed": (
@@ -76,7 +69,7 @@ def _render(
 ) -> str:
     cards = [_card(item, pictures, overlays) for item in gallery]
     return (
-        _environment()
+        environment()
         .get_template("template.html.j2")
         .render(
             report=report,
@@ -96,7 +89,7 @@ def _render(
             averages=list(AVERAGES),
             contact=[{"image": encode(pixels), "name": name} for pixels, name in contact_sheet],
             command=command,
-            versions=_versions(),
+            versions=versions(PACKAGES),
             written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
     )
@@ -129,47 +122,3 @@ def _card(
         "members": members,
         "maps": any(member["overlay"] or member["reason"] for member in members),
     }
-
-
-def encode(pixels: np.ndarray) -> dict[str, Any]:
-    """Turn pixels, uint8 (h, w, 3), into a data address with its size."""
-    pixels = np.asarray(pixels)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise InputError(
-            f"The report draws uint8 pixels of shape (height, width, 3), received {pixels.dtype} {pixels.shape}: "
-            "convert the picture first."
-        )
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", quality=QUALITY)
-    address = f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
-    return {"src": address, "width": pixels.shape[1], "height": pixels.shape[0]}
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(lambda name: files("facemask_ensemble.report").joinpath(name).read_text("utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    named = (
-        numbers.percent,
-        numbers.interval,
-        numbers.thousands,
-        charts.row_shares,
-        charts.by_answer,
-        charts.agreement_shades,
-    )
-    environment.filters |= {function.__name__: function for function in named}
-    return environment
-
-
-def _versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -36,7 +36,13 @@ def score_table(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _note(member: Mapping[str, Any]) -> str:
     size = member.get("image_size")
-    parts = [member.get("init", "start unknown"), f"{size} px" if size else None, member.get("precision")]
+    trained_on = member.get("trained_on")
+    parts = [
+        member.get("init", "start unknown"),
+        f"{size} px" if size else None,
+        member.get("precision"),
+        f"trained on {trained_on}" if trained_on else None,
+    ]
     return " · ".join(str(part) for part in parts if part)
 
 

@@ -1,10 +1,12 @@
 """MLflow: the one package that speaks to it."""
 
+from facemask_ensemble.tracking.datasets import log_dataset
 from facemask_ensemble.tracking.members import LoggedMember, artifact, finished_members, studies
 from facemask_ensemble.tracking.runs import (
     LiveMetrics,
     end_run,
     finish_run,
+    log_audit,
     log_report,
     protect,
     replay_history,
@@ -21,6 +23,8 @@ __all__ = [
     "end_run",
     "finish_run",
     "finished_members",
+    "log_audit",
+    "log_dataset",
     "log_report",
     "open_store",
     "protect",

@@ -88,6 +88,13 @@ def log_report(store: Store, study: str, fingerprint: str, folder: Path, votes: 
     return run_id
 
 
+def log_audit(store: Store, name: str, folder: Path, metrics: Mapping[str, float]) -> str:
+    """Log an audit's folder and its numbers as a run of the experiment `name`; return its id."""
+    run_id = start_run(store, name, "audit", {"kind": "audit"}, {})
+    finish_run(store, run_id, files=folder, metrics=metrics)
+    return run_id
+
+
 def protect(action: Callable[[], object]) -> str | None:
     """Do something with the store that may fail, and return the reason in short where it does."""
     try:

@@ -76,7 +76,7 @@ def history(epochs: int = 4) -> dict[str, list[float]]:
     }
 
 
-def judged(names=SEVEN, classes=("none", "all", "some"), pictures=60, about=None, rejected=(), path=NASTY):
+def judged(names=SEVEN, classes=("none", "all", "some"), pictures=60, about=None, quarantine=(), path=NASTY):
     """Judge members that are right on most pictures; give the report, the gallery and the manifest."""
     generator = np.random.default_rng(0)
     labels = np.arange(pictures) % len(classes)
@@ -90,8 +90,8 @@ def judged(names=SEVEN, classes=("none", "all", "some"), pictures=60, about=None
         "tiny",
         Path("."),
         tuple(classes),
-        pd.DataFrame(rows, columns=COLUMNS),
-        pd.DataFrame(list(rejected), columns=["path", "reason"]),
+        pd.DataFrame(rows, columns=COLUMNS[:5]),
+        pd.DataFrame(list(quarantine), columns=["path", "reason"]),
     )
 
     def probs() -> np.ndarray:
@@ -178,8 +178,8 @@ def test_pretrained_members_bring_no_banner(tmp_path):
 
 
 def test_file_names_and_classes_are_escaped(tmp_path):
-    rejected = [("<b>bad</b>.png", 'reason with "quotes" & <i>')]
-    report, gallery = judged(classes=("<none>", "a&b", "ünï"), rejected=rejected)
+    quarantine = [("<b>bad</b>.png", 'reason with "quotes" & <i>')]
+    report, gallery = judged(classes=("<none>", "a&b", "ünï"), quarantine=quarantine)
     gallery = [{**gallery[0], "path": NASTY}, *gallery[1:]]
     shown = written(tmp_path, report, gallery, command="python -m x a='<u>'")
     assert len(shown.all("script")) == 1
@@ -237,8 +237,8 @@ def test_ties_are_listed_with_who_answered_what(tmp_path):
     assert f"{len(voters)} {tie['prediction']} {', '.join(voters)}" in shown.text
 
 
-def test_rejected_files_are_listed(tmp_path):
-    report, _ = judged(rejected=[("raw/a.jpg", "truncated"), ("raw/b.jpg", "empty file")])
+def test_files_left_out_are_listed(tmp_path):
+    report, _ = judged(quarantine=[("raw/a.jpg", "truncated"), ("raw/b.jpg", "empty file")])
     shown = written(tmp_path, report)
     assert "2 files left out" in shown.text
     assert "raw/b.jpg empty file" in shown.text

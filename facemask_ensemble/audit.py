@@ -1,0 +1,132 @@
+"""Look at a data set before a model is trusted: `python -m facemask_ensemble.audit dataset=folders dataset.root=…`."""
+
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from facemask_ensemble.command import run_command
+from facemask_ensemble.config import absolute_paths, check_dataset, plain
+from facemask_ensemble.errors import InputError
+
+if TYPE_CHECKING:
+    from facemask_ensemble.auditing.report import Subject
+
+SHOWN = 128  # longest side of a picture on the page, pixels
+
+
+def task(cfg: DictConfig) -> None:
+    """Compose the config and audit."""
+    check_dataset(absolute_paths(cfg))
+    audit(plain(cfg), command=shlex.join(["python", "-m", "facemask_ensemble.audit", *sys.argv[1:]]))
+
+
+def audit(config: dict[str, Any], command: str) -> Path:
+    """Examine every picture of a data set; write what was found as a page, log it, and print a summary.
+
+    Args:
+        config: the resolved audit config.
+        command: shown on the page.
+
+    Returns:
+        The folder that holds `audit.html`, `audit.json`, `copies.csv` and `quarantine.csv`.
+    """
+    from rich.console import Console
+
+    from facemask_ensemble.auditing.examples import shown_paths
+    from facemask_ensemble.auditing.report import metrics, report_on
+    from facemask_ensemble.data.manifest import write_atomically
+    from facemask_ensemble.report.audit_page import write_audit
+    from facemask_ensemble.report.audit_summary import summary
+
+    output_dir, name = Path(config["output_dir"]), config["dataset"]["name"]
+    subject = examined(config["dataset"], output_dir)
+    report, copies = report_on(subject)
+    folder = output_dir / f"audit-{name}"
+    write_atomically(subject.quarantine.to_csv(index=False), folder / "quarantine.csv")
+    write_atomically(copies.to_csv(index=False), folder / "copies.csv")
+    page = write_audit(report, _pictures(subject.root, shown_paths(report)), command, folder)
+    unlogged = _log(config, folder, metrics(report))
+    Console().print(summary(report))
+    if unlogged:
+        print(f"the audit could not be logged to MLflow ({unlogged}); it is kept below")
+    print(f"page: {page}")
+    return folder
+
+
+def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
+    """Check every file of a data set and try to split it; a set that cannot be split is audited all the same.
+
+    Args:
+        config: the resolved `dataset` group.
+        output_dir: the findings and the manifest are kept below it.
+    """
+    import pandas as pd
+
+    from facemask_ensemble.auditing.report import Subject
+    from facemask_ensemble.data.dataset import folder_of, list_source, open_dataset
+    from facemask_ensemble.data.duplicates import contradictions
+    from facemask_ensemble.data.prepare import examine
+
+    listing = list_source(config)
+    rows = examine(listing, folder_of(config, output_dir), config["limit"], config["split_seed"])
+    try:
+        manifest = open_dataset(config, output_dir)
+        used, quarantine, refusal = manifest.rows[["path", "split"]], manifest.quarantine, ""
+    except InputError as error:
+        unreadable = rows.loc[rows["reason"] != "", ["path", "reason"]]
+        torn = contradictions(rows[rows["reason"] == ""])
+        quarantine = pd.concat([listing.quarantine, unreadable, torn], ignore_index=True)
+        used, refusal = pd.DataFrame({"path": [], "split": []}, dtype=str), " ".join(str(error).split())
+    return Subject(
+        name=config["name"],
+        root=listing.root,
+        class_names=tuple(listing.class_names),
+        rows=rows,
+        used=used,
+        quarantine=quarantine,
+        refusal=refusal,
+        distance=config["near_duplicates"],
+        held_out=config["validation"] + (1 / config["folds"] if config.get("folds") else config["test"]),
+    )
+
+
+def _pictures(root: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
+    """Read the pictures that are shown; one that went away since it was checked is not."""
+    from facemask_ensemble.data.decoding import PictureError
+    from facemask_ensemble.data.pixels import in_threads
+    from facemask_ensemble.report.pictures import read_shown
+
+    def read(path: str) -> np.ndarray | None:
+        try:
+            return read_shown(root / path, SHOWN)
+        except (PictureError, OSError):
+            return None
+
+    shown = list(paths)
+    found = zip(shown, in_threads(read, shown, "Reading the pictures shown"), strict=True)
+    return {path: pixels for path, pixels in found if pixels is not None}
+
+
+def _log(config: Mapping[str, Any], folder: Path, metrics: Mapping[str, float]) -> str | None:
+    """Log the folder to MLflow; give the reason where that fails."""
+    from facemask_ensemble import tracking
+
+    def log() -> None:
+        store = tracking.open_store(config["tracking"]["uri"], Path(config["output_dir"]))
+        tracking.log_audit(store, config["dataset"]["name"], folder, metrics)
+
+    return tracking.protect(log)
+
+
+def main() -> None:
+    """Run the command."""
+    run_command("audit", task)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Leaks: held-out pictures whose copies are trained on."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+DRAWS = 20  # random splits over which the share is averaged
+
+
+def given_leaks(rows: pd.DataFrame, component: np.ndarray) -> dict[str, Any] | None:
+    """Count the held-out pictures of the data's own split that have a copy in its training part.
+
+    Args:
+        rows: readable pictures; `given` is the split that the data gives them, "" for none.
+        component: the number of every picture's group of copies.
+
+    Returns:
+        `held_out` and `leaking` of each given part, and `paths` of those that leak; None without a given split.
+    """
+    given = rows["given"].to_numpy(str)
+    parts = [part for part in ("validation", "test") if (given == part).any()]
+    if not parts or not (given == "train").any():
+        return None
+    trained = np.isin(component, component[given == "train"])
+    found = {
+        part: {"held_out": int((given == part).sum()), "leaking": int((trained & (given == part)).sum())}
+        for part in parts
+    }
+    leaking = rows["path"][trained & np.isin(given, parts)].tolist()
+    return {"parts": found, "leaking": len(leaking), "paths": leaking}
+
+
+def random_leaks(label: np.ndarray, component: np.ndarray, held_out: float, seed: int = 0) -> float | None:
+    """Estimate the share of held-out pictures with a copy in training, were the split drawn without looking.
+
+    Args:
+        label: of every picture; each class is split by itself.
+        component: the number of every picture's group of copies.
+        held_out: the proportion that is not trained on.
+        seed: of the draws.
+    """
+    if not len(label):
+        return None
+    generator = np.random.default_rng(seed)
+    size = np.bincount(label)[label]
+    shares = []
+    for _ in range(DRAWS):
+        order = np.lexsort([generator.random(len(label)), label])
+        rank = np.empty(len(label))
+        start = np.searchsorted(label[order], label[order])
+        rank[order] = np.arange(len(label)) - start
+        out = rank < np.round(held_out * size)
+        trained = np.zeros(component.max() + 1, bool)
+        trained[component[~out]] = True
+        shares.append(trained[component[out]].mean() if out.any() else 0.0)
+    return float(np.mean(shares))

@@ -1,0 +1,29 @@
+"""Record on a run which data it saw."""
+
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import Dataset, DatasetInput, InputTag
+
+from facemask_ensemble.data.manifest import SPLITS, Manifest
+from facemask_ensemble.tracking.store import Store
+
+CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
+DIGITS = 24  # of the fingerprint; MLflow keeps 36 signs of a digest
+
+
+def log_dataset(store: Store, run_id: str, manifest: Manifest, splits: tuple[str, ...] = SPLITS) -> None:
+    """Record a manifest's splits as the run's inputs, each with the beginning of the fingerprint as its digest.
+
+    Args:
+        store: of the run.
+        run_id: of the run.
+        manifest: path, sha256, label and split of every picture become the input's columns.
+        splits: those that the run read.
+    """
+    inputs = []
+    for split in splits:
+        rows = manifest.split(split)[["path", "sha256", "label", "split"]]
+        digest = f"{manifest.fingerprint[:DIGITS]}-{split}"  # MLflow takes inputs of one name and digest for one
+        data = from_pandas(rows, source=str(manifest.root), targets="label", name=manifest.name, digest=digest)
+        tags = [InputTag("mlflow.data.context", CONTEXTS[split])]
+        inputs.append(DatasetInput(Dataset(**data.to_dict()), tags))
+    store.client.log_inputs(run_id, datasets=inputs)
