@@ -54,8 +54,8 @@ def evaluate(config: dict[str, Any], rule: str, command: str) -> Path:
     output_dir = Path(config["output_dir"])
     store = tracking.open_store(config["tracking"]["uri"], output_dir)
     manifest = open_dataset(config["dataset"], output_dir)
-    members = members_of(store, manifest, config["study"], config["members"])
     cache = output_dir / "data" / "artifacts"
+    members = members_of(store, manifest, config["study"], config["members"], cache)
     predictions = load_predictions(store, members, manifest, cache)
     vote = hydra.utils.instantiate(config["voting"])
     report = judge(predictions, manifest, {rule: vote}, shipped=rule)

@@ -1,40 +1,43 @@
 """Members: finished trainings found in MLflow, and what they answered."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from facemask_ensemble import tracking
-from facemask_ensemble.data.manifest import Manifest
+from facemask_ensemble.data.manifest import MANIFEST_FILES, Manifest, write_atomically
+from facemask_ensemble.ensemble.leaks import refuse_seen
+from facemask_ensemble.ensemble.prediction import predict_all
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.verdict import MemberPredictions
 from facemask_ensemble.training.record import HISTORY, MODEL, PROBABILITIES
 
+JUDGED = ("validation", "test")
+BATCH = 32
+
 
 def members_of(
-    store: tracking.Store, manifest: Manifest, study: str | None, run_ids: Sequence[str]
+    store: tracking.Store, manifest: Manifest, study: str | None, run_ids: Sequence[str], cache: Path
 ) -> list[tracking.LoggedMember]:
-    """Find the members that were trained on a manifest's training split.
+    """Find the members that a data set may judge: those trained on its training split, or the runs named.
 
     Raises:
-        InputError: there is none, or a run named by the user belongs to other data.
+        InputError: there is none, or one has other classes, or has seen a picture that it would be judged on.
     """
     found = tracking.finished_members(store, fingerprint=manifest.fingerprint, study=study, run_ids=run_ids)
-    where = f"data set {manifest.name} (fingerprint {manifest.fingerprint[:12]})"
     if not found:
         raise InputError(
-            f"no finished members for {where}{f' in study {study}' if study else ''} in {store.uri}; train some: "
+            f"no finished members for data set {manifest.name} (fingerprint {manifest.fingerprint[:12]})"
+            f"{f' in study {study}' if study else ''} in {store.uri}; train some: "
             f"python -m facemask_ensemble.train --multirun experiment=seven_backbones dataset={manifest.name}"
         )
     for member in found:
         _refuse_other_classes(member, manifest.class_names, "the data set")
-        if member.tags["fingerprint"] != manifest.fingerprint:
-            raise InputError(
-                f"members={member.run_id} ({member.name}) learned from another data set or split (fingerprint "
-                f"{member.tags['fingerprint'][:12]}) than {where}, and may have seen what it would be judged on; "
-                "leave it out, or name its data set"
-            )
+        learned = Manifest.load(_manifest_folder(store, member, cache))
+        bits = [rule for rule in (manifest.near_duplicates, learned.near_duplicates) if rule is not None]
+        refuse_seen(f"members={member.run_id} ({member.name})", learned.rows, manifest, max(bits, default=None))
     return found
 
 
@@ -71,11 +74,15 @@ def model_file(store: tracking.Store, member: tracking.LoggedMember, cache: Path
 def _predictions(
     store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path
 ) -> MemberPredictions:
-    table = pd.read_parquet(tracking.artifact(store, member.run_id, PROBABILITIES, cache))
+    own = member.tags["fingerprint"] == manifest.fingerprint
+    read = (
+        tracking.artifact(store, member.run_id, PROBABILITIES, cache) if own else _ask(store, member, manifest, cache)
+    )
+    table = pd.read_parquet(read)
     history = pd.read_csv(tracking.artifact(store, member.run_id, HISTORY, cache))
     columns = [f"p_{name}" for name in manifest.class_names]
     answers = table.drop_duplicates("sha256").set_index("sha256")[columns]
-    probs = {split: answers.loc[manifest.split(split)["sha256"]].to_numpy() for split in ("validation", "test")}
+    probs = {split: answers.loc[manifest.split(split)["sha256"]].to_numpy() for split in JUDGED}
     about = {
         "init": member.tags["init"],
         "precision": member.tags["precision"],
@@ -83,9 +90,30 @@ def _predictions(
         "parameters": int(member.tags["parameters"]),
         "epochs": len(history),
         "seconds": member.metrics["seconds"],
-        "history": history.to_dict("list"),
+        "history": history.astype(object).where(history.notna(), None).to_dict("list"),
+        "trained_on": None if own else f"other pictures of {member.tags['dataset']}",
     }
     return MemberPredictions(member.name, member.run_id, probs["test"], probs["validation"], about)
+
+
+def _ask(store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path) -> Path:
+    """Ask a member about a data set it was not trained on, once, and keep its probabilities."""
+    kept = cache / member.run_id / f"on-{manifest.fingerprint[:20]}.parquet"
+    if not kept.exists():
+        rows = manifest.rows[manifest.rows["split"].isin(JUDGED)]
+        files = [manifest.root / path for path in rows["path"]]
+        [probs] = predict_all({member.name: model_file(store, member, cache)}, files, BATCH)
+        answers = {f"p_{name}": probs[:, label] for label, name in enumerate(manifest.class_names)}
+        content = io.BytesIO()
+        rows[["sha256"]].assign(**answers).to_parquet(content, index=False)
+        write_atomically(content.getvalue(), kept)
+    return kept
+
+
+def _manifest_folder(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Path:
+    """Return a local folder of the manifest that the member was trained with."""
+    files = [tracking.artifact(store, member.run_id, f"manifest/{name}", cache) for name in MANIFEST_FILES]
+    return files[0].parent
 
 
 def _refuse_other_classes(member: tracking.LoggedMember, expected: Sequence[str], whose: str) -> None:

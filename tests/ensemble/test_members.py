@@ -1,4 +1,6 @@
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,8 @@ def manifest(tmp_path):
             "label": [number % 3 for number in range(9)],
             "group": [str(number) for number in range(9)],
             "split": ["train", "test", "validation"] * 3,
+            "look": "",
+            "mirrored": "",
         }
     )
     return Manifest("toys", tmp_path, CLASSES, rows, pd.DataFrame(columns=["path", "reason"]))
@@ -36,14 +40,14 @@ def probs_of(number):
 def log(store, manifest, tmp_path):
     """Log a finished member by hand, its table's rows in another order than the manifest's."""
 
-    def log_one(name, *, study="toys", fingerprint=manifest.fingerprint, classes=CLASSES):
+    def log_one(name, *, study="toys", fingerprint=None, classes=CLASSES, learned=manifest):
         tags = {
             "kind": "member",
             "backbone": name,
             "init": "random initialisation",
             "precision": "float32",
             "dataset": "toys",
-            "fingerprint": fingerprint,
+            "fingerprint": fingerprint or learned.fingerprint,
             "class_names": json.dumps(classes),
             "image_size": "32",
             "parameters": "1234",
@@ -58,21 +62,24 @@ def log(store, manifest, tmp_path):
         table.sample(frac=1, random_state=1).to_parquet(files / "probabilities.parquet", index=False)
         pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5]}).to_csv(files / "history.csv", index=False)
         (files / "model.keras").write_bytes(name.encode())
+        learned.save(files / "manifest")
         tracking.finish_run(store, run_id, files=files, metrics={"seconds": 12.5})
         return run_id
 
     return log_one
 
 
-def test_the_members_of_a_data_set_are_found_by_its_fingerprint(store, log, manifest):
+def test_the_members_of_a_data_set_are_found_by_its_fingerprint(store, log, manifest, tmp_path):
     log("xception", fingerprint="0123")
     ids = [log("densenet201"), log("xception")]
-    assert [member.run_id for member in members_of(store, manifest, None, [])] == ids
+    assert [member.run_id for member in members_of(store, manifest, None, [], tmp_path / "cache")] == ids
 
 
 def test_predictions_follow_the_manifests_order_whatever_that_of_the_table(store, log, manifest, tmp_path):
     run_id = log("xception")
-    (predictions,) = load_predictions(store, members_of(store, manifest, None, []), manifest, tmp_path / "cache")
+    (predictions,) = load_predictions(
+        store, members_of(store, manifest, None, [], tmp_path / "cache"), manifest, tmp_path / "cache"
+    )
     np.testing.assert_array_equal(predictions.test_probs, [probs_of(number) for number in (1, 4, 7)])
     np.testing.assert_array_equal(predictions.validation_probs, [probs_of(number) for number in (2, 5, 8)])
     assert (predictions.name, predictions.run_id) == ("xception", run_id)
@@ -84,22 +91,27 @@ def test_predictions_follow_the_manifests_order_whatever_that_of_the_table(store
         "epochs": 2,
         "seconds": 12.5,
         "history": {"epoch": [1, 2], "loss": [1.0, 0.5]},
+        "trained_on": None,
     }
 
 
 def test_a_manifest_of_the_same_pictures_in_another_order_gets_their_probabilities(store, log, manifest, tmp_path):
     """The order of the files is no part of a fingerprint."""
     log("xception")
-    turned = Manifest("toys", tmp_path, CLASSES, manifest.rows[::-1].reset_index(drop=True), manifest.rejected)
-    (predictions,) = load_predictions(store, members_of(store, turned, None, []), turned, tmp_path / "cache")
+    turned = Manifest("toys", tmp_path, CLASSES, manifest.rows[::-1].reset_index(drop=True), manifest.quarantine)
+    (predictions,) = load_predictions(
+        store, members_of(store, turned, None, [], tmp_path / "cache"), turned, tmp_path / "cache"
+    )
     np.testing.assert_array_equal(predictions.test_probs, [probs_of(number) for number in (7, 4, 1)])
 
 
 def test_exact_copies_of_a_picture_each_get_its_probabilities(store, manifest, tmp_path, log):
     copies = pd.concat([manifest.rows, manifest.rows[1:2].assign(path="copy.png")], ignore_index=True)
-    doubled = Manifest("toys", tmp_path, CLASSES, copies, manifest.rejected)
-    log("xception", fingerprint=doubled.fingerprint)
-    (predictions,) = load_predictions(store, members_of(store, doubled, None, []), doubled, tmp_path / "cache")
+    doubled = Manifest("toys", tmp_path, CLASSES, copies, manifest.quarantine)
+    log("xception", learned=doubled)
+    (predictions,) = load_predictions(
+        store, members_of(store, doubled, None, [], tmp_path / "cache"), doubled, tmp_path / "cache"
+    )
     np.testing.assert_array_equal(predictions.test_probs, [probs_of(number) for number in (1, 4, 7, 1)])
 
 
@@ -109,25 +121,83 @@ def test_a_members_model_is_the_file_that_was_logged(store, log, manifest, tmp_p
     assert model_file(store, member, tmp_path / "cache").read_bytes() == b"xception"
 
 
-def test_no_members_are_refused_with_the_command_that_trains_some(store, log, manifest):
+def test_no_members_are_refused_with_the_command_that_trains_some(store, log, manifest, tmp_path):
     log("xception", fingerprint="0123")
     with pytest.raises(InputError, match="no finished members for data set toys .*train --multirun .*dataset=toys"):
-        members_of(store, manifest, None, [])
+        members_of(store, manifest, None, [], tmp_path / "cache")
     log("xception")
     with pytest.raises(InputError, match="no finished members for data set toys .* in study moods"):
-        members_of(store, manifest, "moods", [])
+        members_of(store, manifest, "moods", [], tmp_path / "cache")
 
 
-def test_a_member_of_another_split_is_refused_since_it_may_have_seen_the_test(store, log, manifest):
-    run_id = log("xception", fingerprint="0123456789abcdef")
-    with pytest.raises(InputError, match=rf"members={run_id} \(xception\) learned from another .*0123456789ab\)"):
-        members_of(store, manifest, None, [run_id])
+def with_rows(manifest, near_duplicates=None, **columns):
+    return replace(manifest, rows=manifest.rows.assign(**columns), near_duplicates=near_duplicates)
 
 
-def test_a_member_of_other_classes_is_refused_with_both_lists(store, log, manifest):
+def test_a_member_of_another_split_that_has_seen_a_test_picture_is_refused(store, log, manifest, tmp_path):
+    turned = with_rows(manifest, split=["test", "train", "validation"] * 3)
+    run_id = log("xception", learned=turned)
+    refusal = rf"members={run_id} \(xception\) was trained on 1.png \(train split\), which is the same picture as 1.png"
+    with pytest.raises(InputError, match=refusal + ", one of 3 such pictures in the test split of toys"):
+        members_of(store, manifest, None, [run_id], tmp_path / "cache")
+
+
+def test_a_member_that_was_tuned_on_a_test_picture_is_refused_whatever_its_file_is_called(
+    store, log, manifest, tmp_path
+):
+    turned = with_rows(manifest, split=["train", "validation", "test"] * 3, path=[f"old/{n}.jpg" for n in range(9)])
+    run_id = log("xception", learned=turned)
+    with pytest.raises(InputError, match=r"old/1.jpg \(validation split\), which is the same picture as 1.png"):
+        members_of(store, manifest, None, [run_id], tmp_path / "cache")
+
+
+@pytest.mark.parametrize("way", ["look", "mirrored"])
+def test_a_member_that_has_seen_a_near_copy_is_refused(store, log, manifest, tmp_path, way):
+    learned = with_rows(
+        manifest, near_duplicates=8, sha256=[f"other{n}" for n in range(9)], look=["00000000000000ff", *[""] * 8]
+    )
+    looks = {"look": "f" * 16, "mirrored": "0f" * 8, way: "000000000000ff00"}
+    far = with_rows(manifest, 8, **{key: ["", value, *[""] * 7] for key, value in looks.items()})
+    run_id = log("xception", learned=learned)
+    assert members_of(store, far, None, [run_id], tmp_path / "cache")[0].name == "xception"  # 16 bits apart
+    looks[way] = "0000000000f000ff"
+    near = with_rows(manifest, 8, **{key: ["", value, *[""] * 7] for key, value in looks.items()})
+    with pytest.raises(InputError, match=r"0.png \(train split\), which is nearly the same picture as 1.png, one of 1"):
+        members_of(store, near, None, [run_id], tmp_path / "cache")
+
+
+def test_a_member_whose_training_has_seen_a_validation_picture_is_refused(store, log, manifest, tmp_path):
+    """The validation split chooses the best member; having been tuned on it is no reason."""
+    fresh = [f"new{n}" for n in range(9)]
+    for place, refused in ((0, True), (5, False)):
+        learned = with_rows(manifest, sha256=[*fresh[:place], "sha2", *fresh[place + 1 :]])
+        run_id = log("xception", learned=learned)
+        expected = pytest.raises(InputError, match="in the validation split of toys") if refused else nullcontext()
+        with expected:
+            members_of(store, manifest, None, [run_id], tmp_path / "cache")
+
+
+def test_a_member_that_has_seen_none_of_the_pictures_is_asked_about_them(store, log, manifest, tmp_path, monkeypatch):
+    asked = []
+
+    def predict_all(models, files, batch_size):
+        asked.append((list(models), [file.name for file in files]))
+        return np.array([[probs_of(int(file.stem)) for file in files]])
+
+    monkeypatch.setattr("facemask_ensemble.ensemble.members.predict_all", predict_all)
+    run_id = log("xception", learned=with_rows(manifest, sha256=[f"other{n}" for n in range(9)]))
+    for _ in range(2):
+        found = members_of(store, manifest, None, [run_id], tmp_path / "cache")
+        (predictions,) = load_predictions(store, found, manifest, tmp_path / "cache")
+        np.testing.assert_allclose(predictions.test_probs, [probs_of(number) for number in (1, 4, 7)])
+    assert asked == [(["xception"], [f"{number}.png" for number in (1, 2, 4, 5, 7, 8)])]
+    assert predictions.about["trained_on"] == "other pictures of toys"
+
+
+def test_a_member_of_other_classes_is_refused_with_both_lists(store, log, manifest, tmp_path):
     run_id = log("xception", classes=("bare", "masked"))
     with pytest.raises(InputError, match=rf"members={run_id} \(xception\) answers bare, masked, the data set has none"):
-        members_of(store, manifest, None, [run_id])
+        members_of(store, manifest, None, [run_id], tmp_path / "cache")
 
 
 def test_the_same_classes_in_another_order_are_other_classes(store, log):

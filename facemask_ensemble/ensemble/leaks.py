@@ -1,0 +1,58 @@
+"""Whether a member has seen what it would be judged on."""
+
+import numpy as np
+import pandas as pd
+
+from facemask_ensemble.data.duplicates import as_codes
+from facemask_ensemble.data.hamming import neighbours
+from facemask_ensemble.data.manifest import Manifest
+from facemask_ensemble.errors import InputError
+
+SEEN = {"test": ("train", "validation"), "validation": ("train",)}  # what a member may not have read of each split
+
+
+def refuse_seen(member: str, learned: pd.DataFrame, judged: Manifest, bits: int | None) -> None:
+    """Refuse a member that has learned from a picture it would be judged on, or from a near copy of one.
+
+    A copy is known again when it was renamed, moved, encoded anew, scaled or mirrored. The test split must be new to
+    the member; the validation split, by which the best member is chosen, may have chosen its epochs too.
+
+    Args:
+        member: how to name it.
+        learned: the rows of the manifest that it was trained with.
+        judged: the data set it would be judged on.
+        bits: in which the looks of near copies may differ; None to know exact copies alone.
+
+    Raises:
+        InputError: naming the first such picture, and what it is a copy of.
+    """
+    for split, read in SEEN.items():
+        seen, asked = learned[learned["split"].isin(read)], judged.split(split)
+        for first, second, how in (_exact(seen, asked), _near(seen, asked, bits)):
+            if len(first):
+                one, other = seen.iloc[first[0]], asked.iloc[second[0]]
+                raise InputError(
+                    f"{member} was trained on {one['path']} ({one['split']} split), which is {how} {other['path']}, "
+                    f"one of {len(np.unique(second))} such pictures in the {split} split of {judged.name}: its score "
+                    "there would say nothing; leave it out, or judge it on pictures it has not seen"
+                )
+
+
+def _exact(seen: pd.DataFrame, asked: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, str]:
+    known = pd.Series(np.arange(len(seen)), index=seen["sha256"].to_numpy())
+    place = known[~known.index.duplicated()].reindex(asked["sha256"]).to_numpy(float)
+    found = np.flatnonzero(~np.isnan(place))
+    return place[found].astype(int), found, "the same picture as"
+
+
+def _near(seen: pd.DataFrame, asked: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, np.ndarray, str]:
+    known = np.flatnonzero(seen["look"].to_numpy(str) != "")
+    queried = np.flatnonzero(asked["look"].to_numpy(str) != "")
+    pairs: list[tuple[np.ndarray, np.ndarray]] = [(np.array([], int), np.array([], int))]
+    if bits is not None:
+        codes = as_codes(seen["look"].to_numpy(str)[known])
+        for way in ("look", "mirrored"):
+            queries = as_codes(asked[way].to_numpy(str)[queried])
+            pairs += [(known[code], queried[query]) for query, code in neighbours(codes, queries, bits)]
+    first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return first, second, "nearly the same picture as"
