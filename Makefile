@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test quick lint lock wheel bench-scenes clean
+.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ wheel: $(READY) ## build dist/*.whl
 
 bench-scenes: $(READY) ## how many scenes a second one core draws
 	@$(BIN)/python -m facemask_ensemble.data.scenes_bench
+
+bench-data: $(READY) ## reading, auditing and the search for copies, each beside the bare way (some minutes, 20 GB of disk)
+	@$(BIN)/python -m facemask_ensemble.data.bench
 
 clean: ## remove .venv and caches; outputs/ stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

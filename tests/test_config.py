@@ -23,7 +23,7 @@ def train_config(*overrides):
 
 
 def leaves():
-    folders = ("backbone", "dataset", "schedule", "augmentation", "tracking", "experiment", "voting", "saliency")
+    folders = tuple(sorted(folder.name for folder in CONF_DIR.iterdir() if folder.is_dir()))
     return [
         (folder, leaf.stem)
         for folder in folders
