@@ -75,7 +75,7 @@ def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
     listing = list_source(config)
     rows = examine(listing, folder_of(config, output_dir), config["limit"], config["split_seed"])
     try:
-        manifest = open_dataset(config, output_dir)
+        manifest = open_dataset(config, output_dir, listing, rows)
         used, quarantine, refusal = manifest.rows[["path", "split"]], manifest.quarantine, ""
     except InputError as error:
         unreadable = rows.loc[rows["reason"] != "", ["path", "reason"]]
@@ -98,7 +98,7 @@ def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
 def _pictures(root: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
     """Read the pictures that are shown; one that went away since it was checked is not."""
     from facemask_ensemble.data.decoding import PictureError
-    from facemask_ensemble.data.pixels import in_threads
+    from facemask_ensemble.data.parallel import in_threads
     from facemask_ensemble.report.pictures import read_shown
 
     def read(path: str) -> np.ndarray | None:

@@ -106,7 +106,7 @@ def _readable(files: Sequence[Path]) -> tuple[list[Path], "pd.DataFrame"]:
     import pandas as pd
 
     from facemask_ensemble.data.decoding import PictureError, decode
-    from facemask_ensemble.data.pixels import in_threads
+    from facemask_ensemble.data.parallel import in_threads
 
     def reason(file: Path) -> str:
         try:

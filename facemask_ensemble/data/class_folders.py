@@ -12,7 +12,8 @@ from PIL import Image
 
 from facemask_ensemble.data.decoding import TURNS
 from facemask_ensemble.data.manifest import Manifest
-from facemask_ensemble.data.pixels import READER_VERSION, StoredPixels, in_threads
+from facemask_ensemble.data.parallel import in_threads
+from facemask_ensemble.data.pixels import READER_VERSION, StoredPixels
 from facemask_ensemble.errors import InputError
 
 # Both readers decode by content, but the legacy one passes over files named .gif.

@@ -7,22 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import pandas as pd
 
 from facemask_ensemble.data.listing import Listing
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.data.prepare import prepare
 
 
-def open_dataset(config: Mapping[str, Any], output_dir: Path) -> Manifest:
+def open_dataset(
+    config: Mapping[str, Any], output_dir: Path, listing: Listing | None = None, checked: pd.DataFrame | None = None
+) -> Manifest:
     """List, check and split the pictures that a resolved dataset config names.
 
     Args:
         config: the `dataset` group: `source` is Hydra's call of a function of `data.sources`.
         output_dir: the manifest is kept below `data/`, in a folder of its own for every setting.
+        listing: what `list_source` gave, where that was asked before.
+        checked: what `prepare.examine` found in the listing, where that was asked before.
     """
     return prepare(
         config["name"],
-        list_source(config),
+        listing or list_source(config),
         folder_of(config, output_dir),
         limit=config["limit"],
         validation=config["validation"],
@@ -31,6 +36,7 @@ def open_dataset(config: Mapping[str, Any], output_dir: Path) -> Manifest:
         near_duplicates=config["near_duplicates"],
         folds=config["folds"],
         fold=config["fold"],
+        checked=checked,
     )
 
 

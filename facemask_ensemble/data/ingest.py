@@ -1,6 +1,5 @@
 """Checking every file once: can it be read, what are its contents, what does it look like."""
 
-import hashlib
 import io
 import os
 from collections.abc import Sequence
@@ -8,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from facemask_ensemble.data.decoding import PictureError, examine
+from facemask_ensemble.data.inspection import FINDINGS, Finding, inspect_file
 from facemask_ensemble.data.looks import SIDE, looks
 from facemask_ensemble.data.manifest import write_atomically
-from facemask_ensemble.data.pixels import in_threads
+from facemask_ensemble.data.parallel import in_processes, in_threads
 
 IDENTITY = ["path", "size", "mtime_ns"]
+COLOURS = ["red", "green", "blue"]
 TEXTS = ["sha256", "format", "odd", "look", "mirrored", "reason"]
-NUMBERS = ["width", "height", "red", "green", "blue"]
+NUMBERS = ["width", "height", *COLOURS]
 INDEX = "checked-2.parquet"  # raise the number when a finding changes its meaning
 AT_A_TIME = 2048  # thumbnails hashed together
-NOTHING = np.zeros((SIDE, SIDE, 3), np.uint8)
+MANY = 4000  # files from which on it pays to start processes
 
 
 def check(root: Path, rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -63,44 +62,26 @@ def stat_files(root: Path, paths: pd.Series) -> pd.DataFrame:
 
 def inspect(files: Sequence[Path]) -> pd.DataFrame:
     """Read files, all cores at it, and give the findings of each as a row."""
-    rows: list[dict] = []
+    spread = in_processes if len(files) >= MANY else in_threads
+    findings: list[Finding] = []
+    tables: list[pd.DataFrame] = []
     thumbnails: list[np.ndarray] = []
-    for finding, thumbnail in in_threads(_inspect, files, "Checking pictures"):
-        rows.append(finding)
+    for finding, thumbnail in spread(inspect_file, files, "Checking pictures"):
+        findings.append(finding)
         thumbnails.append(thumbnail)
         if len(thumbnails) == AT_A_TIME:
-            _add_looks(rows, thumbnails)
-    _add_looks(rows, thumbnails)
-    return pd.DataFrame(rows, columns=[*TEXTS, *NUMBERS])
+            tables.append(_seen(thumbnails))
+            thumbnails = []
+    seen = pd.concat([*tables, _seen(thumbnails)], ignore_index=True)
+    return pd.concat([pd.DataFrame(findings, columns=FINDINGS), seen], axis=1)
 
 
-def _inspect(file: Path) -> tuple[dict, np.ndarray]:
-    try:
-        data = file.read_bytes()
-        # A JPEG at an eighth of its size is read through to its end all the same: a cut one does not pass.
-        picture = examine(data, at_least=2 * SIDE, suffix=file.suffix)
-    except PictureError as error:
-        return _unreadable(str(error))
-    except OSError as error:
-        return _unreadable(f"cannot be opened: {error.strerror}")
-    small = np.asarray(picture.image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
-    red, green, blue = small.mean(axis=(0, 1)).round(2).tolist()
-    about = {"sha256": hashlib.sha256(data).hexdigest(), "format": picture.format, "odd": picture.odd, "reason": ""}
-    size = {"width": picture.width, "height": picture.height}
-    return {**about, **size, "red": red, "green": green, "blue": blue}, small
-
-
-def _unreadable(reason: str) -> tuple[dict, np.ndarray]:
-    return {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(NUMBERS, 0), "reason": reason}, NOTHING
-
-
-def _add_looks(rows: list[dict], thumbnails: list[np.ndarray]) -> None:
-    """Hash the thumbnails, which belong to the last rows, and forget them."""
-    if thumbnails:
-        last = rows[-len(thumbnails) :]
-        for row, look, mirrored in zip(last, *looks(np.stack(thumbnails)), strict=True):
-            row |= {"look": look, "mirrored": mirrored}
-        thumbnails.clear()
+def _seen(thumbnails: Sequence[np.ndarray]) -> pd.DataFrame:
+    """Give mean colours and hashes, for many pictures at a time."""
+    small = np.stack(thumbnails) if thumbnails else np.empty((0, SIDE, SIDE, 3), np.uint8)
+    colours = small.mean(axis=(1, 2)).round(2)
+    look, mirrored = looks(small)
+    return pd.DataFrame(colours, columns=COLOURS).assign(look=look, mirrored=mirrored)
 
 
 def _load_index(file: Path) -> pd.DataFrame:

@@ -2,52 +2,16 @@
 
 import hashlib
 import os
-import sys
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
+from facemask_ensemble.data.parallel import with_progress
 from facemask_ensemble.errors import InputError
 
 READER_VERSION = 2  # raise it when the same file would give other pixels: remembered arrays are then read anew
-PATIENCE = 2.0  # seconds before a progress bar appears
-HANDFUL = 8  # files a thread takes at a time
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def with_progress(results: Iterable[Result], total: int, title: str) -> Iterator[Result]:
-    """Pass results on; show a progress bar on a terminal when they take more than two seconds."""
-    start, shown = time.monotonic(), False
-    bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    task = bar.add_task(title, total=total)
-    try:
-        for result in results:
-            yield result
-            bar.advance(task)
-            if not shown and time.monotonic() - start > PATIENCE:
-                bar.start()
-                shown = True
-    finally:
-        bar.stop()
-
-
-def in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
-    """Yield the results in order, worked out by all cores, with a progress bar."""
-    handfuls = [items[start : start + HANDFUL] for start in range(0, len(items), HANDFUL)]
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    try:
-        done = pool.map(lambda handful: [work(item) for item in handful], handfuls)
-        yield from with_progress((result for results in done for result in results), len(items), title)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 class StoredPixels:

@@ -13,6 +13,7 @@ from facemask_ensemble.data.manifest import COLUMNS, Manifest, write_atomically
 from facemask_ensemble.data.splits import assign_splits, shuffled
 from facemask_ensemble.errors import InputError
 
+LISTED = ["path", "label", "group", "split", "size", "mtime_ns"]
 RULES = 2  # raise it when the same listing and settings would give another manifest
 MOST_BITS = 16  # unrelated pictures differ in some 32 of 64 bits; closer than 16 they begin to chain
 
@@ -29,6 +30,7 @@ def prepare(
     near_duplicates: int | None,
     folds: int | None = None,
     fold: int = 0,
+    checked: pd.DataFrame | None = None,
 ) -> Manifest:
     """Check, group and split a listing's pictures; reuse the manifest in the folder if nothing has changed.
 
@@ -43,10 +45,11 @@ def prepare(
         near_duplicates: bits of 64 in which the looks of near copies may differ; None to look for exact copies alone.
         folds: number of test folds to cut in place of `test`; None for none.
         fold: the one of them that is taken, from 0.
+        checked: what `examine` found with the same limit and seed; None to check the files now.
     """
     _check_settings(limit, validation, test, near_duplicates)
     _check_folds(folds, fold, validation)
-    rows = _listed(listing, limit, seed)
+    rows = _listed(listing, limit, seed) if checked is None else checked[LISTED]
     settings = [RULES, name, str(listing.root), list(listing.class_names), validation, test, seed, near_duplicates]
     settings += [folds, fold]
     key = _key(settings, rows, listing.quarantine)
@@ -54,7 +57,7 @@ def prepare(
     if remembered:
         return remembered
 
-    checked = check(listing.root, rows, folder)
+    checked = check(listing.root, rows, folder) if checked is None else checked
     unreadable = checked.loc[checked["reason"] != "", ["path", "reason"]]
     sound = checked[checked["reason"] == ""].reset_index(drop=True)
     _refuse_lost_class(rows, sound, unreadable, listing)
@@ -78,7 +81,7 @@ def examine(listing: Listing, folder: Path, limit: int | None = None, seed: int 
 
 def _listed(listing: Listing, limit: int | None, seed: int) -> pd.DataFrame:
     rows = _sample(_complete(listing.rows), limit, seed)
-    return pd.concat([rows, stat_files(listing.root, rows["path"])], axis=1)
+    return pd.concat([rows, stat_files(listing.root, rows["path"])], axis=1)[LISTED]
 
 
 def _check_settings(limit: int | None, validation: float, test: float, near_duplicates: int | None) -> None:

@@ -88,14 +88,19 @@ def _draw(pool: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
     draw = shuffled(pool["sha256"].groupby(unit).min(), seed).loc[counts.index]
     order = np.lexsort([draw.to_numpy(str), -counts.sum(axis=1).to_numpy()])
     # At least one of a class: a rare class should reach every split.
-    targets = np.maximum(np.outer(list(shares.values()), counts.sum()), 1.0)
-    filled = np.zeros_like(targets)
-    names, place = list(shares), {}
-    for index in order:
-        group = counts.iloc[index].to_numpy()
-        growth = (group * (group + 2 * filled - 2 * targets) / targets).sum(axis=1)
-        best = int(np.argmin(growth.round(9)))
-        filled[best] += group
+    targets = np.maximum(np.outer(list(shares.values()), counts.sum()), 1.0).tolist()
+    filled = np.zeros((len(shares), counts.shape[1])).tolist()
+    place, names, table = {}, list(shares), counts.to_numpy().tolist()
+    for index in order.tolist():
+        group = [(label, count) for label, count in enumerate(table[index]) if count]
+        growth = [
+            sum(count * (count + 2 * full[label] - 2 * aim[label]) / aim[label] for label, count in group)
+            for full, aim in zip(filled, targets, strict=True)
+        ]
+        rounded = [round(value, 9) for value in growth]
+        best = rounded.index(min(rounded))
+        for label, count in group:
+            filled[best][label] += count
         place[counts.index[index]] = names[best]
     return unit.map(place)
 

@@ -18,5 +18,5 @@ def test_the_bench_measures_each_part_beside_its_alternative(monkeypatch, capsys
     monkeypatch.setattr("sys.argv", ["bench", *arguments, "--folder", str(tmp_path)])
     bench.main()
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()]
-    assert len(rows) == 2 + 8 and all(len(row) == 3 for row in rows)
+    assert len(rows) == 2 + 9 and all(len(row) == 3 for row in rows)
     assert list(tmp_path.iterdir()) == []

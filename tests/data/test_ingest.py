@@ -65,8 +65,8 @@ def test_only_new_and_changed_files_are_read_again(root, tmp_path, save_noise, m
         save_noise(root / f"{seed}.png", seed)
     first = check(root, rows_of(root), tmp_path / "index")
     opened = []
-    inspect = ingest._inspect
-    monkeypatch.setattr(ingest, "_inspect", lambda file: opened.append(file.name) or inspect(file))
+    inspect = ingest.inspect_file
+    monkeypatch.setattr(ingest, "inspect_file", lambda file: opened.append(file.name) or inspect(file))
     assert check(root, rows_of(root), tmp_path / "index").to_dict() == first.to_dict()
     assert opened == []
     save_noise(root / "1.png", 9)
@@ -117,3 +117,11 @@ def test_mean_colour_format_and_oddities_are_found(root, tmp_path):
     assert found.loc["a.jpg", ["red", "green", "blue"]].tolist() == [200, 100, 50]
     assert found.loc["b.png", ["format", "odd"]].tolist() == ["PNG", "alpha channel: laid on white"]
     assert found.loc["b.png", ["red", "green", "blue"]].tolist() == [127.5, 127.5, 127.5]
+
+
+def test_processes_find_what_threads_find(root, save_noise, monkeypatch):
+    files = [save_noise(root / f"{seed}.png", seed) for seed in range(70)]
+    (root / "bad.png").write_bytes(b"")
+    by_threads = ingest.inspect([*files, root / "bad.png"])
+    monkeypatch.setattr(ingest, "MANY", 50)
+    pd.testing.assert_frame_equal(ingest.inspect([*files, root / "bad.png"]), by_threads)

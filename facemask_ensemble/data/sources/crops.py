@@ -17,7 +17,7 @@ from PIL import Image
 from facemask_ensemble.data.decoding import TURNS, PictureError, decode
 from facemask_ensemble.data.listing import LeftOut
 from facemask_ensemble.data.looks import SIDE, looks
-from facemask_ensemble.data.pixels import in_threads
+from facemask_ensemble.data.parallel import in_threads
 from facemask_ensemble.data.sources.annotated import Photo
 from facemask_ensemble.data.voc import STATES, AnnotationError, Box, boxes_of, read_tree, size_of
 from facemask_ensemble.errors import InputError

@@ -1,0 +1,65 @@
+"""All cores at one long list, in order, with a progress bar."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import Progress
+
+PATIENCE = 2.0  # seconds before a progress bar appears
+HANDFUL = 8  # items a thread takes at a time
+ARMFUL = 64  # items a process takes at a time
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def with_progress(results: Iterable[Result], total: int, title: str) -> Iterator[Result]:
+    """Pass results on; show a progress bar on a terminal when they take more than two seconds."""
+    start, shown = time.monotonic(), False
+    bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    task = bar.add_task(title, total=total)
+    try:
+        for result in results:
+            yield result
+            bar.advance(task)
+            if not shown and time.monotonic() - start > PATIENCE:
+                bar.start()
+                shown = True
+    finally:
+        bar.stop()
+
+
+def in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
+    """Yield the results in order, worked out by all cores, with a progress bar."""
+    handfuls = [items[start : start + HANDFUL] for start in range(0, len(items), HANDFUL)]
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        done = pool.map(lambda handful: [work(item) for item in handful], handfuls)
+        yield from with_progress((result for results in done for result in results), len(items), title)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def in_processes(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
+    """Do as `in_threads` does, in processes: they take a second to start, and then no lock of Python's holds them up.
+
+    Args:
+        work: a function of a module, which every process imports.
+        items: what it is called with.
+        title: of the progress bar.
+    """
+    from joblib import Parallel, delayed
+
+    armfuls = [items[start : start + ARMFUL] for start in range(0, len(items), ARMFUL)]
+    done = Parallel(n_jobs=os.cpu_count(), return_as="generator", batch_size=1)(
+        delayed(_each)(work, armful) for armful in armfuls
+    )
+    yield from with_progress((result for results in done for result in results), len(items), title)
+
+
+def _each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    return [work(item) for item in items]
