@@ -69,9 +69,7 @@ def evaluate(config: dict[str, Any], rule: str, command: str) -> Path:
         overlays = _explain(store, members, gallery, pictures, manifest, config["saliency"]["method"], cache)
     study = config["study"] or manifest.name
     page = write_report(report, gallery, pictures, overlays, _contact_sheet(manifest), command, output_dir / study)
-    unlogged = tracking.protect(
-        lambda: tracking.log_report(store, study, manifest.fingerprint, page.parent, report["ensemble"])
-    )
+    unlogged = tracking.protect(lambda: tracking.log_report(store, study, manifest, page.parent, report["ensemble"]))
     Console().print(terminal_table(report))
     if unlogged:
         print(f"the report could not be logged to MLflow ({unlogged}); it is kept below")

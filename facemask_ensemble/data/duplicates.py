@@ -5,9 +5,9 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from facemask_ensemble.data.hamming import neighbours
+from facemask_ensemble.data.hamming import Joined, neighbours
 
-MANY = 10_000_000  # links; more are thinned out to those that join the same pictures
+MANY = 2_000_000  # links; more are thinned out to those that join the same pictures
 
 
 def contradictions(rows: pd.DataFrame) -> pd.DataFrame:
@@ -69,36 +69,35 @@ def near_pairs(looks: np.ndarray, mirrored: np.ndarray, distance: int) -> np.nda
         as join the same pictures.
     """
     seen = np.flatnonzero(looks != "")
-    codes, code_of = np.unique(as_codes(looks[seen]), return_inverse=True)
+    codes, owner, links = _unlike(looks, seen)
+    flipped, twin, _ = _unlike(mirrored, seen)
+    found, waiting = [links], 0
+    for queries, owners in ((codes, owner), (flipped, twin)):
+        joined = Joined(owner, owners)
+        for query, code in neighbours(codes, queries, distance, joined):
+            pairs = np.stack([owners[query], owner[code]], axis=1)
+            found.append(pairs[pairs[:, 0] != pairs[:, 1]])
+            waiting += len(found[-1])
+            if waiting > MANY:
+                group = _components(np.concatenate(found), len(looks))
+                found, waiting = [_same(pd.Series(group))], 0
+                joined.update(group[owner], group[owners])
+    # Pictures of one mirrored hash may have looks of their own.
+    found.append(_same(pd.Series(mirrored).where(mirrored != "")))
+    return np.concatenate(found)
+
+
+def _unlike(texts: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give the differing hashes, the first picture of each, and links from it to all others of the same."""
+    codes, code_of = np.unique(as_codes(texts[seen]), return_inverse=True)
     owner = np.zeros(len(codes), int)
     owner[code_of[::-1]] = seen[::-1]
-    links = [np.stack([owner[code_of], seen], axis=1)]
-    flipped, flipped_of = np.unique(as_codes(mirrored[seen]), return_inverse=True)
-    twin = np.zeros(len(flipped), int)
-    twin[flipped_of[::-1]] = seen[::-1]
-    waiting = 0
-    for queries, owners in ((codes, owner), (flipped, twin)):
-        for query, code in neighbours(codes, queries, distance):
-            pairs = np.stack([owners[query], owner[code]], axis=1)
-            links.append(pairs[pairs[:, 0] < pairs[:, 1]] if queries is codes else pairs[pairs[:, 0] != pairs[:, 1]])
-            waiting += len(links[-1])
-            if waiting > MANY:
-                links, waiting = [_spanning(np.concatenate(links), len(looks))], 0
-    # Pictures of one mirrored hash may have looks of their own.
-    links.append(_same(pd.Series(mirrored).where(mirrored != "")))
-    return np.concatenate(links)
+    return codes, owner, np.stack([owner[code_of], seen], axis=1)
 
 
 def as_codes(texts: np.ndarray) -> np.ndarray:
     """Turn hexadecimal hashes into uint64."""
     return np.array([int(text, 16) for text in texts], dtype=np.uint64)
-
-
-def _spanning(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Join the same pictures with fewer links: each with the first of its group."""
-    component = _components(pairs, count)
-    links = _same(pd.Series(component))
-    return links[links[:, 0] != links[:, 1]]
 
 
 def _components(pairs: np.ndarray, count: int) -> np.ndarray:

@@ -10,7 +10,25 @@ WIDEST = 22  # bits of a band: a table of all its values is still small
 AT_A_TIME = 4_000_000  # candidates compared together
 
 
-def neighbours(codes: np.ndarray, queries: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+class Joined:
+    """Which codes and queries are known to belong together, and need not be compared again.
+
+    Args:
+        codes: a number a code; equal ones belong together.
+        queries: the same for the queries.
+    """
+
+    def __init__(self, codes: np.ndarray, queries: np.ndarray) -> None:
+        self.codes, self.queries, self.version = codes, queries, 0
+
+    def update(self, codes: np.ndarray, queries: np.ndarray) -> None:
+        """Take note of new groups."""
+        self.codes, self.queries, self.version = codes, queries, self.version + 1
+
+
+def neighbours(
+    codes: np.ndarray, queries: np.ndarray, distance: int, joined: Joined | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Find every query and code that differ in at most `distance` bits; a pair may come more than once.
 
     Multi-index hashing (M. Norouzi, A. Punjani, D. Fleet, "Fast Search in Hamming Space with Multi-Index Hashing",
@@ -21,6 +39,7 @@ def neighbours(codes: np.ndarray, queries: np.ndarray, distance: int) -> Iterato
         codes: uint64 (n,).
         queries: uint64 (m,).
         distance: in bits.
+        joined: pairs that it knows to belong together may be passed over; to be updated between two yields.
 
     Yields:
         Places of queries and of codes.
@@ -29,15 +48,14 @@ def neighbours(codes: np.ndarray, queries: np.ndarray, distance: int) -> Iterato
     limits = np.linspace(0, BITS, bands + 1).astype(int)
     for low, high in zip(limits[:-1], limits[1:], strict=True):
         width = int(high - low)
-        table = _Table(_band(codes, low, width), width)
+        table = _Table(_band(codes, low, width), width, joined)
         values = _band(queries, low, width)
         order = np.argsort(values, kind="stable")  # neighbours in the table stay neighbours in memory
         values = values[order]
         for flips in range(distance // bands + 1):
             for places in combinations(range(width), flips):
                 flipped = values ^ np.uint32(sum(1 << place for place in places))
-                for query, code in table.candidates(flipped):
-                    query = order[query]
+                for query, code in table.candidates(flipped, order):
                     near = np.bitwise_count(queries[query] ^ codes[code]) <= distance
                     if near.any():
                         yield query[near], code[near]
@@ -50,22 +68,34 @@ def _band(codes: np.ndarray, low: int, width: int) -> np.ndarray:
 class _Table:
     """Where each value of a band occurs."""
 
-    def __init__(self, values: np.ndarray, width: int) -> None:
+    def __init__(self, values: np.ndarray, width: int, joined: Joined | None) -> None:
         self.order = np.argsort(values, kind="stable").astype(np.int32)
         self.count = np.bincount(values, minlength=1 << width).astype(np.int32)
         self.start = np.cumsum(self.count, dtype=np.int32) - self.count
         self.occupied = self.count > 0
+        self.joined, self.version = joined, 0
 
-    def candidates(self, values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Pair the places of values with those of the table's equal values, some millions at a time."""
-        hits = np.flatnonzero(self.occupied[values])
-        counts = self.count[values[hits]]
-        ends = np.cumsum(counts, dtype=np.int64)
-        begin = 0
-        while begin < len(hits):
-            done = ends[begin - 1] if begin else 0
-            end = max(begin + 1, int(np.searchsorted(ends, done + AT_A_TIME, side="right")))
-            part, many = hits[begin:end], counts[begin:end]
-            first = np.repeat(self.start[values[part]] - (ends[begin:end] - many - done), many)
-            yield np.repeat(part, many), self.order[first + np.arange(many.sum())]
-            begin = end
+    def candidates(self, values: np.ndarray, queries: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Pair queries of these values with the codes of equal values, some millions at a time."""
+        hits = self._unjoined(np.flatnonzero(self.occupied[values]), values, queries)
+        while len(hits):
+            ends = np.cumsum(self.count[values[hits]], dtype=np.int64)
+            end = max(1, int(np.searchsorted(ends, AT_A_TIME, side="right")))
+            part, ends = hits[:end], ends[:end]
+            many = self.count[values[part]]
+            first = np.repeat(self.start[values[part]] - (ends - many), many)
+            yield np.repeat(queries[part], many), self.order[first + np.arange(ends[-1])]
+            hits = self._unjoined(hits[end:], values, queries)
+
+    def _unjoined(self, hits: np.ndarray, values: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """Leave out the queries whose codes all belong together with them."""
+        if self.joined is None or not self.joined.version:
+            return hits
+        if self.version != self.joined.version:
+            self.version = self.joined.version
+            groups, filled = self.joined.codes[self.order], np.flatnonzero(self.occupied)
+            self.low, self.high = np.empty((2, len(self.occupied)), groups.dtype)
+            self.low[filled] = np.minimum.reduceat(groups, self.start[filled])
+            self.high[filled] = np.maximum.reduceat(groups, self.start[filled])
+        own, found = self.joined.queries[queries[hits]], values[hits]
+        return hits[(self.low[found] != own) | (self.high[found] != own)]

@@ -53,7 +53,7 @@ def batches(
         picked = tf.numpy_function(lambda i: pixels[np.sort(i)], [indices], tf.uint8)
         return tf.ensure_shape(picked, shape), tf.gather(answers, tf.sort(indices))
 
-    return _augmented(data.batch(batch_size).map(gather, num_parallel_calls=1), augment)
+    return _augmented(data.batch(batch_size).map(gather, num_parallel_calls=tf.data.AUTOTUNE), augment)
 
 
 def read_split(manifest: Manifest, split: str, size: int, folder: Path) -> np.ndarray | StoredPixels:

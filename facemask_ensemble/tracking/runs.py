@@ -9,6 +9,8 @@ import pandas as pd
 from mlflow.entities import Metric, Param
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+from facemask_ensemble.data.manifest import Manifest
+from facemask_ensemble.tracking.datasets import log_dataset
 from facemask_ensemble.tracking.store import Store, short
 
 BATCH = 500  # metrics a request; the server takes at most 1,000
@@ -80,9 +82,12 @@ def end_run(store: Store, run_id: str, status: str, message: str = "") -> None:
     store.client.set_terminated(run_id, status)
 
 
-def log_report(store: Store, study: str, fingerprint: str, folder: Path, votes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Log a report's folder and the votes' accuracies as a run of the study; return its id."""
-    run_id = start_run(store, study, "report", {"kind": "report", "fingerprint": fingerprint}, {})
+def log_report(
+    store: Store, study: str, manifest: Manifest, folder: Path, votes: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Log a report's folder, what it was judged on and the votes' accuracies as a run of the study; return its id."""
+    run_id = start_run(store, study, "report", {"kind": "report", "fingerprint": manifest.fingerprint}, {})
+    log_dataset(store, run_id, manifest, ("validation", "test"))
     metrics = {f"{rule}_accuracy": scores["accuracy"] for rule, scores in votes.items()}
     finish_run(store, run_id, files=folder, metrics=metrics)
     return run_id
