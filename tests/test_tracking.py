@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -73,7 +74,9 @@ def test_the_splits_of_a_manifest_are_recorded_as_a_runs_inputs(store, tmp_path)
     ).assign(group="", look="", mirrored="")
     manifest = Manifest("toys", tmp_path, ("none",), rows, pd.DataFrame(columns=["path", "reason"]))
     run_id = tracking.start_run(store, "masks", "xception", {}, {})
-    tracking.log_dataset(store, run_id, manifest, ("train", "test"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tracking.log_dataset(store, run_id, manifest, ("train", "test"))
     inputs = store.client.get_run(run_id).inputs.dataset_inputs
     found = {item.tags[0].value: item.dataset for item in inputs}
     assert {context: json.loads(data.profile)["num_rows"] for context, data in found.items()} == {

@@ -1,5 +1,7 @@
 """Record on a run which data it saw."""
 
+import warnings
+
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -23,7 +25,9 @@ def log_dataset(store: Store, run_id: str, manifest: Manifest, splits: tuple[str
     for split in splits:
         rows = manifest.split(split)[["path", "sha256", "label", "split"]]
         digest = f"{manifest.fingerprint[:DIGITS]}-{split}"  # MLflow takes inputs of one name and digest for one
-        data = from_pandas(rows, source=str(manifest.root), targets="label", name=manifest.name, digest=digest)
+        with warnings.catch_warnings():  # that a folder is two kinds of source, and that a label might be missing
+            warnings.simplefilter("ignore", UserWarning)
+            data = from_pandas(rows, source=str(manifest.root), targets="label", name=manifest.name, digest=digest)
         tags = [InputTag("mlflow.data.context", CONTEXTS[split])]
         inputs.append(DatasetInput(Dataset(**data.to_dict()), tags))
     store.client.log_inputs(run_id, datasets=inputs)
