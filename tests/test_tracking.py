@@ -75,7 +75,7 @@ def test_the_splits_of_a_manifest_are_recorded_as_a_runs_inputs(store, tmp_path)
     manifest = Manifest("toys", tmp_path, ("none",), rows, pd.DataFrame(columns=["path", "reason"]))
     run_id = tracking.start_run(store, "masks", "xception", {}, {})
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         tracking.log_dataset(store, run_id, manifest, ("train", "test"))
     inputs = store.client.get_run(run_id).inputs.dataset_inputs
     found = {item.tags[0].value: item.dataset for item in inputs}
