@@ -28,6 +28,6 @@ def log_dataset(store: Store, run_id: str, manifest: Manifest, splits: tuple[str
         with warnings.catch_warnings():  # that a folder is two kinds of source, and that a label might be missing
             warnings.simplefilter("ignore", UserWarning)
             data = from_pandas(rows, source=str(manifest.root), targets="label", name=manifest.name, digest=digest)
-        tags = [InputTag("mlflow.data.context", CONTEXTS[split])]
-        inputs.append(DatasetInput(Dataset(**data.to_dict()), tags))
+            recorded = Dataset(**data.to_dict())
+        inputs.append(DatasetInput(recorded, [InputTag("mlflow.data.context", CONTEXTS[split])]))
     store.client.log_inputs(run_id, datasets=inputs)
