@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,11 @@ from facemask_ensemble.models.classifier import build_classifier
 from facemask_ensemble.models.precision import set_policy
 from facemask_ensemble.report.figures import learning_curves
 from facemask_ensemble.training.callbacks import epoch_line
+from facemask_ensemble.training.description import params, tags
 from facemask_ensemble.training.fit import fit
 from facemask_ensemble.training.record import FILES, HISTORY, MODEL, PROBABILITIES, RUN, SCORES, upload
 from facemask_ensemble.training.schedules import Phase
+from facemask_ensemble.training.scores import scores, speed
 
 
 def train_member(config: dict[str, Any], folder: Path, *, show_bar: bool) -> dict[str, Any]:
@@ -44,9 +45,9 @@ def train_member(config: dict[str, Any], folder: Path, *, show_bar: bool) -> dic
     policy = set_policy(config["precision"])
     keras.utils.set_random_seed(config["seed"])
     model = _build(config, len(manifest.class_names))
-    tags = _tags(config, manifest, policy, model)
+    described = tags(config, manifest, policy, model)
     run_id = tracking.start_run(
-        store, config["study"], config["backbone"]["name"], tags, _params(config, policy), config["parent_run"]
+        store, config["study"], config["backbone"]["name"], described, params(config, policy), config["parent_run"]
     )
     (folder / RUN).write_text(json.dumps({"run_id": run_id, "uri": config["tracking"]["uri"]}))
     tracking.log_dataset(store, run_id, manifest)
@@ -55,14 +56,14 @@ def train_member(config: dict[str, Any], folder: Path, *, show_bar: bool) -> dic
         with tracking.LiveMetrics(store, run_id) as live:
             _fit(model, config, manifest, phases, folder / FILES, live, show_bar=show_bar)
         seconds = time.monotonic() - started
-        scores = _finish(model, config, manifest, folder / FILES, seconds)
+        final = _finish(model, config, manifest, folder / FILES, seconds)
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}"
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         tracking.protect(lambda: tracking.end_run(store, run_id, status, reason))
         raise
-    (folder / SCORES).write_text(json.dumps(scores, indent=2))
-    return {"run_id": run_id, **scores, "not_logged": upload(store, folder)}
+    (folder / SCORES).write_text(json.dumps(final, indent=2))
+    return {"run_id": run_id, **final, "not_logged": upload(store, folder)}
 
 
 def _build(config: dict[str, Any], classes: int) -> keras.Model:
@@ -118,27 +119,7 @@ def _finish(
     curves = learning_curves({"members": [{"backbone": model.name, "history": history.to_dict("list")}]})
     if curves is not None:
         curves.savefig(files / "learning_curves.png", dpi=120)
-    return _scores(table, manifest.class_names) | _speed(history) | {"seconds": seconds}
-
-
-def _scores(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, float]:
-    """Judge the answers on both splits; balanced accuracy is the mean recall of the classes that are there."""
-    right = table[[f"p_{name}" for name in class_names]].to_numpy().argmax(axis=1) == table["label"]
-    accuracy = right.groupby(table["split"]).mean()
-    recalls = right.groupby([table["split"], table["label"]]).mean()
-    balanced = recalls.groupby("split").mean()
-    return {f"{split}_accuracy": float(accuracy[split]) for split in ("validation", "test")} | {
-        f"{split}_balanced_accuracy": float(balanced[split]) for split in ("validation", "test")
-    }
-
-
-def _speed(history: pd.DataFrame) -> dict[str, float]:
-    """Give the pictures trained on a second: in the first epoch, tracing included, and the median of the later ones."""
-    if "images_per_second" not in history:  # begun by an earlier version
-        return {}
-    first, later = history["images_per_second"][0], history["images_per_second"][1:]
-    speed = {"first_images_per_second": float(first)}
-    return speed | {"later_images_per_second": float(later.median())} if len(later) else speed
+    return scores(table, manifest.class_names) | speed(history) | {"seconds": seconds}
 
 
 def _probabilities(model: keras.Model, config: dict[str, Any], manifest: Manifest, split: str) -> pd.DataFrame:
@@ -153,40 +134,3 @@ def _probabilities(model: keras.Model, config: dict[str, Any], manifest: Manifes
 
 def _data_folder(config: dict[str, Any]) -> Path:
     return Path(config["output_dir"]) / "data"
-
-
-def _tags(config: dict[str, Any], manifest: Manifest, policy: str, model: keras.Model) -> dict[str, str]:
-    weights = config["backbone"]["weights"]
-    return {
-        "kind": "member",
-        "backbone": config["backbone"]["name"],
-        "init": "random initialisation" if weights is None else Path(weights).name,
-        "precision": policy,
-        "device": "gpu" if tf.config.list_physical_devices("GPU") else "cpu",
-        "dataset": manifest.name,
-        "fingerprint": manifest.fingerprint,
-        "class_names": json.dumps(manifest.class_names),
-        "image_size": str(config["image_size"]),
-        "parameters": str(model.count_params()),
-    }
-
-
-def _params(config: dict[str, Any], policy: str) -> dict[str, Any]:
-    schedule = config["schedule"]
-    return {
-        "backbone": config["backbone"]["name"],
-        "weights": config["backbone"]["weights"],
-        "dataset": config["dataset"]["name"],
-        "dataset_limit": config["dataset"]["limit"],
-        "loader": config["loader"]["name"],
-        "loader_resize": config["loader"]["resize"],
-        "image_size": config["image_size"],
-        "batch_size": config["batch_size"],
-        "schedule": schedule["_target_"].rpartition(".")[2],
-        "epochs": schedule["epochs"],
-        "learning_rate": schedule["learning_rate"],
-        "augmentation": config["augmentation"]["name"],
-        "precision": policy,
-        "seed": config["seed"],
-        "phases": json.dumps([asdict(phase) for phase in hydra.utils.instantiate(schedule)]),
-    }
