@@ -30,14 +30,14 @@ def stream_pixels(files: Sequence[Path], size: int) -> Iterator[np.ndarray]:
     done = 0
     try:
         for batch in _dataset(files, size, plain=True):
-            yield batch.numpy()
+            yield np.asarray(batch)
             done += len(batch)
     except tf.errors.OpError:  # a file that Pillow, which is more patient, may still read
         rest = files[done:]
         for file in rest:
             _refuse_unreadable(file)
         for batch in _dataset(rest, size, plain=False):
-            yield batch.numpy()
+            yield np.asarray(batch)
 
 
 def read_pixels(file: Path, size: int) -> np.ndarray:
@@ -57,7 +57,7 @@ def _refuse_unreadable(file: Path) -> None:
 def _dataset(files: Sequence[Path], size: int, *, plain: bool) -> tf.data.Dataset:
     paths = tf.constant([os.fsencode(file) for file in files], tf.string)
     read = _reading(size, plain)
-    return tf.data.Dataset.from_tensor_slices(paths).map(read, tf.data.AUTOTUNE).batch(BATCH).prefetch(2)
+    return tf.data.Dataset.from_tensor_slices(paths).map(read, tf.data.AUTOTUNE).batch(BATCH).prefetch(8)
 
 
 @cache
@@ -104,4 +104,4 @@ def _squeeze(picture: tf.Tensor, size: int) -> tf.Tensor:
         lambda: tf.cast(picture[None], tf.float32),
     )
     square = tf.raw_ops.ResizeBilinear(images=picture, size=(size, size), half_pixel_centers=True)
-    return tf.ensure_shape(tf.cast(tf.round(square[0]), tf.uint8), (size, size, 3))
+    return tf.ensure_shape(tf.cast(square[0] + 0.5, tf.uint8), (size, size, 3))
