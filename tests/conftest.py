@@ -96,3 +96,11 @@ def draw_faces():
         return folder
 
     return draw
+
+
+@pytest.fixture
+def real_data():
+    folder = os.environ.get("FACEMASK_REAL_DATA")
+    if not folder:
+        pytest.skip("FACEMASK_REAL_DATA is not set: no real photographs here")
+    return Path(folder)

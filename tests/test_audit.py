@@ -1,8 +1,6 @@
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -94,14 +92,6 @@ def test_the_help_of_the_audit_teaches_without_importing_tensorflow(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "dataset=folders dataset.root=PICTURES" in done.stdout
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def real_data():
-    folder = os.environ.get("FACEMASK_REAL_DATA")
-    if not folder:
-        pytest.skip("FACEMASK_REAL_DATA is not set: no real photographs here")
-    return Path(folder)
 
 
 def real(command, place, real_data, folder, dataset):

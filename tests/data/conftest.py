@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,11 +27,3 @@ def class_folders(tmp_path, save_noise):
         for index in range(20):
             save_noise(root / name / f"{index:02}.png", 100 * label + index)
     return root
-
-
-@pytest.fixture
-def real_data():
-    folder = os.environ.get("FACEMASK_REAL_DATA")
-    if not folder:
-        pytest.skip("FACEMASK_REAL_DATA is not set: no real photographs here")
-    return Path(folder)
