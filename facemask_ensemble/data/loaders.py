@@ -1,14 +1,17 @@
 """Batches for a network, in three ways of reading: our arrays, and Keras's two readers of class folders.
 
 `tf_data`, `directory` and `generator` share one signature and give the same pictures, in the same number of steps, in
-a new order every epoch. How far they mix differs: `directory` shuffles the files once and then, every epoch, within a
-window of eight batches; the other two shuffle all.
+a new order every pass, which the seed and the number of the pass determine: a training that was stopped goes on with
+the order that an uninterrupted one would have had.
 """
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +22,7 @@ from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.data.pixels import StoredPixels, load_pixels
 from facemask_ensemble.errors import InputError
 
-Augment = Callable[[tf.Tensor], tf.Tensor]
+Augment = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 def batches(
@@ -30,6 +33,7 @@ def batches(
     *,
     one_hot: bool = True,
     shuffle_seed: int | None = None,
+    passes: int = 0,
     augment: Augment | None = None,
 ) -> tf.data.Dataset:
     """Yield (pixels, labels) in batches.
@@ -41,11 +45,10 @@ def batches(
         batch_size: pictures a batch; the last one may be smaller.
         one_hot: labels as float32 (n, classes), else as int (n,).
         shuffle_seed: a new order every epoch, the same for the same seed; None keeps the order.
-        augment: maps a batch of pixels, 0..255, to another of the same shape.
+        passes: made over the data before, in other processes perhaps: go on with the order of the next.
+        augment: maps a batch of pixels, 0..255, and labels to another of the same shapes.
     """
-    data = tf.data.Dataset.range(len(pixels))
-    if shuffle_seed is not None:
-        data = data.shuffle(len(pixels), seed=shuffle_seed, reshuffle_each_iteration=True)
+    order = _indices(len(pixels), batch_size, shuffle_seed, passes)
     shape = (None, *pixels.shape[1:])
     answers = tf.one_hot(np.asarray(labels), classes) if one_hot else tf.constant(labels, tf.int32)
 
@@ -53,7 +56,7 @@ def batches(
         picked = tf.numpy_function(lambda i: pixels[np.sort(i)], [indices], tf.uint8)
         return tf.ensure_shape(picked, shape), tf.gather(answers, tf.sort(indices))
 
-    return _augmented(data.batch(batch_size).map(gather, num_parallel_calls=tf.data.AUTOTUNE), augment)
+    return _augmented(order.map(gather, num_parallel_calls=tf.data.AUTOTUNE), augment)
 
 
 def read_split(manifest: Manifest, split: str, size: int, folder: Path) -> np.ndarray | StoredPixels:
@@ -71,6 +74,7 @@ def tf_data(
     *,
     labels: str,
     shuffle_seed: int | None = None,
+    passes: int = 0,
     augment: Augment | None = None,
 ) -> tf.data.Dataset:
     """Read a split through our own pipeline.
@@ -83,7 +87,8 @@ def tf_data(
         folder: of all data; what is read once is kept here.
         labels: `one_hot` or `integers`.
         shuffle_seed: a new order every epoch, the same for the same seed; None keeps the order.
-        augment: maps a batch of pixels, 0..255, to another of the same shape.
+        passes: made over the data before, in other processes perhaps: go on with the order of the next.
+        augment: maps a batch of pixels, 0..255, and labels to another of the same shapes.
     """
     pixels, rows = read_split(manifest, split, size, folder), manifest.split(split)
     return batches(
@@ -93,6 +98,7 @@ def tf_data(
         batch_size,
         one_hot=labels == "one_hot",
         shuffle_seed=shuffle_seed,
+        passes=passes,
         augment=augment,
     )
 
@@ -107,6 +113,7 @@ def directory(
     labels: str,
     resize: str,
     shuffle_seed: int | None = None,
+    passes: int = 0,
     augment: Augment | None = None,
 ) -> tf.data.Dataset:
     """Read a split through `keras.utils.image_dataset_from_directory`; arguments as for `tf_data`.
@@ -114,18 +121,21 @@ def directory(
     With `resize` of `ours` it reads our pixels from lossless files; with `reader` the user's own files, which it
     decodes and resizes (bilinear) itself.
     """
-    data = keras.utils.image_dataset_from_directory(
+    read = partial(
+        keras.utils.image_dataset_from_directory,
         _class_folders(manifest, split, size, folder, resize),
         class_names=label_folders(len(manifest.class_names)),
         label_mode="categorical" if labels == "one_hot" else "int",
         batch_size=batch_size,
         image_size=(size, size),
         interpolation="bilinear",
-        shuffle=shuffle_seed is not None,
-        seed=shuffle_seed,
         verbose=False,
     )
+    data = read(shuffle=False)
     _refuse_missing(manifest, split, data.file_paths)
+    if shuffle_seed is not None:
+        spec, steps = data.element_spec, len(data)
+        data = from_passes(lambda number: read(shuffle=True, seed=shuffle_seed + number), passes, spec, steps)
     return _augmented(data, augment)
 
 
@@ -139,6 +149,7 @@ def generator(
     labels: str,
     resize: str,
     shuffle_seed: int | None = None,
+    passes: int = 0,
     augment: Augment | None = None,
 ) -> tf.data.Dataset:
     """Read a split through the legacy `flow_from_directory`; arguments as for `directory`, resized by nearest pixel."""
@@ -156,8 +167,9 @@ def generator(
         )
     _refuse_missing(manifest, split, files.filepaths)
 
-    def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        files.reset()  # an epoch that was left half-way is not gone on with
+    def draw(number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        files.reset()  # a pass that was left half-way is not gone on with
+        files.total_batches_seen = number * len(files)  # it takes the order from this number
         for _ in range(len(files)):
             yield next(files)
 
@@ -165,8 +177,7 @@ def generator(
         tf.TensorSpec((None, size, size, 3), tf.float32),
         tf.TensorSpec((None, classes) if labels == "one_hot" else (None,), tf.float32),
     )
-    data = tf.data.Dataset.from_generator(epoch, output_signature=signature)
-    return _augmented(data.apply(tf.data.experimental.assert_cardinality(len(files))), augment)
+    return _augmented(from_passes(draw, passes, signature, len(files)), augment)
 
 
 def _class_folders(manifest: Manifest, split: str, size: int, folder: Path, resize: str) -> Path:
@@ -182,8 +193,35 @@ def _refuse_missing(manifest: Manifest, split: str, found: list[str]) -> None:
         raise InputError(f"{where} has {len(found)} of {expected} pictures: delete that folder, it is made anew")
 
 
+def _indices(pictures: int, batch_size: int, seed: int | None, passes: int) -> tf.data.Dataset:
+    """Yield which pictures make up each batch."""
+    if seed is None:
+        return tf.data.Dataset.range(pictures).batch(batch_size)
+
+    def order(number: int) -> Iterator[np.ndarray]:
+        indices = np.random.default_rng([seed, number]).permutation(pictures)
+        return (indices[start : start + batch_size] for start in range(0, pictures, batch_size))
+
+    signature = tf.TensorSpec((None,), tf.int64)
+    return from_passes(order, passes, signature, -(-pictures // batch_size))
+
+
+def from_passes(draw: Callable[[int], Iterable], first: int, signature: Any, steps: int) -> tf.data.Dataset:
+    """Yield what `draw` gives for the number of the pass, which grows by one each time that somebody begins one.
+
+    Args:
+        draw: gives a pass's elements.
+        first: number of the first pass.
+        signature: of an element.
+        steps: elements in a pass.
+    """
+    numbers = count(first)
+    data = tf.data.Dataset.from_generator(lambda: iter(draw(next(numbers))), output_signature=signature)
+    return data.apply(tf.data.experimental.assert_cardinality(steps))
+
+
 def _augmented(data: tf.data.Dataset, augment: Augment | None) -> tf.data.Dataset:
     if augment is not None:
         # One call at a time: Keras layers draw from a seed that parallel calls would race for.
-        data = data.map(lambda x, y: (augment(x), y))
+        data = data.map(tf.autograph.experimental.do_not_convert(augment))
     return data.prefetch(tf.data.AUTOTUNE)

@@ -17,10 +17,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def with_progress(results: Iterable[Result], total: int, title: str) -> Iterator[Result]:
+def with_progress(results: Iterable[Result], total: int | None, title: str) -> Iterator[Result]:
     """Pass results on; show a progress bar on a terminal when they take more than two seconds."""
     start, shown = time.monotonic(), False
-    bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    terminal = next((stream for stream in (sys.stderr, sys.stdout) if stream.isatty()), None)
+    bar = Progress(console=Console(file=terminal), transient=True, disable=terminal is None)
     task = bar.add_task(title, total=total)
     try:
         for result in results:

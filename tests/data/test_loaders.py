@@ -66,7 +66,7 @@ def test_batches_are_mixed_not_only_put_in_another_order(marked):
 def test_augmentation_is_applied_to_pictures_and_not_to_labels(marked):
     import tensorflow as tf
 
-    data = load(marked, augment=lambda pixels: tf.cast(pixels, tf.float32) + 100)
+    data = load(marked, augment=lambda pixels, labels: (tf.cast(pixels, tf.float32) + 100, labels))
     _, numbers, labels = epoch(data)
     assert numbers == list(range(100, 110))
     np.testing.assert_array_equal(labels.argmax(axis=1), marked[1])
@@ -75,18 +75,24 @@ def test_augmentation_is_applied_to_pictures_and_not_to_labels(marked):
 def test_augmentation_draws_anew_every_epoch_and_the_same_for_the_same_seed(marked):
     import keras
 
-    from facemask_ensemble.data.augmentation import augment
+    from facemask_ensemble.data.augmentation import augmentation
 
     def epochs():
-        keras.utils.set_random_seed(3)
-        data = load(
-            (marked[0] + 100, marked[1]), augment=augment([keras.layers.RandomBrightness(0.2, dtype="float32")])
-        )
+        brighter = augmentation([keras.layers.RandomBrightness(0.2, dtype="float32")], None, seed=3)
+        data = load((marked[0] + 100, marked[1]), augment=brighter)
         return [epoch(data)[1] for _ in range(2)]
 
     first, second = epochs()
     assert first != second
     assert epochs() == [first, second]
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+def test_a_pass_has_the_order_of_its_number_whatever_was_made_before(passes, marked):
+    data = load(marked, shuffle_seed=7)
+    whole = [epoch(data)[1] for _ in range(5)]
+    later = load(marked, shuffle_seed=7, passes=passes)
+    assert [epoch(later)[1] for _ in range(5 - passes)] == whole[passes:]
 
 
 def test_a_memory_map_is_read_like_an_array(marked, tmp_path):

@@ -135,7 +135,9 @@ def test_augmentation_comes_last_and_leaves_the_labels_alone(name, manifest, tmp
     import tensorflow as tf
 
     plain = epoch(load(name, manifest, tmp_path))
-    negative = epoch(load(name, manifest, tmp_path, augment=lambda pixels: 255 - tf.cast(pixels, tf.float32)))
+    negative = epoch(
+        load(name, manifest, tmp_path, augment=lambda pixels, labels: (255 - tf.cast(pixels, tf.float32), labels))
+    )
     np.testing.assert_array_equal(negative[0], 255 - plain[0].astype(np.float32))
     np.testing.assert_array_equal(negative[1], plain[1])
 
