@@ -1,11 +1,15 @@
 """The classifier: one flat graph from raw pixels to class probabilities."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
 
-FEATURES = "features"
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.models.backbones import PREPROCESSING
+
+FEATURES, POOL, PROBS = "features", "pool", "probs"
+POOLINGS = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
 
 
 def build_classifier(
@@ -14,8 +18,11 @@ def build_classifier(
     image_size: int,
     classes: int,
     dropout: float = 0.2,
+    *,
+    pooling: str = "average",
+    hidden: Sequence[int] = (),
 ) -> keras.Model:
-    """Build `pixels -> features -> pool -> probs`.
+    """Build `pixels -> features -> pool -> dropout -> hidden_1 ... -> probs`.
 
     Args:
         name: of the model; the same as the backbone's.
@@ -23,29 +30,55 @@ def build_classifier(
         image_size: side s of the square input, in pixels.
         classes: number of classes.
         dropout: share of pooled features dropped while training.
+        pooling: `average` over the map, or `flatten`, which keeps places and ties the network to its input size.
+        hidden: units of each dense layer with ReLU between the pooled features and the probabilities.
 
     Returns:
-        A functional model with the layers `pixels`, `features`, `pool` and `probs`; its head is float32.
+        A functional model with the layers `pixels`, `features`, `pool` and `probs`; `probs` is float32 under any
+        dtype policy.
+
+    Raises:
+        InputError: a pooling or a number of units that cannot be.
     """
+    _check_head(pooling, hidden)
     pixels = keras.Input((image_size, image_size, 3), name="pixels", dtype="float32")
     features = keras.layers.Identity(name=FEATURES)(backbone(pixels))
-    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features)
-    dropped = keras.layers.Dropout(dropout, name="dropout")(pooled)
-    probs = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probs")(dropped)
+    x = POOLINGS[pooling](name=POOL)(features)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    for number, units in enumerate(hidden, 1):
+        layer = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=f"hidden_{number}")
+        x = layer(x)
+    probs = keras.layers.Dense(classes, activation="softmax", dtype="float32", name=PROBS)(x)
     return keras.Model(pixels, probs, name=name)
 
 
-def freeze(model: keras.Model, *, backbone: bool, batch_norm: bool) -> None:
-    """Set what trains: all, only the head (`backbone=True`), or all but BatchNorm (`batch_norm=True`).
+def backbone_layers(model: keras.Model) -> list[keras.Layer]:
+    """List the network's own layers in the order and with the indices of Keras Applications' `model.layers`.
 
-    A frozen BatchNorm keeps and uses its moving statistics, also while the rest trains.
+    Index 0 is the input layer; our preprocessing is left out. EfficientNetB0 to B7 have one layer more with pretrained
+    weights than with random ones, as they have in Keras.
     """
-    head = {"dropout", "probs"}
-    for layer in model.layers:
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = layer.name in head or not (backbone or (batch_norm and is_norm))
+    names = [layer.name for layer in model.layers]
+    return [layer for layer in model.layers[: names.index(FEATURES)] if layer.name != PREPROCESSING]
+
+
+def head_layers(model: keras.Model) -> list[keras.Layer]:
+    """List the layers behind `pool`: dropout, hidden ones and `probs`."""
+    names = [layer.name for layer in model.layers]
+    return model.layers[names.index(POOL) + 1 :]
 
 
 def load_classifier(path: Path) -> keras.Model:
     """Load a saved classifier for inference."""
     return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _check_head(pooling: str, hidden: Sequence[int]) -> None:
+    if pooling not in POOLINGS:
+        raise InputError(f"backbone.head.pooling={pooling}: must be one of {', '.join(POOLINGS)}")
+    for units in hidden:
+        if not isinstance(units, int) or units < 1:
+            raise InputError(
+                f"backbone.head.hidden={list(hidden)}: every dense layer needs a whole number of units of at least 1; "
+                "give [] for none"
+            )

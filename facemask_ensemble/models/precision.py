@@ -1,27 +1,121 @@
-"""Numeric precision: half where the device is good at it."""
+"""Numeric precision: half where this machine is measured to be faster with it."""
 
-import keras
-import tensorflow as tf
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
-TENSOR_CORES = (7, 0)  # compute capability from which float16 is faster
+import filelock
+
+from facemask_ensemble.data.manifest import write_atomically
+from facemask_ensemble.models.machine import Machine, this_machine
+from facemask_ensemble.models.measure import NotMeasured, measure
+
+TENSOR_CORES = (7, 0)  # compute capability from which a GPU multiplies float16 faster
+TENSOR_CORES_BFLOAT16 = (8, 0)
+MARGIN = 1.03  # by how much half precision must win: it costs digits
 
 
-def choose_policy(precision: str) -> str:
-    """Name the Keras dtype policy for `auto`, or return the one asked for.
+@dataclass(frozen=True)
+class Choice:
+    """A dtype policy, and why it.
 
-    `auto` is mixed_float16 on a GPU with tensor cores and float32 everywhere else: on CPUs the gain of half precision
-    depends on the backbone, from 1.5 times faster to slower.
+    Attributes:
+        policy: Keras's name.
+        images_per_second: of every candidate that was measured; empty where nothing had to be.
+        failures: the candidates that could not be trained, and why.
+        measured: just now, not remembered.
+    """
+
+    policy: str
+    images_per_second: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    measured: bool = False
+
+    def __str__(self) -> str:
+        """Tell the policy and what every candidate came to."""
+        ranked = sorted(self.images_per_second.items(), key=lambda item: -item[1])
+        parts = [f"{policy} {speed:.1f} images/s" for policy, speed in ranked]
+        parts += [f"{policy} out: {reason}" for policy, reason in self.failures.items()]
+        return f"{self.policy} ({', '.join(parts)})" if parts else self.policy
+
+
+def choose_policy(precision: str, config: Mapping[str, Any], cache: Path) -> Choice:
+    """Choose the dtype policy for `auto` by measuring, once for a machine and a backbone; else take the one asked for.
+
+    To be called before TensorFlow or JAX takes a device, since every candidate is measured in a process of its own.
+    With `deterministic` a clock may not decide what weights come out: then `usual_policy` does.
+
+    Args:
+        precision: `auto`, or the policy.
+        config: the resolved train config; one device is measured, with its share of the batch.
+        cache: folder of what was measured, a file for each machine, backbone, image size and batch size.
     """
     if precision != "auto":
-        return precision
-    gpus = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    fast = gpus and all(detail.get("compute_capability", (0, 0)) >= TENSOR_CORES for detail in details)
-    return "mixed_float16" if fast else "float32"
+        return Choice(precision)
+    machine = this_machine()
+    if config.get("deterministic") or candidates(machine) == ["float32"]:
+        return Choice(usual_policy(machine))
+    config = {**config, "batch_size": _share(config, machine)}
+    key = {**asdict(machine), "backbone": config["backbone"]["name"]}
+    key |= {name: config[name] for name in ("image_size", "batch_size")}
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    path = cache / f"{config['backbone']['name']}-{digest}.json"
+    cache.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(path.with_suffix(".lock")):  # who comes second takes what the first has measured
+        return _recall(path) or _measure(config, candidates(machine), path, key)
 
 
-def set_policy(precision: str) -> str:
-    """Set the global dtype policy and return its name."""
-    policy = choose_policy(precision)
-    keras.config.set_dtype_policy(policy)
-    return policy
+def candidates(machine: Machine) -> list[str]:
+    """Name the policies that could be fastest: float32 first, then those that the machine has instructions for."""
+    if machine.gpus:
+        half = [("mixed_float16", TENSOR_CORES), ("mixed_bfloat16", TENSOR_CORES_BFLOAT16)]
+        return ["float32", *(policy for policy, needed in half if tuple(machine.capability) >= needed)]
+    return ["float32", "mixed_bfloat16"] if machine.bfloat16 else ["float32"]
+
+
+def usual_policy(machine: Machine) -> str:
+    """Name the policy to use unmeasured: mixed_float16 where every GPU has tensor cores, float32 elsewhere."""
+    return "mixed_float16" if "mixed_float16" in candidates(machine) else "float32"
+
+
+def decide(images_per_second: Mapping[str, float]) -> str:
+    """Take the fastest policy if it beats float32 by the margin, or if float32 is not among them."""
+    fastest = max(images_per_second, key=lambda policy: images_per_second[policy])
+    single = images_per_second.get("float32", 0.0)
+    return fastest if images_per_second[fastest] > MARGIN * single else "float32"
+
+
+def _share(config: Mapping[str, Any], machine: Machine) -> int:
+    """Give the pictures of every batch that one device gets."""
+    devices = config.get("devices", 1)
+    return max(1, config["batch_size"] // (max(1, len(machine.gpus)) if devices == "all" else devices))
+
+
+def _measure(config: dict[str, Any], policies: list[str], path: Path, key: Mapping[str, Any]) -> Choice:
+    name = config["backbone"]["name"]
+    print(f"{name}: measuring {' and '.join(policies)} once, a minute or two; remembered in {path}", flush=True)
+    speeds, failures = {}, {}
+    for policy in policies:
+        try:
+            speeds[policy] = round(measure(config, policy), 2)
+        except NotMeasured as error:
+            failures[policy] = str(error)
+    if not speeds:
+        print(f"{name}: nothing could be measured ({failures['float32']}); float32 it is", flush=True)
+        return Choice("float32", failures=failures)
+    choice = Choice(decide(speeds), speeds, failures, measured=True)
+    write_atomically(json.dumps({**asdict(choice), "key": key}, indent=2), path)
+    print(f"{name}: {choice}", flush=True)
+    return choice
+
+
+def _recall(path: Path) -> Choice | None:
+    """Read what was measured; a file that something else has damaged counts as none."""
+    try:
+        known = json.loads(path.read_text())
+        return Choice(known["policy"], known["images_per_second"], known["failures"])
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        return None

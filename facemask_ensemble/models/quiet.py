@@ -3,17 +3,25 @@
 import os
 import sys
 
+from facemask_ensemble.errors import InputError
+
 
 def start_tensorflow() -> None:
-    """Import TensorFlow and let it find its devices, with what it prints meanwhile thrown away.
+    """Import TensorFlow as Keras's backend and let it find its devices, with what it prints meanwhile thrown away.
 
-    It writes to the descriptor of stderr from C++, before any level of logging holds.
+    It writes to the descriptor of stderr from C++, before any level of logging holds. Answers and heatmaps are
+    TensorFlow's, whatever KERAS_BACKEND the members were trained with.
+
+    Raises:
+        InputError: Keras runs on another backend in this process already.
     """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     sys.stderr.flush()
     kept = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nothing, 2)
+        import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -21,3 +29,8 @@ def start_tensorflow() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nothing)
+    if (running := keras.backend.backend()) != "tensorflow":
+        raise InputError(
+            f"KERAS_BACKEND={running}: Keras runs on it in this process already, and this needs TensorFlow; "
+            "do it in a process of its own"
+        )

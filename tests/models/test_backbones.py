@@ -1,6 +1,6 @@
+import importlib
 from functools import partial
 
-import keras
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
@@ -8,18 +8,30 @@ from hydra.utils import instantiate
 
 from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.models.backbones import features, preprocess
-from facemask_ensemble.models.classifier import build_classifier, freeze, load_classifier
 
 KERAS_MODULE = {
-    "densenet201": keras.applications.densenet,
-    "efficientnetb3": keras.applications.efficientnet,
-    "efficientnetv2s": keras.applications.efficientnet_v2,
-    "inceptionresnetv2": keras.applications.inception_resnet_v2,
-    "inceptionv3": keras.applications.inception_v3,
-    "resnet50v2": keras.applications.resnet_v2,
-    "xception": keras.applications.xception,
+    "densenet201": "densenet",
+    "efficientnetb3": "efficientnet",
+    "efficientnetv2s": "efficientnet_v2",
+    "inceptionresnetv2": "inception_resnet_v2",
+    "inceptionv3": "inception_v3",
+    "resnet50": "resnet50",
+    "resnet50v2": "resnet_v2",
+    "vgg16": "vgg16",
+    "xception": "xception",
 }
+BLOCKS = {  # as the papers and Keras's names count them; what is not in a block belongs to a neighbour
+    "densenet201": 4,
+    "efficientnetb3": 2 + 3 + 3 + 5 + 5 + 6 + 2,
+    "efficientnetv2s": 2 + 4 + 4 + 6 + 9 + 15,
+    "inceptionresnetv2": 1 + 10 + 1 + 20 + 1 + 10,
+    "inceptionv3": 11,
+    "resnet50": 3 + 4 + 6 + 3,
+    "resnet50v2": 3 + 4 + 6 + 3,
+    "vgg16": 5,
+    "xception": 14,
+}
+LARGEST_INDEX = {"resnet50": 174, "vgg16": 18}  # Keras 3.15 lists 175 and 19 layers
 
 
 def backbone_config(name):
@@ -27,39 +39,167 @@ def backbone_config(name):
         return compose("train", [f"backbone={name}", "backbone.weights=null"]).backbone
 
 
+def build(name, size=None):
+    from facemask_ensemble.models.classifier import build_classifier
+
+    cfg = backbone_config(name)
+    return build_classifier(cfg.name, instantiate(cfg.features), size or cfg.smallest_side, 3, cfg.dropout, **cfg.head)
+
+
 def some_pixels(size, count=2):
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3)).astype("float32")
 
 
+def features_of(model, pixels):
+    import keras
+
+    return keras.Model(model.input, model.get_layer("features").output).predict(pixels, verbose=0)
+
+
+def assert_same_features(answer, expected):
+    """Compare in units of their own spread: those of a random network are about 1e-5."""
+    spread = expected.std()
+    np.testing.assert_allclose(answer / spread, expected / spread, atol=1e-3)
+
+
+def pixels_input():
+    import keras
+
+    return keras.Input((32, 32, 3))
+
+
+def test_every_pretrained_leaf_is_tested_here():
+    leaves = {leaf.stem for leaf in (CONF_DIR / "backbone").glob("*.yaml") if "[_pretrained]" in leaf.read_text()}
+    assert leaves == set(KERAS_MODULE)
+
+
 @pytest.mark.parametrize("name", KERAS_MODULE)
-def test_preprocessing_equals_that_of_keras(name):
+def test_preprocessing_equals_that_of_keras(name, tmp_path):
+    import keras
+
+    from facemask_ensemble.models.backbones import preprocess
+    from facemask_ensemble.models.classifier import load_classifier
+
     pixels = keras.Input((8, 8, 3))
     own = keras.Model(pixels, keras.layers.Identity()(preprocess(pixels, backbone_config(name).features.preprocessing)))
-    expected = KERAS_MODULE[name].preprocess_input(some_pixels(8).copy())
-    np.testing.assert_allclose(own.predict(some_pixels(8), verbose=0), expected, atol=2e-6)
+    own.save(tmp_path / "own.keras")
+    module = importlib.import_module(f"keras.applications.{KERAS_MODULE[name]}")
+    expected = module.preprocess_input(some_pixels(8).copy())
+    answer = load_classifier(tmp_path / "own.keras").predict(some_pixels(8), verbose=0)
+    np.testing.assert_allclose(answer, expected, rtol=1e-6, atol=2e-6)
+
+
+def test_caffe_turns_red_green_blue_round_and_takes_the_mean_off():
+    import keras
+
+    from facemask_ensemble.models.backbones import preprocess
+
+    pixels = keras.Input((1, 1, 3))
+    answer = keras.Model(pixels, preprocess(pixels, "caffe")).predict(np.float32([[[[10, 20, 30]]]]), verbose=0)
+    np.testing.assert_allclose(answer[0, 0, 0], [30 - 103.939, 20 - 116.779, 10 - 123.68], rtol=1e-6)
 
 
 def test_an_unknown_preprocessing_is_refused():
-    with pytest.raises(InputError, match="must be raw, symmetric, imagenet or efficientnet_v1. Received: caffe"):
-        preprocess(keras.Input((8, 8, 3)), "caffe")
+    from facemask_ensemble.models.backbones import preprocess
+
+    with pytest.raises(InputError, match="must be raw, symmetric, imagenet, efficientnet_v1 or caffe. Received: tf"):
+        preprocess(pixels_input(), "tf")
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", KERAS_MODULE)
 def test_every_backbone_is_one_flat_graph_that_survives_saving(name, tmp_path):
-    cfg = backbone_config(name)
-    model = build_classifier(cfg.name, instantiate(cfg.features), cfg.smallest_side, 3, cfg.dropout)
+    import keras
+
+    from facemask_ensemble.models.classifier import load_classifier
+
+    model = build(name)
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
     assert model.name == name
     assert len(model.get_layer("features").output.shape) == 4
-    pixels = some_pixels(cfg.smallest_side)
+    pixels = some_pixels(model.input.shape[1])
     before = model.predict(pixels, verbose=0)
     np.testing.assert_allclose(before.sum(axis=1), 1, atol=1e-5)
     model.save(tmp_path / "model.keras")
     np.testing.assert_allclose(load_classifier(tmp_path / "model.keras").predict(pixels, verbose=0), before, atol=1e-5)
 
 
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", KERAS_MODULE)
+def test_the_official_file_is_the_one_that_keras_fetches(name, monkeypatch):
+    from keras.src.utils import file_utils
+
+    class FetchedError(Exception):
+        pass
+
+    def get_file(fname, origin, file_hash, **options):
+        raise FetchedError({"file": fname, "address": origin.removesuffix(f"/{fname}"), "md5": file_hash})
+
+    monkeypatch.setattr(file_utils, "get_file", get_file)
+    cfg = backbone_config(name)
+    with pytest.raises(FetchedError) as fetched:
+        instantiate(cfg.features.application)(include_top=False, weights="imagenet", input_shape=(96, 96, 3))
+    assert fetched.value.args[0] == dict(cfg.official)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", KERAS_MODULE)
+def test_every_backbone_has_its_blocks_and_each_begins_where_the_last_one_ends(name):
+    import keras
+
+    from facemask_ensemble.models.classifier import backbone_layers
+    from facemask_ensemble.models.freezing import blocks
+
+    cfg = backbone_config(name)
+    model = build(name)
+    found = blocks(model, cfg.block_ends)
+    assert len(found) == BLOCKS[name]
+    for before, block in zip(found, found[1:], strict=False):
+        inside = {layer.name for layer in block}
+        assert entries(block) - inside == {before[-1].name}
+    application = instantiate(cfg.features.application)(
+        include_top=False, weights=None, input_shape=model.input.shape[1:]
+    )
+    kinds = [type(layer) for layer in application.layers]
+    assert [type(layer) for layer in backbone_layers(model)] == kinds
+    assert kinds[0] is keras.layers.InputLayer
+    named = {layer.name: index for index, layer in enumerate(application.layers) if not layer.name[-1].isdigit()}
+    own = {layer.name: index for index, layer in enumerate(backbone_layers(model))}
+    assert {key: own[key] for key in named if key in own} == {key: at for key, at in named.items() if key in own}
+
+
+def entries(block):
+    """Name the layers that a block reads from."""
+    inputs = [layer.input if isinstance(layer.input, list) else [layer.input] for layer in block]
+    return {tensor._keras_history.operation.name for tensors in inputs for tensor in tensors}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", LARGEST_INDEX)
+def test_the_first_trainable_index_means_what_it_means_in_keras(name):
+    from facemask_ensemble.models.freezing import freeze
+
+    application = instantiate(backbone_config(name).features.application)(
+        include_top=False, weights=None, input_shape=(32, 32, 3)
+    )
+    model = build(name)
+    for index in (1, 7, LARGEST_INDEX[name]):
+        for layer in application.layers:
+            layer.trainable = True
+        for layer in application.layers[:index]:
+            layer.trainable = False
+        freeze(model, first_trainable=index)
+        expected = [weight.path for weight in application.trainable_weights]
+        assert [weight.path for weight in model.trainable_weights] == [*expected, "probs/kernel", "probs/bias"]
+    with pytest.raises(InputError, match=f"has {LARGEST_INDEX[name] + 1} layers"):
+        freeze(model, first_trainable=LARGEST_INDEX[name] + 1)
+
+
 def test_a_random_start_sets_batch_norm_momentum_and_switches_stochastic_depth_off():
+    import keras
+
+    from facemask_ensemble.models.classifier import build_classifier
+
     cfg = backbone_config("efficientnetb3")
     model = build_classifier(cfg.name, instantiate(cfg.features), 32, 3, 0.25)
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -69,34 +209,9 @@ def test_a_random_start_sets_batch_norm_momentum_and_switches_stochastic_depth_o
     assert set(rates.values()) == {0.0}
 
 
-def test_freezing_the_backbone_leaves_only_the_head_to_train():
-    model = small_classifier()
-    freeze(model, backbone=True, batch_norm=True)
-    assert [weight.path for weight in model.trainable_weights] == ["probs/kernel", "probs/bias"]
-
-
-def test_a_frozen_batch_norm_keeps_its_statistics_while_the_rest_trains():
-    model = small_classifier()
-    freeze(model, backbone=False, batch_norm=True)
-    norm = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
-    before = [np.array(weight) for weight in norm.weights]
-    kernel = np.array(model.get_layer("conv").kernel)
-    model.compile("adam", "categorical_crossentropy")
-    model.fit(some_pixels(16, 8), np.eye(3)[[0, 1, 2, 0, 1, 2, 0, 1]], verbose=0)
-    for old, new in zip(before, norm.weights, strict=True):
-        np.testing.assert_array_equal(old, np.array(new))
-    assert not np.array_equal(kernel, np.array(model.get_layer("conv").kernel))
-
-
-def small_classifier():
-    def backbone(pixels):
-        x = keras.layers.Conv2D(4, 3, name="conv")(keras.layers.Rescaling(1 / 255)(pixels))
-        return keras.layers.BatchNormalization()(x)
-
-    return build_classifier("small", backbone, 16, 3)
-
-
 def small_application(*, include_top, input_tensor, weights, channels=4):
+    import keras
+
     assert not include_top
     x = keras.layers.Conv2D(channels, 3)(input_tensor)
     x = keras.layers.BatchNormalization()(x)
@@ -106,42 +221,117 @@ def small_application(*, include_top, input_tensor, weights, channels=4):
     return model
 
 
+def small_features(weights, **options):
+    from facemask_ensemble.models.backbones import features
+
+    return features(pixels_input(), application=small_application, preprocessing="raw", weights=weights, **options)
+
+
+@pytest.mark.parametrize(("preprocessing", "spread"), [("raw", 1), ("caffe", 255 * (0.229 + 0.224 + 0.225) / 3)])
+def test_an_initializer_draws_every_kernel_anew_for_the_spread_of_its_input(preprocessing, spread):
+    """He's normal has the variance 2 / fan-in, here 2 / (9 * 3) (truncated at two deviations, and widened for it)."""
+    import keras
+
+    from facemask_ensemble.models.backbones import features
+
+    keras.utils.set_random_seed(0)
+    application = partial(small_application, channels=400)
+    build = partial(features, application=application, preprocessing=preprocessing, weights=None)
+    norms = [build(pixels_input(), initializer="he_normal")._keras_history.operation for _ in range(2)]
+    drawn = [norm.input._keras_history.operation.get_weights()[0] for norm in norms]
+    assert drawn[0].std() == pytest.approx((2 / 27) ** 0.5 / spread, rel=0.03)
+    assert not np.array_equal(*drawn)
+
+
 def test_a_weights_file_of_another_network_is_refused(tmp_path):
     path = tmp_path / "other.weights.h5"
-    other = small_application(include_top=False, input_tensor=keras.Input((32, 32, 3)), weights=None, channels=8)
+    other = small_application(include_top=False, input_tensor=pixels_input(), weights=None, channels=8)
     other.save_weights(path)
     with pytest.raises(InputError, match=r"other.weights.h5: not the weights of small_application without top"):
-        features(keras.Input((32, 32, 3)), application=small_application, preprocessing="raw", weights=str(path))
+        small_features(str(path))
 
 
 def test_a_file_that_holds_no_weights_is_refused(tmp_path):
     path = tmp_path / "notes.weights.h5"
     path.write_text("nothing")
     with pytest.raises(InputError, match="not the weights of small_application"):
-        features(keras.Input((32, 32, 3)), application=small_application, preprocessing="raw", weights=str(path))
+        small_features(str(path))
 
 
 def test_a_missing_weights_file_is_refused():
     with pytest.raises(InputError, match="backbone.weights=/no/such.h5: no such file"):
-        features(keras.Input((32, 32, 3)), application=small_application, preprocessing="raw", weights="/no/such.h5")
+        small_features("/no/such.h5")
 
 
-@pytest.mark.heavy
-def test_efficientnet_b3_gives_the_same_features_from_a_file_as_from_the_download(tmp_path, monkeypatch):
-    """Keras builds one more layer for the downloaded weights; a file of the same weights has to match that."""
+def test_the_official_file_in_a_folder_is_loaded(tmp_path):
+    import hashlib
+
+    source = small_application(include_top=False, input_tensor=pixels_input(), weights=None)
+    source.save_weights(tmp_path / "small.weights.h5")
+    md5 = hashlib.md5((tmp_path / "small.weights.h5").read_bytes()).hexdigest()
+    official = {"file": "small.weights.h5", "md5": md5, "address": "https://example.org"}
+    norm = small_features(str(tmp_path), official=official)._keras_history.operation
+    expected = source.layers[1].get_weights()
+    for own, given in zip(norm.input._keras_history.operation.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(own, given)
+    with pytest.raises(InputError, match=f"its md5 is {md5} and the official file's 0;"):
+        small_features(str(tmp_path), official=official | {"md5": "0"})
+
+
+@pytest.fixture(scope="module")
+def efficientnet_file(tmp_path_factory):
+    """Weights of an EfficientNetB3 whose own normalisation is ImageNet's, as in the official file."""
+    import keras
+
     source = keras.applications.EfficientNetB3(include_top=False, weights=None, input_shape=(64, 64, 3))
     norm = next(layer for layer in source.layers if isinstance(layer, keras.layers.Normalization))
     mean, variance = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]) ** 2
     norm.set_weights([mean, variance, np.array(0)] if len(norm.weights) == 3 else [mean, variance])
-    path = tmp_path / "efficientnetb3_notop.weights.h5"
+    path = tmp_path_factory.mktemp("weights") / "efficientnetb3_notop.weights.h5"
     source.save_weights(path)
-    module = __import__("keras.src.applications.efficientnet", fromlist=["file_utils"])
-    monkeypatch.setattr(module.file_utils, "get_file", lambda *args, **kwargs: str(path))
-    build = partial(features, application=keras.applications.EfficientNetB3, preprocessing="efficientnet_v1")
-    pixels = some_pixels(64)
-    answers = []
-    for weights in ("imagenet", str(path)):
-        inputs = keras.Input((64, 64, 3))
-        answers.append(keras.Model(inputs, build(inputs, weights=weights)).predict(pixels, verbose=0))
-    assert answers[0].std() > 0
-    np.testing.assert_allclose(answers[1], answers[0], rtol=1e-3, atol=1e-4)
+    return path
+
+
+def efficientnet(weights, size=64):
+    import keras
+
+    from facemask_ensemble.models.backbones import features
+    from facemask_ensemble.models.classifier import build_classifier
+
+    backbone = partial(
+        features, application=keras.applications.EfficientNetB3, preprocessing="efficientnet_v1", weights=weights
+    )
+    return build_classifier("efficientnetb3", backbone, size, 3)
+
+
+@pytest.mark.heavy
+def test_efficientnet_b3_gives_the_same_features_from_a_file_as_from_the_download(efficientnet_file, monkeypatch):
+    """Keras builds one more layer for the downloaded weights; a file of the same weights has to match that."""
+    from keras.src.utils import file_utils
+
+    from facemask_ensemble.models.classifier import backbone_layers
+
+    monkeypatch.setattr(file_utils, "get_file", lambda *args, **kwargs: str(efficientnet_file))
+    models = [efficientnet(weights) for weights in ("imagenet", str(efficientnet_file))]
+    answers = [features_of(model, some_pixels(64)) for model in models]
+    assert_same_features(answers[1], answers[0])
+    at = [[layer.name for layer in backbone_layers(model)].index("stem_conv") for model in models]
+    assert at[0] == at[1]
+
+
+@pytest.mark.heavy
+def test_a_classifier_from_an_efficientnet_b3_keeps_its_extra_layer_and_pads_for_its_own_size(
+    efficientnet_file, monkeypatch, tmp_path
+):
+    """75 px give odd maps where 64 px gave even ones; the network built at 75 px with the same weights is the truth."""
+    from keras.src.utils import file_utils
+
+    from facemask_ensemble.models.transfer import start_from_member
+
+    monkeypatch.setattr(file_utils, "get_file", lambda *args, **kwargs: str(efficientnet_file))
+    member = efficientnet("imagenet")
+    member.save(tmp_path / "model.keras")
+    model = start_from_member(tmp_path / "model.keras", "efficientnetb3", 75, 2)
+    assert len(model.layers) == len(member.layers)
+    expected = features_of(efficientnet("imagenet", 75), some_pixels(75))
+    assert_same_features(features_of(model, some_pixels(75)), expected)

@@ -1,62 +1,212 @@
-import keras
+import json
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-import tensorflow as tf
 
-from facemask_ensemble.models.classifier import build_classifier
-from facemask_ensemble.models.precision import choose_policy, set_policy
-from facemask_ensemble.models.scratch import convolutions
+from facemask_ensemble.models import precision
+from facemask_ensemble.models.machine import Machine
+from facemask_ensemble.models.measure import NotMeasured, measure
+from facemask_ensemble.models.precision import Choice, candidates, choose_policy, decide, usual_policy
+
+CONFIG = {"backbone": {"name": "xception"}, "image_size": 96, "batch_size": 16}
+BFLOAT16 = ("avx512_bf16",)
+
+
+def machine(*, bfloat16=(), capability=None):
+    gpus = () if capability is None else ("a card",)
+    return Machine("tensorflow", ("keras 3",), "a processor", bfloat16, gpus, capability or (0, 0))
 
 
 @pytest.fixture
-def policy():
-    """Put the global policy back after the test."""
-    before = keras.config.dtype_policy()
-    yield before
-    keras.config.set_dtype_policy(before)
+def speeds(monkeypatch):
+    """Let this machine be one for bfloat16, and measuring give these images a second, or fail with these words."""
+    known = {"float32": 20.0, "mixed_bfloat16": 30.0, "asked": []}
 
+    def pretend(config, policy):
+        known["asked"].append(policy)
+        if isinstance(known[policy], str):
+            raise NotMeasured(known[policy])
+        return known[policy]
 
-@pytest.fixture
-def devices(monkeypatch):
-    """Let TensorFlow report GPUs of these compute capabilities; None for one that reports none."""
-
-    def report(*capabilities):
-        details = [{} if found is None else {"compute_capability": found} for found in capabilities]
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(range(len(details))))
-        monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details[gpu])
-
-    return report
+    monkeypatch.setattr(precision, "this_machine", lambda: machine(bfloat16=BFLOAT16))
+    monkeypatch.setattr(precision, "measure", pretend)
+    return known
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "expected"),
+    ("here", "expected"),
     [
-        ([], "float32"),
-        ([(8, 0)], "mixed_float16"),
-        ([(7, 0)], "mixed_float16"),
-        ([(6, 1)], "float32"),
-        ([(9, 0), (6, 1)], "float32"),
-        ([None], "float32"),
+        (machine(), ["float32"]),
+        (machine(bfloat16=BFLOAT16), ["float32", "mixed_bfloat16"]),
+        (machine(capability=(6, 1)), ["float32"]),
+        (machine(capability=(0, 0)), ["float32"]),
+        (machine(capability=(7, 0)), ["float32", "mixed_float16"]),
+        (machine(capability=(8, 0)), ["float32", "mixed_float16", "mixed_bfloat16"]),
+        (machine(bfloat16=BFLOAT16, capability=(6, 1)), ["float32"]),
     ],
 )
-def test_auto_is_half_precision_only_where_every_gpu_has_tensor_cores(capabilities, expected, devices):
-    devices(*capabilities)
-    assert choose_policy("auto") == expected
-
-
-@pytest.mark.parametrize("precision", ["float32", "mixed_float16", "mixed_bfloat16"])
-def test_a_precision_asked_for_is_taken_whatever_the_device(precision, devices):
-    devices((9, 0))
-    assert choose_policy(precision) == precision
+def test_only_what_the_machine_has_instructions_for_is_a_candidate(here, expected):
+    assert candidates(here) == expected
 
 
 @pytest.mark.parametrize(
-    ("precision", "compute"),
+    ("here", "expected"),
+    [
+        (machine(), "float32"),
+        (machine(bfloat16=BFLOAT16), "float32"),
+        (machine(capability=(7, 5)), "mixed_float16"),
+        (machine(capability=(6, 1)), "float32"),
+    ],
+)
+def test_unmeasured_it_is_float16_with_tensor_cores_and_float32_elsewhere(here, expected):
+    assert usual_policy(here) == expected
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        ({"float32": 100.0, "mixed_bfloat16": 103.5}, "mixed_bfloat16"),
+        ({"float32": 100.0, "mixed_bfloat16": 102.5}, "float32"),
+        ({"float32": 100.0, "mixed_bfloat16": 50.0}, "float32"),
+        ({"float32": 100.0, "mixed_float16": 150.0, "mixed_bfloat16": 151.0}, "mixed_bfloat16"),
+        ({"mixed_bfloat16": 1.0}, "mixed_bfloat16"),
+        ({"float32": 1.0}, "float32"),
+    ],
+)
+def test_half_precision_must_win_by_three_percent(measured, expected):
+    assert decide(measured) == expected
+
+
+@pytest.mark.parametrize("asked", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_a_precision_asked_for_is_taken_unmeasured(asked, speeds, tmp_path):
+    assert choose_policy(asked, CONFIG, tmp_path) == Choice(asked)
+    assert speeds["asked"] == []
+
+
+def test_auto_measures_once_says_so_and_remembers(speeds, tmp_path, capsys):
+    first = choose_policy("auto", CONFIG, tmp_path / "precision")
+    assert first == Choice("mixed_bfloat16", {"float32": 20.0, "mixed_bfloat16": 30.0}, {}, measured=True)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("xception: measuring float32 and mixed_bfloat16 once")
+    assert str(tmp_path / "precision") in said[0]
+    assert said[1] == "xception: mixed_bfloat16 (mixed_bfloat16 30.0 images/s, float32 20.0 images/s)"
+    speeds["float32"] = 99.0
+    again = choose_policy("auto", CONFIG, tmp_path / "precision")
+    assert again == Choice("mixed_bfloat16", first.images_per_second, {}, measured=False)
+    assert speeds["asked"] == ["float32", "mixed_bfloat16"]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("other", [{"backbone": {"name": "vgg16"}}, {"image_size": 97}, {"batch_size": 17}])
+def test_another_backbone_size_or_batch_is_measured_for_itself(other, speeds, tmp_path):
+    choose_policy("auto", CONFIG, tmp_path)
+    assert choose_policy("auto", CONFIG | other, tmp_path).measured
+
+
+def test_several_devices_are_measured_by_the_share_of_one(speeds, tmp_path, monkeypatch):
+    one = choose_policy("auto", CONFIG | {"batch_size": 8, "devices": 1}, tmp_path)
+    assert one.measured
+    assert not choose_policy("auto", CONFIG | {"devices": 2}, tmp_path).measured
+    assert choose_policy("auto", CONFIG | {"devices": "all"}, tmp_path).measured
+
+
+def test_another_machine_with_the_same_folder_measures_for_itself(speeds, tmp_path, monkeypatch):
+    choose_policy("auto", CONFIG, tmp_path)
+    monkeypatch.setattr(precision, "this_machine", lambda: machine(bfloat16=("amx_bf16",)))
+    assert choose_policy("auto", CONFIG, tmp_path).measured
+
+
+def test_a_candidate_that_cannot_be_trained_is_out_and_its_reason_remembered(speeds, tmp_path):
+    speeds["mixed_bfloat16"] = "the loss became nan at step 2"
+    choice = choose_policy("auto", CONFIG, tmp_path)
+    assert (choice.policy, choice.failures) == ("float32", {"mixed_bfloat16": "the loss became nan at step 2"})
+    assert "mixed_bfloat16 out: the loss became nan at step 2" in str(choice)
+    assert choose_policy("auto", CONFIG, tmp_path).failures == choice.failures
+
+
+def test_where_nothing_can_be_measured_it_is_float32_for_this_once(speeds, tmp_path, capsys):
+    speeds |= {"float32": "out of memory", "mixed_bfloat16": "out of memory"}
+    assert choose_policy("auto", CONFIG, tmp_path).policy == "float32"
+    assert "nothing could be measured (out of memory); float32 it is" in capsys.readouterr().out
+    assert list(tmp_path.glob("*.json")) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"policy": "float32"}'])
+def test_a_damaged_memory_is_measured_anew(content, speeds, tmp_path):
+    choose_policy("auto", CONFIG, tmp_path)
+    (file,) = tmp_path.glob("*.json")
+    file.write_text(content)
+    assert choose_policy("auto", CONFIG, tmp_path).measured
+    assert json.loads(file.read_text())["policy"] == "mixed_bfloat16"
+
+
+def test_deterministic_never_asks_a_clock(speeds, tmp_path):
+    assert choose_policy("auto", CONFIG | {"deterministic": True}, tmp_path) == Choice("float32")
+    assert speeds["asked"] == []
+
+
+def test_two_trainings_at_once_measure_once(speeds, tmp_path, monkeypatch):
+    def slow(config, policy):
+        speeds["asked"].append(policy)
+        time.sleep(0.2)
+        return speeds[policy]
+
+    monkeypatch.setattr(precision, "measure", slow)
+    with ThreadPoolExecutor(2) as pool:
+        choices = list(pool.map(lambda _: choose_policy("auto", CONFIG, tmp_path), range(2)))
+    assert speeds["asked"] == ["float32", "mixed_bfloat16"]
+    assert sorted(choice.measured for choice in choices) == [False, True]
+
+
+def config_of(**features):
+    return {"backbone": {"name": "small", "dropout": 0.2, "features": features}, "image_size": 8, "batch_size": 4}
+
+
+@pytest.mark.heavy
+def test_a_network_is_measured_by_training_it(monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    network = {"_target_": "facemask_ensemble.models.scratch.convolutions", "_partial_": True, "filters": [2]}
+    assert 1 < measure(config_of(**network), "mixed_bfloat16") < 1e6
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        ({"_target_": "keras.layers.Rescaling", "scale": math.inf}, "the loss became nan at step 1"),
+        ({"_target_": "keras.no_such_layer"}, "no_such_layer"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_says_why(network, reason):
+    with pytest.raises(NotMeasured, match=reason):
+        measure(config_of(**network), "float32")
+
+
+@pytest.mark.heavy
+def test_memory_that_ran_out_is_told_by_its_signal(monkeypatch):
+    network = {"_target_": "os.abort"}
+    with pytest.raises(NotMeasured, match="ended by SIGABRT"):
+        measure(config_of(**network), "float32")
+
+
+@pytest.mark.parametrize(
+    ("name", "compute"),
     [("float32", "float32"), ("mixed_float16", "float16"), ("mixed_bfloat16", "bfloat16")],
 )
-def test_networks_built_after_it_compute_in_it_and_keep_float32_weights_and_answers(precision, compute, policy):
-    assert set_policy(precision) == precision
-    assert keras.config.dtype_policy().name == precision
-    model = build_classifier("small", lambda pixels: convolutions(pixels, filters=[4, 4]), 16, 3)
+def test_a_policy_computes_in_it_and_keeps_float32_weights_and_answers(name, compute):
+    import keras
+
+    from facemask_ensemble.models.classifier import build_classifier
+    from facemask_ensemble.models.scratch import convolutions
+
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(name)
+        model = build_classifier("small", lambda pixels: convolutions(pixels, filters=[4, 4]), 16, 3)
+    finally:
+        keras.config.set_dtype_policy(before)
     convolution = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
     assert convolution.compute_dtype == compute
     assert {weight.dtype for weight in model.weights} == {"float32"}
