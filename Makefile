@@ -4,9 +4,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 READY := .venv/ready
+ALL := .venv/ready-all
+LOCK := --universal --python-version 3.11 --upgrade --quiet --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data clean
+.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,6 +23,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
+$(ALL): $(READY) requirements-all.lock
+	@echo "Adding what tests need: Ray, submitit, Optuna and JAX"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-all.lock
+	@touch $(ALL)
+
 run: $(READY) ## draw scenes, train the seven backbones, vote, explain: outputs/quickstart/report.html
 	@$(BIN)/python -m facemask_ensemble.train --multirun experiment=quickstart
 	@$(BIN)/python -m facemask_ensemble.evaluate study=quickstart
@@ -29,17 +36,18 @@ ui: $(READY) ## open the MLflow UI on what was logged, at http://127.0.0.1:5000
 	@test -f outputs/mlflow.db || { echo "error: outputs/mlflow.db: nothing logged yet; train first, for example with make run" >&2; exit 2; }
 	@$(BIN)/mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri "sqlite:///$(CURDIR)/outputs/mlflow.db" --workers 1
 
-test: $(READY) ## run every test
+test: $(ALL) ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-quick: $(READY) ## run the tests that take no more than seconds
+quick: $(ALL) ## run the tests that take no more than seconds
 	@$(BIN)/python -m pytest -m "not heavy"
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 lock: ## pin every version anew (needs uv)
-	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --quiet --no-emit-index-url --no-header --no-annotate -o requirements.lock
+	@uv pip compile pyproject.toml --group dev $(LOCK) -o requirements.lock
+	@uv pip compile pyproject.toml --group dev --extra jax --extra ray --extra slurm --extra tune $(LOCK) -o requirements-all.lock
 
 wheel: $(READY) ## build dist/*.whl
 	@$(BIN)/python -m build --no-isolation --wheel
@@ -49,6 +57,9 @@ bench-scenes: $(READY) ## how many scenes a second one core draws
 
 bench-data: $(READY) ## reading, auditing and the search for copies, each beside the bare way (some minutes, 20 GB of disk)
 	@$(BIN)/python -m facemask_ensemble.data.bench
+
+bench-train: $(ALL) ## training beside the bare way and the reference's, frozen phases, sweeps, memory (most of an hour)
+	@$(BIN)/python -m facemask_ensemble.training.bench
 
 clean: ## remove .venv and caches; outputs/ stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -8,6 +8,7 @@ from facemask_ensemble import __version__
 COMMANDS = {
     "audit": "look at a data set, and say what to mend before a training",
     "train": "train one member, or a sweep of them with --multirun",
+    "tune": "search a training's recipe with Optuna",
     "evaluate": "let the finished members of a data set vote, and write the report",
     "predict": "let an ensemble answer for pictures of your own",
     "upload": "send a finished training to MLflow that could not be logged when it ended",

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import hydra
 from omegaconf import DictConfig
@@ -31,15 +32,21 @@ def run_command(config_name: str, work: Callable[[DictConfig], None]) -> None:
         except Exception as error:  # carried past Hydra, which would print lines of its own
             raised.append(error)
 
-    try:
+    with one_line_errors():
         task()
         if raised:
             raise raised[0]
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program as a command ends: with 130 after Ctrl-C, with one line and 2 after a known error."""
+    try:
+        yield
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        message = explain(error)
-        if message is None:
+        if (message := explain(error)) is None:
             raise
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
@@ -87,6 +94,10 @@ def _explain_config(error: BaseException) -> str:
         group, value = missing.groups()
         names = options(group)
         return f"{group}={value}: there is no such {group}; choose one of {', '.join(names)}"
+    extra = re.search(r"hydra/launcher[=/](submitit|slurm|ray)", text)
+    if extra and "Could not" in text:
+        name = {"submitit": "slurm"}.get(extra[1], extra[1])
+        return f'hydra/launcher: this one needs a plugin; pip install "facemask-ensemble[{name}]"'
     if "Missing mandatory value" in text and (unset := re.search(r"full_key: (\S+)", text)):
         return f"{unset.group(1)} needs a value; give {unset.group(1)}=…"
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)

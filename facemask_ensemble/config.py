@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.models.weights import check_weights, is_path
 
 _PACKAGED = Path(__file__).parent / "conf"
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf"
@@ -32,16 +33,16 @@ def check_training(cfg: DictConfig) -> None:
     _whole(cfg, "image_size", cfg.backbone.smallest_side, f"the smallest side {cfg.backbone.name} takes")
     _whole(cfg, "batch_size", 1)
     _whole(cfg, "seed", 0)
-    _whole(cfg, "schedule.epochs", 1)
+    if cfg.devices != "all":
+        _whole(cfg, "devices", 1)
     check_dataset(cfg)
     _check_loader(cfg.loader)
+    _check_loss(cfg)
     if cfg.precision not in PRECISIONS:
         raise InputError(f"precision={cfg.precision}: must be one of {', '.join(PRECISIONS)}")
-    weights = cfg.backbone.weights
-    if weights not in (None, "imagenet") and not Path(str(weights)).expanduser().is_file():
-        raise InputError(
-            f"backbone.weights={weights}: no such file; give a file, imagenet, or null for random initialisation"
-        )
+    backbone = cfg.backbone
+    pretrained = "weights" in backbone.features
+    check_weights(backbone.weights, backbone.official, name=backbone.name, pretrained=pretrained)
 
 
 def check_dataset(cfg: DictConfig) -> None:
@@ -68,6 +69,20 @@ def _check_loader(loader: DictConfig) -> None:
         raise InputError("loader.resize=reader: tf_data reads with ours alone; give loader=directory or generator")
 
 
+def _check_loss(cfg: DictConfig) -> None:
+    smoothing = cfg.label_smoothing
+    if not isinstance(smoothing, int | float) or not 0 <= smoothing < 1:
+        raise InputError(f"label_smoothing={smoothing}: must be a share from 0 to below 1, such as 0.1")
+    for key in ("label_smoothing", "augmentation.mixup"):
+        if OmegaConf.select(cfg, key) and cfg.loader.labels == "integers":
+            raise InputError(
+                f"{key}={OmegaConf.select(cfg, key)}: needs labels that can be shared out; give "
+                "loader.labels=one_hot loader.loss=categorical_crossentropy"
+            )
+    if cfg.class_weights not in (None, "balanced"):
+        raise InputError(f"class_weights={cfg.class_weights}: must be balanced or null")
+
+
 def check_evaluation(cfg: DictConfig) -> None:
     """Refuse a data set or a number of pictures that cannot be."""
     check_dataset(cfg)
@@ -85,7 +100,7 @@ def absolute_paths(cfg: DictConfig) -> DictConfig:
     """Make the paths that a user gives absolute, so that any process finds them from any folder."""
     for key in ("output_dir", "dataset.root", "dataset.table", "backbone.weights"):
         value = OmegaConf.select(cfg, key)
-        if isinstance(value, str) and value != "imagenet":
+        if isinstance(value, str) and is_path(value):
             OmegaConf.update(cfg, key, str(Path(value).expanduser().resolve()))
     return cfg
 

@@ -1,6 +1,9 @@
 """Train one member, or a sweep of them: `python -m facemask_ensemble.train backbone=xception`."""
 
+import shutil
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,51 +15,108 @@ from omegaconf import DictConfig
 from facemask_ensemble.command import run_command
 from facemask_ensemble.config import absolute_paths, check_training, plain
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.training.isolation import Outcome, outcome_of, run_isolated
-from facemask_ensemble.training.sweep import parent_run, threads_per_job
+from facemask_ensemble.models.backend import backend
+from facemask_ensemble.models.weights import member_study
+from facemask_ensemble.training.aside import aside
+from facemask_ensemble.training.folder import MEMBER, folder_of
+from facemask_ensemble.training.inquiries import has_run, newest_member, refuse_dead_store
+from facemask_ensemble.training.isolation import LOG, OUTCOME, Outcome, outcome_of, run_isolated
+from facemask_ensemble.training.sweep import environment_of_job, parent_run, threads_per_job
 
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and train; in a sweep, how it ended is noted for the sweep's end."""
     context = HydraConfig.get()
-    folder = Path(context.runtime.output_dir).resolve()
     if context.mode != RunMode.MULTIRUN:
-        report(train(check(cfg), folder, show_bar=sys.stdout.isatty()), folder)
+        try:
+            report(*train(check(cfg), show_bar=sys.stdout.isatty()))
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on from the last finished epoch")
+            raise
         return
+    job = Path(context.runtime.output_dir).resolve()
     try:
-        config = check(cfg) | {"parent_run": parent_run(folder.parent)}
-        train(config, folder, threads=threads_per_job(context))
+        config = check(cfg) | {"parent_run": parent_run(job.parent)}
+        with environment_of_job(context, Path(config["output_dir"])) as environment:
+            train(config, threads=threads_per_job(context), job=job, environment=environment)
     except Exception as error:  # the other members go on
-        outcome_of(cfg.backbone.name, error).write(folder)
+        outcome_of(cfg.backbone.name, error).write(job)
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:
     """Refuse a config that cannot be trained; return it resolved, with absolute paths."""
     check_training(absolute_paths(cfg))
+    backend()  # refuses one that there is not
     hydra.utils.instantiate(cfg.schedule)  # a schedule refuses what it cannot do
     return plain(cfg)
 
 
-def train(config: dict[str, Any], folder: Path, *, show_bar: bool = False, threads: int | None = None) -> Outcome:
-    """Prepare the data and train one member in a process of its own.
+def train(
+    config: dict[str, Any],
+    *,
+    show_bar: bool = False,
+    threads: int | None = None,
+    watch: Callable[[Path], bool] | None = None,
+    job: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Outcome, Path]:
+    """Prepare the data and train one member in a process of its own, or go on where that was stopped.
+
+    What the same config and data have finished before is not trained again, unless `again` says so.
 
     Args:
         config: the resolved train config.
-        folder: of this training.
         show_bar: a progress bar instead of a line an epoch.
         threads: of TensorFlow's operations; None for all cores.
+        watch: called with the training's folder, twice a second; stops the training when it says False.
+        job: a folder in which to leave word where the training lies.
+        environment: variables of the process beside those of this one.
+
+    Returns:
+        How it ended, and the folder of the training.
     """
     from facemask_ensemble.data.dataset import open_dataset
 
+    where = config["tracking"]["uri"], Path(config["output_dir"])
     if config["tracking"]["uri"] is not None:
-        from facemask_ensemble import tracking
-
-        tracking.open_store(config["tracking"]["uri"], Path(config["output_dir"]))  # refuse a dead one at once
+        aside(refuse_dead_store, *where)
+    if (study := member_study(config["backbone"]["weights"])) is not None:
+        start = aside(newest_member, *where, study, config["backbone"]["name"])
+        config = config | {"backbone": config["backbone"] | {"weights": start}}
     manifest = open_dataset(config["dataset"], Path(config["output_dir"]))
     for row in manifest.quarantine.itertuples():
         print(f"left out: {row.path}: {row.reason}")
+    folder = folder_of(config, manifest.fingerprint)
+    if job is not None:
+        (job / MEMBER).write_text(str(folder))
+    if (folder / OUTCOME).exists() and (before := Outcome.read(folder)).state == "finished":
+        if not config["again"] and (before.summary["not_logged"] or aside(has_run, *where, before.summary["run_id"])):
+            return _send(before, folder), folder
+        _clear(before, folder)
     manifest.save(folder / "files" / "manifest")
-    return run_isolated(config, folder, show_bar=show_bar, threads=threads)
+    options = {"show_bar": show_bar, "threads": threads, "watch": watch, "environment": environment}
+    return run_isolated(config, folder, **options), folder  # type: ignore[arg-type]
+
+
+def _send(before: Outcome, folder: Path) -> Outcome:
+    """Give the outcome of what was finished before; MLflow is told where it could not be then."""
+    summary = before.summary
+    if summary["not_logged"]:
+        from facemask_ensemble.upload import send
+
+        send(folder)
+        summary = summary | {"not_logged": None}
+        replace(before, summary=summary).write(folder)
+    return replace(before, message="trained before; again=true trains it anew", summary=summary)
+
+
+def _clear(before: Outcome, folder: Path) -> None:
+    if before.summary["not_logged"]:
+        raise InputError(
+            f"again=true: the training in {folder} is not logged yet ({before.summary['not_logged']}); send it first: "
+            f"python -m facemask_ensemble.upload folder={folder}"
+        )
+    shutil.rmtree(folder)
 
 
 def report(outcome: Outcome, folder: Path) -> None:
@@ -66,10 +126,12 @@ def report(outcome: Outcome, folder: Path) -> None:
     if outcome.state == "refused":
         raise InputError(outcome.message)
     if outcome.state == "failed":
-        print(f"error: {outcome.name} failed: {outcome.message}; see {folder / 'log.txt'}", file=sys.stderr)
+        print(f"error: {outcome.name} failed: {outcome.message}; see {folder / LOG}", file=sys.stderr)
         sys.exit(1)
     summary = outcome.summary
-    print(f"{outcome.name}: validation accuracy {summary['validation_accuracy']:.3f} after {summary['seconds']:.0f} s")
+    before = f" ({outcome.message})" if outcome.message else ""
+    accuracy, seconds = summary["validation_accuracy"], summary["seconds"]
+    print(f"{outcome.name}: validation accuracy {accuracy:.3f} after {seconds:.0f} s{before}")
     if summary["not_logged"]:
         print(not_logged(summary["not_logged"], folder))
     else:

@@ -6,7 +6,14 @@ import pandas as pd
 import pytest
 
 NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
-SMALL = ("backbone=deep_cnn", "image_size=32", "batch_size=8", "schedule.epochs=1", "augmentation=none")
+SMALL = (
+    "backbone=deep_cnn",
+    "precision=float32",
+    "image_size=32",
+    "batch_size=8",
+    "schedule.epochs=1",
+    "augmentation=none",
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +51,7 @@ def test_the_console_script_names_its_commands_and_refuses_others(command, tmp_p
     done = subprocess.run([*script, "--help"], capture_output=True, text=True, check=True)
     assert all(name in done.stdout for name in ("train", "evaluate", "predict", "upload"))
     wrong = subprocess.run([*script, "tarin"], capture_output=True, text=True, check=False)
-    assert_refused(wrong, "tarin: no such command", "train, evaluate")
+    assert_refused(wrong, "tarin: no such command", "train, tune, evaluate")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ SEVEN = [
 ]
 
 
+COMMANDS = {"voting": "evaluate", "saliency": "evaluate", "pruner": "tune", "sampler": "tune", "search": "tune"}
+
+
 def train_config(*overrides):
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         return compose("train", list(overrides))
@@ -34,11 +37,11 @@ def leaves():
 
 @pytest.mark.parametrize(("group", "leaf"), leaves())
 def test_every_leaf_composes_and_resolves(group, leaf):
-    command = "evaluate" if group in ("voting", "saliency") else "train"
+    command = COMMANDS.get(group, "train")
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         cfg = compose(command, [f"{group}={leaf}", *needed(group, leaf)])
     resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    if group in ("backbone", "dataset", "saliency", "augmentation"):
+    if group in ("backbone", "dataset", "saliency", "augmentation", "optimizer"):
         assert resolved[group]["name"] == leaf
 
 
@@ -73,11 +76,19 @@ def test_the_quickstart_sweeps_over_the_seven_backbones_on_scenes_from_random_we
 
 def test_a_backbone_leaf_holds_no_more_than_its_name_its_input_and_its_application():
     cfg = train_config("backbone=xception")
+    official = {
+        "file": "xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "md5": "b0042744bf5b25fce3cb969f33bebb97",
+        "address": "https://storage.googleapis.com/tensorflow/keras-applications/xception",
+    }
     assert plain(cfg.backbone) == {
         "name": "xception",
         "weights": "imagenet",
         "smallest_side": 71,
         "dropout": 0.2,
+        "head": {"pooling": "average", "hidden": []},
+        "block_ends": r"block1_conv2_act|add(_\d+)?|block14_sepconv2_act",
+        "official": official,
         "features": {
             "_target_": "facemask_ensemble.models.backbones.features",
             "_partial_": True,
@@ -86,6 +97,8 @@ def test_a_backbone_leaf_holds_no_more_than_its_name_its_input_and_its_applicati
             "weights": "imagenet",
             "batch_norm_momentum": 0.9,
             "residual_gamma": None,
+            "official": official,
+            "initializer": None,
         },
     }
 
@@ -97,6 +110,25 @@ def test_every_schedule_returns_phases_that_last_the_epochs_asked_for(leaf):
     assert instantiate(cfg.schedule)[-1].epochs == 3
 
 
+def test_blocks_are_unfrozen_step_by_step_at_falling_rates():
+    stages = instantiate(train_config("schedule=gradual").schedule)
+    assert [(stage.freeze_backbone, stage.last_blocks) for stage in stages] == [
+        (True, None), (False, 1), (False, 2), (False, None),
+    ]  # fmt: skip
+    assert [stage.learning_rate for stage in stages] == [1e-3, 1e-4, 5e-5, 1e-5]
+    assert all(stage.freeze_batch_norm for stage in stages)
+
+
+@pytest.mark.parametrize("leaf", ["adam", "adamw", "sgd", "rmsprop"])
+def test_every_optimizer_takes_decay_clipping_and_averaged_weights(leaf):
+    cfg = train_config(f"optimizer={leaf}", "optimizer.make.weight_decay=0.01", "optimizer.make.global_clipnorm=1",
+                       "optimizer.make.use_ema=true")  # fmt: skip
+    optimizer = instantiate(cfg.optimizer.make)(learning_rate=0.5)
+    assert type(optimizer).__name__.lower() == leaf
+    assert (optimizer.weight_decay, optimizer.global_clipnorm, optimizer.use_ema) == (0.01, 1, True)
+    assert float(optimizer.learning_rate) == 0.5
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -104,7 +136,11 @@ def test_every_schedule_returns_phases_that_last_the_epochs_asked_for(leaf):
         ("image_size=big", "image_size=big: must be a whole number"),
         ("batch_size=0", "batch_size=0: must be a whole number of at least 1"),
         ("batch_size=true", "batch_size=True: must be a whole number"),
-        ("schedule.epochs=0", "schedule.epochs=0"),
+        ("devices=0", "devices=0: must be a whole number of at least 1"),
+        ("label_smoothing=1", "label_smoothing=1: must be a share from 0 to below 1"),
+        ("class_weights=some", "class_weights=some: must be balanced or null"),
+        ("augmentation=mixup loader=directory", "augmentation.mixup=.*: needs labels that can be shared out"),
+        ("label_smoothing=0.1 loader=directory", "label_smoothing=0.1: needs .* give loader.labels=one_hot"),
         ("seed=-1", "seed=-1"),
         ("dataset.limit=0", "dataset.limit=0"),
         ("dataset.test=1.5", "dataset.test=1.5: must be a share between 0 and 1"),
@@ -115,7 +151,7 @@ def test_every_schedule_returns_phases_that_last_the_epochs_asked_for(leaf):
 )
 def test_a_value_that_cannot_be_trained_with_is_refused_by_name(override, message):
     with pytest.raises(InputError, match=message):
-        check_training(train_config("backbone=xception", override))
+        check_training(train_config("backbone=xception", *override.split()))
 
 
 def test_paths_become_absolute_and_imagenet_stays_a_word(tmp_path, monkeypatch):

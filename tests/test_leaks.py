@@ -27,7 +27,14 @@ def trained(tmp_path_factory, command):
     """A place with a member trained on `seen`, its run id and one of the pictures that it was trained on."""
     place = tmp_path_factory.mktemp("leaks")
     draw(place / "seen", 1, 30)
-    small = ("backbone=deep_cnn", "image_size=32", "batch_size=8", "schedule.epochs=1", "augmentation=none")
+    small = (
+        "backbone=deep_cnn",
+        "precision=float32",
+        "image_size=32",
+        "batch_size=8",
+        "schedule.epochs=1",
+        "augmentation=none",
+    )
     done = command("train", *small, "dataset=folders", "dataset.root=seen", "study=leaks", cwd=place)
     assert done.returncode == 0, done.stderr
     client = MlflowClient(f"sqlite:///{place}/outputs/mlflow.db")

@@ -73,8 +73,9 @@ def competition(tmp_path_factory, command):
     (root / "test" / "45.png").write_bytes(b"")
     (root / "test" / "notes.txt").touch()
     done = command(
-        "train", "backbone=deep_cnn", "image_size=32", "batch_size=8", "schedule.epochs=1", "augmentation=none",
-        "dataset=kaggle_masks", "dataset.root=MaskDataset", "dataset.near_duplicates=null", cwd=place,
+        "train", "backbone=deep_cnn", "precision=float32", "image_size=32", "batch_size=8", "schedule.epochs=1",
+        "augmentation=none", "dataset=kaggle_masks", "dataset.root=MaskDataset", "dataset.near_duplicates=null",
+        cwd=place,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return place

@@ -203,7 +203,7 @@ def test_a_server_that_stops_answering_is_asked_once_and_never_again(store, clos
     run_id = tracking.start_run(store, "masks", "xception", {}, {})
     calls = []
     dead = MlflowClient(f"http://127.0.0.1:{closed_port}")
-    monkeypatch.setattr(dead, "log_batch", counted(dead.log_batch, calls))
+    monkeypatch.setattr(dead, "get_metric_history", counted(dead.get_metric_history, calls))
     gone = tracking.Store(dead, f"http://127.0.0.1:{closed_port}", None)
     with tracking.LiveMetrics(gone, run_id) as live:
         with pytest.warns(UserWarning, match=f"MLflow at http://127.0.0.1:{closed_port} no longer answers"):
@@ -253,7 +253,14 @@ def test_processes_that_open_a_new_store_and_study_at_once_all_succeed(tmp_path)
     assert {run.info.run_id for run in store.client.search_runs([experiment.experiment_id])} == set(started)
 
 
-SMALL = ("backbone=deep_cnn", "dataset.count=60", "dataset.size=48", "image_size=32", "augmentation=none")
+SMALL = (
+    "backbone=deep_cnn",
+    "precision=float32",
+    "dataset.count=60",
+    "dataset.size=48",
+    "image_size=32",
+    "augmentation=none",
+)
 
 
 @pytest.mark.heavy

@@ -67,6 +67,7 @@ def _render(
     contact_sheet: Sequence[tuple[np.ndarray, str]],
     command: str,
 ) -> str:
+    adopted = [member for member in report["members"] if _from_random_member(member)]
     cards = [_card(item, pictures, overlays) for item in gallery]
     return (
         environment()
@@ -76,6 +77,8 @@ def _render(
             data=report["dataset"],
             vote=report["ensemble"][report["shipped"]],
             random=[member["backbone"] for member in report["members"] if member.get("init") == RANDOM],
+            adopted=[member["backbone"] for member in adopted],
+            starts=sorted({str(member["init"]).partition(" member ")[0] for member in adopted}),
             dots=charts.dot_plot(report),
             table=score_table(report),
             curves=charts.learning_curves(report["members"]),
@@ -93,6 +96,12 @@ def _render(
             written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
     )
+
+
+def _from_random_member(member: Mapping[str, Any]) -> bool:
+    """Tell whether a member went on from another one that had started from random weights."""
+    init = str(member.get("init", ""))
+    return RANDOM in init and init != RANDOM
 
 
 def _card(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from facemask_ensemble.data.manifest import Manifest
@@ -26,11 +27,37 @@ def start_run(
     return str(run.info.run_id)
 
 
+def has_run(store: Store, run_id: str) -> bool:
+    """Tell whether the store holds a run, and not only in its bin."""
+    try:
+        return store.client.get_run(run_id).info.lifecycle_stage == "active"
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+
+
+def reopen_run(store: Store, run_id: str, parent: str | None = None) -> bool:
+    """Go on with a run that was stopped or failed; False where the store has it no more."""
+    if not has_run(store, run_id):
+        return False
+    store.client.update_run(run_id, status="RUNNING")
+    if parent:
+        store.client.set_tag(run_id, "mlflow.parentRunId", parent)
+    if "error" in store.client.get_run(run_id).data.tags:
+        store.client.delete_tag(run_id, "error")
+    return True
+
+
 class LiveMetrics:
-    """Send every epoch's metrics as they come; a server that stops answering ends that, not the training."""
+    """Send every epoch's metrics as they come; a server that stops answering ends that, not the training.
+
+    Epochs that an earlier try has sent already are not sent twice.
+    """
 
     def __init__(self, store: Store, run_id: str) -> None:
         self.store, self.run_id, self.lost = store, run_id, False
+        self.known: set[int] | None = None
         self.system = SystemMetricsMonitor(run_id, sampling_interval=5, samples_before_logging=2)
 
     def __enter__(self) -> "LiveMetrics":
@@ -47,7 +74,10 @@ class LiveMetrics:
         if self.lost:
             return
         try:
-            self.store.client.log_batch(self.run_id, metrics=_metrics(metrics, epoch))
+            if self.known is None:
+                self.known = _epochs_in(self.store, self.run_id)
+            if epoch not in self.known:
+                self.store.client.log_batch(self.run_id, metrics=_metrics(metrics, epoch))
         except Exception as error:  # any fault of the store must not cost a training
             self.lost = True
             warnings.warn(f"MLflow at {self.store.uri} no longer answers ({short(error)})", stacklevel=2)
@@ -64,7 +94,7 @@ def finish_run(
 
 def replay_history(store: Store, run_id: str, history: pd.DataFrame) -> None:
     """Log the epochs that the store has not seen."""
-    known = {metric.step for metric in store.client.get_metric_history(run_id, "loss")}
+    known = _epochs_in(store, run_id)
     missing = [
         metric
         for row in history.to_dict("records")
@@ -73,6 +103,10 @@ def replay_history(store: Store, run_id: str, history: pd.DataFrame) -> None:
     ]
     for start in range(0, len(missing), BATCH):
         store.client.log_batch(run_id, metrics=missing[start : start + BATCH])
+
+
+def _epochs_in(store: Store, run_id: str) -> set[int]:
+    return {metric.step for metric in store.client.get_metric_history(run_id, "loss")}
 
 
 def end_run(store: Store, run_id: str, status: str, message: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Callbacks of one training; always made fresh, since Keras's remember the last model's best."""
+"""Callbacks of one phase; always made fresh, since Keras's remember the last model's best."""
 
 import csv
 import math
@@ -10,33 +10,111 @@ from typing import Any
 import keras
 import numpy as np
 
+from facemask_ensemble.data.arrays import write_arrays
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.training import checkpoint
+from facemask_ensemble.training.checkpoint import Progress, Variables
+
 Metrics = dict[str, float]
+MEMORY = {
+    keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch"),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+}
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keep the weights of the lowest validation loss in a file, over all phases that it is used in.
+    """Keep the weights of the lowest validation loss in a file, over all phases.
 
-    Keras's checkpoint would write the optimizer's state too, three times as much.
+    Keras's checkpoint would write the optimizer's state too, three times as much. The file carries its epoch in its
+    name, so that one from an epoch that a killed training did not finish is never taken for another's.
+
+    Args:
+        folder: of the files.
+        progress: where the best loss and its epoch are noted.
+        network: whose weights are kept; what is fitted may be its head alone.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path, progress: Progress, network: keras.Model) -> None:
         super().__init__()
-        self.path, self.loss = path, math.inf
+        self.folder, self.progress, self.network = folder, progress, network
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the weights if they are the best so far; a loss that is nan never is."""
         loss = float((logs or {})["val_loss"])
-        if loss < self.loss:
-            part = self.path.with_suffix(".part")
-            with part.open("wb") as file:
-                np.savez(file, *self.model.get_weights())
-            part.replace(self.path)
-            self.loss = loss
+        if loss < self.progress.best_loss:
+            self.progress.best_loss, self.progress.best_epoch = loss, self.progress.epochs + 1
+            averages = averages_of(self.model)
+            arrays = [averages.get(id(weight), weight) for weight in self.network.weights]
+            numbered = {str(number): keras.ops.convert_to_numpy(array) for number, array in enumerate(arrays)}
+            write_arrays(self.path, numbered)
 
-    def restore(self, model: keras.Model) -> None:
-        """Set a model's weights to the best."""
+    @property
+    def path(self) -> Path:
+        """The file of the best weights."""
+        return self.folder / f"best-{self.progress.best_epoch:04d}.npz"
+
+    def restore(self) -> None:
+        """Set the network's weights to the best."""
         with np.load(self.path) as arrays:
-            model.set_weights([arrays[name] for name in arrays.files])
+            self.network.set_weights([arrays[name] for name in arrays.files])
+
+    def tidy(self) -> None:
+        """Delete the files of weights that are no longer the best."""
+        for file in self.folder.glob("best-*.npz*"):
+            if file != self.path:
+                file.unlink()
+
+
+class Averaged(keras.callbacks.Callback):
+    """Validate with the moving average of the weights, and go on training without it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own: list[np.ndarray] = []
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Put the averages in the weights' place."""
+        averages, weights = averages_of(self.model), self.model.trainable_variables
+        self.own = [keras.ops.convert_to_numpy(weight) for weight in weights]
+        for weight in weights:
+            weight.assign(averages[id(weight)])
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Put the weights back."""
+        for weight, own in zip(self.model.trainable_variables, self.own, strict=True):
+            weight.assign(own)
+
+
+def averages_of(model: keras.Model) -> dict[int, keras.Variable]:
+    """Give the moving averages that the optimizer keeps, by the id of the weight; empty where it keeps none."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema:
+        return {}
+    averages = optimizer._model_variables_moving_average
+    return {id(weight): average for weight, average in zip(model.trainable_variables, averages, strict=True)}
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Stop at the step at which the loss ceases to be a number; what was reached before stays on disk."""
+
+    def __init__(self, progress: Progress, rate: float) -> None:
+        super().__init__()
+        self.progress, self.rate, self.number = progress, rate, 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Note the epoch."""
+        self.number = self.progress.epochs + 1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the loss."""
+        loss = float((logs or {})["loss"])
+        if not math.isfinite(loss):
+            kept = f"what was reached after epoch {self.number - 1} is kept; " if self.number > 1 else ""
+            raise InputError(
+                f"schedule.learning_rate={self.rate:g}: the loss became {loss} in epoch {self.number}, step "
+                f"{batch + 1}; {kept}lower the rate, limit the gradient (optimizer.make.global_clipnorm=1), or use "
+                "precision=float32"
+            )
 
 
 class EpochReport(keras.callbacks.Callback):
@@ -88,6 +166,57 @@ class EpochReport(keras.callbacks.Callback):
             if known is None:
                 writer.writeheader()
             writer.writerow(line)
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keep the state after every epoch; the last callback of a phase.
+
+    Args:
+        folder: of the checkpoint.
+        progress: counted on here; what earlier callbacks noted in it is kept with it.
+        variables: whose values are kept.
+        controls: callbacks whose memory is kept, and given back to them when the training goes on.
+        best: whose outdated files may go once the checkpoint names its new one.
+        epochs: of the phase.
+        passes: over the training pictures that an epoch takes: 1, or 0 where it learns from features.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress,
+        variables: Variables,
+        controls: list[keras.callbacks.Callback],
+        best: BestWeights,
+        epochs: int,
+        passes: int,
+    ) -> None:
+        super().__init__()
+        self.folder, self.progress, self.variables = folder, progress, variables
+        self.controls, self.best, self.epochs, self.passes = controls, best, epochs, passes
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Give the other callbacks, which have just forgotten, their memory back."""
+        for control in self.controls:
+            for name, value in self.progress.controls.get(type(control).__name__, {}).items():
+                setattr(control, name, value)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count the epoch and write everything down."""
+        self.progress.epoch, self.progress.epochs = epoch + 1, self.progress.epochs + 1
+        self.progress.passes += self.passes
+        self.progress.over = self.model.stop_training or epoch + 1 == self.epochs
+        self.progress.controls = {type(control).__name__: memory(control) for control in self.controls}
+        needless = {"optimizer"} if self.progress.over else set()  # the next phase has one of its own
+        kept = {name: group for name, group in self.variables.items() if name not in needless}
+        checkpoint.save(self.folder, self.progress, kept)
+        self.best.tidy()
+
+
+def memory(control: keras.callbacks.Callback) -> dict[str, Any]:
+    """Read what a callback has to remember, as plain numbers."""
+    values = {name: getattr(control, name) for name in MEMORY[type(control)]}
+    return {name: None if value is None else float(value) for name, value in values.items()}
 
 
 def epoch_line(name: str, epochs: int) -> Callable[[int, Metrics], None]:

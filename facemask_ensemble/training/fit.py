@@ -1,101 +1,211 @@
-"""Fit a classifier phase by phase and keep its best weights."""
+"""Fit a classifier phase by phase, keep its best weights, and go on where an earlier try was stopped."""
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
 import pandas as pd
 import tensorflow as tf
 
+from facemask_ensemble.data.manifest import write_atomically
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.models.classifier import freeze
-from facemask_ensemble.training.callbacks import BestWeights, EpochReport, Metrics
-from facemask_ensemble.training.record import HISTORY
+from facemask_ensemble.models.freezing import freeze
+from facemask_ensemble.training import checkpoint
+from facemask_ensemble.training.callbacks import Averaged, BestWeights, Checkpoint, EpochReport, FiniteLoss, Metrics
+from facemask_ensemble.training.checkpoint import Progress
+from facemask_ensemble.training.features import Features, compute_features, head_batches, head_of
+from facemask_ensemble.training.record import FILES, HISTORY
 from facemask_ensemble.training.schedules import Phase
 
-BEST = "best.npz"
+FEATURES = "features.npz"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a network learns from.
+
+    `train(passes)` gives batches of (pixels, labels) or (pixels, labels, weights), in the order that follows on so
+    many passes made before; `validation` the first two. `randomness` are the random states of the augmentation;
+    `share` cuts batches so that all devices get as much.
+    """
+
+    train: Callable[[int], tf.data.Dataset]
+    validation: tf.data.Dataset
+    pictures: int
+    batch_size: int
+    seed: int = 0
+    randomness: Sequence[keras.Variable] = ()
+    share: Callable[[tf.data.Dataset], tf.data.Dataset] = lambda data: data
+
+    @property
+    def steps(self) -> int:
+        """Batches in a pass."""
+        return -(-self.pictures // self.batch_size)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How it learns, whatever the phase: the optimizer, made from a rate, the loss, and what ends a block."""
+
+    optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.Adam
+    loss: str | keras.losses.Loss = "categorical_crossentropy"
+    block_ends: str | None = None
 
 
 def fit(
     model: keras.Model,
-    train: tf.data.Dataset,
-    validation: tf.data.Dataset,
+    data: Data,
     phases: Sequence[Phase],
     folder: Path,
     listeners: Sequence[Callable[[int, Metrics], None]] = (),
     *,
-    pictures: int,
-    loss: str = "categorical_crossentropy",
+    recipe: Recipe | None = None,
     show_bar: bool = False,
 ) -> pd.DataFrame:
     """Train through all phases; the model ends with the weights of its lowest validation loss.
 
     Args:
         model: takes pixels (n, h, w, 3), gives probabilities (n, classes).
-        train: batches of (pixels, labels).
-        validation: the same.
+        data: to learn from.
         phases: one after the other, each with a fresh optimizer and fresh callbacks.
-        folder: where `history.csv` grows and the best weights are kept while training.
+        folder: of the training: `files/history.csv` grows here, beside the state after the last finished epoch; a
+            training that finds such a state goes on from it.
         listeners: called with (epoch, metrics) after every epoch.
-        pictures: in `train`.
-        loss: Keras's name of the one that goes with the labels: one-hot ones by default.
+        recipe: optimizer and loss; Adam and cross-entropy where None.
         show_bar: a progress bar an epoch, for a terminal that shows this training alone.
 
     Returns:
         The history, one row an epoch.
 
     Raises:
-        InputError: the loss was never finite.
+        InputError: the loss ceased to be finite, or what an earlier try left is damaged.
     """
-    best = BestWeights(folder / BEST)
-    for phase in phases:
-        freeze(model, backbone=phase.freeze_backbone, batch_norm=phase.freeze_batch_norm)
-        model.compile(_optimizer(phase, len(train)), loss, metrics=["accuracy"])
-        done = _read(folder)
-        report = EpochReport(folder / HISTORY, list(listeners), pictures, first_epoch=len(done))
-        callbacks = [best, *_controls(phase), report]
-        model.fit(
-            train,
-            validation_data=validation,
+    progress, arrays = checkpoint.load(folder)
+    (folder / FILES).mkdir(parents=True, exist_ok=True)
+    _forget_unfinished(folder / FILES / HISTORY, progress.epochs)
+    if arrays:
+        checkpoint.restore({"model": model.variables, "augmentation": data.randomness}, arrays)
+    best = BestWeights(folder, progress, model)
+    training = _Training(model, data, folder, list(listeners), recipe or Recipe(), progress, best, show_bar)
+    for number, phase in enumerate(phases):
+        if number < progress.phase:
+            continue
+        if number > progress.phase:
+            progress.phase, progress.epoch, progress.over, progress.controls, arrays = number, 0, False, {}, {}
+        if not progress.over:
+            training.run(phase, arrays)
+        if not progress.best_epoch:
+            raise InputError(
+                f"schedule.learning_rate={phase.learning_rate:g}: the validation loss was never finite; lower it, or "
+                "use precision=float32"
+            )
+        best.restore()
+        (folder / FEATURES).unlink(missing_ok=True)
+    return pd.read_csv(folder / FILES / HISTORY)
+
+
+@dataclass
+class _Training:
+    """One training under way: what its phases have in common."""
+
+    model: keras.Model
+    data: Data
+    folder: Path
+    listeners: list[Callable[[int, Metrics], None]]
+    recipe: Recipe
+    progress: Progress
+    best: BestWeights
+    show_bar: bool
+
+    def run(self, phase: Phase, arrays: dict) -> None:
+        """Train one phase from where it stands."""
+        freeze(
+            self.model,
+            backbone=phase.freeze_backbone,
+            batch_norm=phase.freeze_batch_norm,
+            first_trainable=phase.first_trainable,
+            last_blocks=phase.last_blocks,
+            block_ends=self.recipe.block_ends,
+        )
+        if phase.freeze_backbone:
+            network, train, validation = self._features(phase)
+        else:
+            network, validation = self.model, self.data.validation
+            train = self.data.train(self.progress.passes)
+        network.compile(self._optimizer(phase), self.recipe.loss, metrics=["accuracy"])
+        network.optimizer.build(network.trainable_variables)
+        if arrays:
+            checkpoint.restore({"optimizer": network.optimizer.variables}, arrays)
+        kept = {
+            "model": self.model.variables,
+            "augmentation": self.data.randomness,
+            "optimizer": network.optimizer.variables,
+        }
+        network.fit(
+            self.data.share(train),
+            validation_data=self.data.share(validation),
             epochs=phase.epochs,
-            callbacks=callbacks,
-            verbose=1 if show_bar else 0,
+            initial_epoch=self.progress.epoch,
+            callbacks=self._callbacks(phase, kept),
+            verbose=1 if self.show_bar else 0,
             shuffle=False,
         )
-        if not math.isfinite(best.loss):
-            raise InputError(
-                f"schedule.learning_rate={phase.learning_rate:g}: the loss was never finite; lower it, or use "
-                "precision=float32"
-            )
-        best.restore(model)
-    (folder / BEST).unlink()
-    return _read(folder)
+
+    def _features(self, phase: Phase) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset]:
+        """Give the head and its data, from features that are computed once a phase, however often it is stopped."""
+        path, randomness = self.folder / FEATURES, self.data.randomness
+        if not path.exists():
+            train = self.data.share(self.data.train(self.progress.passes))
+            validation = self.data.share(self.data.validation)
+            compute_features(self.model, train, validation, phase.copies, randomness, self.data.steps).save(path)
+        features = Features.load(path)
+        for state, value in zip(randomness, features.states, strict=True):
+            state.assign(value)
+        if not self.progress.epoch:
+            self.progress.passes += phase.copies
+        size, seed = self.data.batch_size, self.data.seed
+        validation = tf.data.Dataset.from_tensor_slices(features.validation).batch(size)
+        return head_of(self.model), head_batches(features, size, seed, self.progress.epoch), validation
+
+    def _optimizer(self, phase: Phase) -> keras.optimizers.Optimizer:
+        if phase.decay != "cosine":
+            return self.recipe.optimizer(learning_rate=phase.learning_rate)
+        steps = phase.epochs * self.data.steps
+        warmup = round(steps * phase.warmup)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else phase.learning_rate,
+            max(1, steps - warmup),
+            warmup_target=phase.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+        return self.recipe.optimizer(learning_rate=rate)
+
+    def _callbacks(self, phase: Phase, kept: checkpoint.Variables) -> list[keras.callbacks.Callback]:
+        controls: list[keras.callbacks.Callback] = []
+        if phase.decay == "plateau":
+            controls.append(keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=2))
+        if phase.patience is not None:
+            controls.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=phase.patience))
+        before = self.progress.epochs - self.progress.epoch
+        report = EpochReport(self.folder / FILES / HISTORY, self.listeners, self.data.pictures, first_epoch=before)
+        passes = 0 if phase.freeze_backbone else 1
+        keep = Checkpoint(self.folder, self.progress, kept, controls, self.best, phase.epochs, passes)
+        finite = FiniteLoss(self.progress, phase.learning_rate)
+        averaged = [Averaged()] if _averages(self.recipe.optimizer) else []
+        return [finite, *averaged, self.best, *controls, report, keep]
 
 
-def _optimizer(phase: Phase, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    if phase.decay == "plateau":
-        return keras.optimizers.Adam(phase.learning_rate)
-    steps = phase.epochs * steps_per_epoch
-    warmup = round(steps * phase.warmup)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else phase.learning_rate,
-        max(1, steps - warmup),
-        warmup_target=phase.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    return keras.optimizers.Adam(rate)
+def _averages(optimizer: Callable[..., keras.optimizers.Optimizer]) -> bool:
+    return isinstance(optimizer, partial) and bool(optimizer.keywords.get("use_ema"))
 
 
-def _controls(phase: Phase) -> list[keras.callbacks.Callback]:
-    controls: list[keras.callbacks.Callback] = [keras.callbacks.TerminateOnNaN()]
-    if phase.decay == "plateau":
-        controls.append(keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=2))
-    if phase.patience is not None:
-        controls.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=phase.patience))
-    return controls
-
-
-def _read(folder: Path) -> pd.DataFrame:
-    path = folder / HISTORY
-    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+def _forget_unfinished(history: Path, epochs: int) -> None:
+    """Drop the lines of epochs whose state was not kept any more: they are trained again."""
+    if history.exists():
+        lines = history.read_text().splitlines(keepends=True)
+        if len(lines) > epochs + 1:
+            write_atomically("".join(lines[: epochs + 1]), history)
+        if not epochs:
+            history.unlink()

@@ -1,7 +1,6 @@
 """Train one member from a resolved config, in this process, and leave everything in its folder."""
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,113 +12,144 @@ import pandas as pd
 import tensorflow as tf
 
 from facemask_ensemble import tracking
-from facemask_ensemble.data.augmentation import augment
+from facemask_ensemble.data.augmentation import augmentation
 from facemask_ensemble.data.loaders import batches, read_split
 from facemask_ensemble.data.manifest import Manifest
-from facemask_ensemble.models.classifier import build_classifier
-from facemask_ensemble.models.precision import set_policy
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.models.precision import choose_policy
 from facemask_ensemble.report.figures import learning_curves
 from facemask_ensemble.training.callbacks import epoch_line
 from facemask_ensemble.training.description import params, tags
-from facemask_ensemble.training.fit import fit
-from facemask_ensemble.training.record import FILES, HISTORY, MODEL, PROBABILITIES, RUN, SCORES, upload
+from facemask_ensemble.training.determinism import explain_determinism, prepare
+from facemask_ensemble.training.distribution import Replicas
+from facemask_ensemble.training.fit import Data, Recipe, fit
+from facemask_ensemble.training.record import FILES, MODEL, PROBABILITIES, RUN, SCORES, upload
 from facemask_ensemble.training.schedules import Phase
-from facemask_ensemble.training.scores import scores, speed
+from facemask_ensemble.training.scores import kept, scores, speed
+from facemask_ensemble.training.start import build, start_of
+from facemask_ensemble.training.weighting import class_weights, weighted
 
 
 def train_member(config: dict[str, Any], folder: Path, *, show_bar: bool) -> dict[str, Any]:
-    """Train, judge on validation and test, log to MLflow.
+    """Train, judge on validation and test, log to MLflow; go on where an earlier try was stopped.
 
     Args:
         config: the resolved train config.
-        folder: of this training; holds `manifest/` and receives everything else under `files/`.
+        folder: of this training; holds `files/manifest/` and receives everything else.
         show_bar: a progress bar instead of a line an epoch.
 
     Returns:
         A summary: validation accuracy, seconds, run id and, where MLflow could not be told, why.
     """
-    output_dir = Path(config["output_dir"])
-    store = tracking.open_store(config["tracking"]["uri"], output_dir)
+    store = tracking.open_store(config["tracking"]["uri"], Path(config["output_dir"]))
+    if not (folder / SCORES).exists():
+        _train(config, folder, store, show_bar=show_bar)
+    run_id = json.loads((folder / RUN).read_text())["run_id"]
+    final = json.loads((folder / SCORES).read_text())
+    return {"run_id": run_id, **final, "not_logged": upload(store, folder)}
+
+
+def _train(config: dict[str, Any], folder: Path, store: tracking.Store, *, show_bar: bool) -> None:
     manifest = Manifest.load(folder / FILES / "manifest")
     phases = hydra.utils.instantiate(config["schedule"])
-    policy = set_policy(config["precision"])
-    keras.utils.set_random_seed(config["seed"])
-    model = _build(config, len(manifest.class_names))
-    described = tags(config, manifest, policy, model)
-    run_id = tracking.start_run(
-        store, config["study"], config["backbone"]["name"], described, params(config, policy), config["parent_run"]
-    )
-    (folder / RUN).write_text(json.dumps({"run_id": run_id, "uri": config["tracking"]["uri"]}))
-    tracking.log_dataset(store, run_id, manifest)
-    started = time.monotonic()
+    choice = choose_policy(config["precision"], config, Path(config["output_dir"]) / "precision")
+    replicas = Replicas(config["devices"], config["batch_size"])  # claims the GPUs that measuring needed
+    keras.config.set_dtype_policy(choice.policy)
+    prepare(config["seed"], deterministic=config["deterministic"])
+    start = start_of(config["backbone"]["weights"], store, _data_folder(config) / "artifacts")
+    with replicas.scope():
+        model = build(config, len(manifest.class_names), start.member_file)
+    described = tags(config, manifest, choice, start.init, model)
+    run_id = _run(config, folder, store, manifest, described, params(config, choice.policy, phases))
     try:
-        with tracking.LiveMetrics(store, run_id) as live:
-            _fit(model, config, manifest, phases, folder / FILES, live, show_bar=show_bar)
-        seconds = time.monotonic() - started
-        final = _finish(model, config, manifest, folder / FILES, seconds)
+        data = _data(config, manifest, replicas)
+        with tracking.LiveMetrics(store, run_id) as live, replicas.fitting(model):
+            history = _fit(model, data, config, phases, folder, live, show_bar=show_bar)
+        final = _finish(replicas.alone(model), config, manifest, history, folder / FILES)
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}"
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         tracking.protect(lambda: tracking.end_run(store, run_id, status, reason))
+        if config["deterministic"] and (refused := explain_determinism(error)):
+            raise InputError(refused) from error
         raise
     (folder / SCORES).write_text(json.dumps(final, indent=2))
-    return {"run_id": run_id, **final, "not_logged": upload(store, folder)}
 
 
-def _build(config: dict[str, Any], classes: int) -> keras.Model:
-    backbone = config["backbone"]
-    return build_classifier(
-        backbone["name"],
-        hydra.utils.instantiate(backbone["features"]),
-        config["image_size"],
-        classes,
-        backbone["dropout"],
+def _run(
+    config: dict[str, Any],
+    folder: Path,
+    store: tracking.Store,
+    manifest: Manifest,
+    described: dict[str, str],
+    compared: dict[str, Any],
+) -> str:
+    """Begin the training's run in MLflow, or go on with that of an earlier try."""
+    note = folder / RUN
+    if note.exists():
+        run_id = str(json.loads(note.read_text())["run_id"])
+        if tracking.reopen_run(store, run_id, config["parent_run"]):
+            return run_id
+    run_id = tracking.start_run(
+        store, config["study"], config["backbone"]["name"], described, compared, config["parent_run"]
     )
+    note.write_text(json.dumps({"run_id": run_id, "uri": config["tracking"]["uri"], "epochs": compared["all_epochs"]}))
+    tracking.log_dataset(store, run_id, manifest)
+    return run_id
 
 
 def _fit(
     model: keras.Model,
+    data: Data,
     config: dict[str, Any],
-    manifest: Manifest,
     phases: Sequence[Phase],
-    files: Path,
+    folder: Path,
     live: Callable[[int, dict[str, float]], None],
     *,
     show_bar: bool,
 ) -> pd.DataFrame:
-    read = hydra.utils.instantiate(config["loader"]["batches"])
-
-    def data(split: str, **options: Any) -> tf.data.Dataset:
-        return read(manifest, split, config["image_size"], config["batch_size"], _data_folder(config), **options)
-
-    layers = [hydra.utils.instantiate(layer) for layer in config["augmentation"]["layers"]]
-    train = data("train", shuffle_seed=config["seed"], augment=augment(layers))
     lines = [] if show_bar else [epoch_line(model.name, sum(phase.epochs for phase in phases))]
-    return fit(
-        model,
-        train,
-        data("validation"),
-        phases,
-        files,
-        [*lines, live],
-        pictures=len(manifest.split("train")),
-        loss=config["loader"]["loss"],
-        show_bar=show_bar,
+    recipe = Recipe(
+        hydra.utils.instantiate(config["optimizer"]["make"]),
+        _loss(config["loader"]["loss"], config["label_smoothing"]),
+        config["backbone"].get("block_ends"),
     )
+    return fit(model, data, phases, folder, [*lines, live], recipe=recipe, show_bar=show_bar)
+
+
+def _data(config: dict[str, Any], manifest: Manifest, replicas: Replicas) -> Data:
+    read = hydra.utils.instantiate(config["loader"]["batches"])
+    size, batch_size, seed = config["image_size"], config["batch_size"], config["seed"]
+    layers = [hydra.utils.instantiate(layer) for layer in config["augmentation"]["layers"]]
+    augment = augmentation(layers, config["augmentation"]["mixup"], seed)
+    weights = class_weights(manifest.split("train")["label"], len(manifest.class_names), config["class_weights"])
+
+    def train(passes: int) -> tf.data.Dataset:
+        options = {"shuffle_seed": seed, "passes": passes, "augment": augment}
+        return weighted(read(manifest, "train", size, batch_size, _data_folder(config), **options), weights)
+
+    validation = read(manifest, "validation", size, batch_size, _data_folder(config))
+    pictures = len(manifest.split("train"))
+    randomness = augment.variables if augment else ()
+    return Data(train, validation, pictures, batch_size, seed, randomness, replicas.even)
+
+
+def _loss(name: str, smoothing: float) -> str | keras.losses.Loss:
+    return keras.losses.CategoricalCrossentropy(label_smoothing=smoothing) if smoothing else name
 
 
 def _finish(
-    model: keras.Model, config: dict[str, Any], manifest: Manifest, files: Path, seconds: float
+    model: keras.Model, config: dict[str, Any], manifest: Manifest, history: pd.DataFrame, files: Path
 ) -> dict[str, float]:
     """Write probabilities, model and curves; return the final scores."""
     table = pd.concat([_probabilities(model, config, manifest, split) for split in ("validation", "test")])
     table.to_parquet(files / PROBABILITIES, index=False)
     model.save(files / MODEL, include_optimizer=False)
-    history = pd.read_csv(files / HISTORY)
     curves = learning_curves({"members": [{"backbone": model.name, "history": history.to_dict("list")}]})
     if curves is not None:
         curves.savefig(files / "learning_curves.png", dpi=120)
-    return scores(table, manifest.class_names) | speed(history) | {"seconds": seconds}
+    final = scores(table, manifest.class_names) | kept(history) | speed(history)
+    return final | {"seconds": float(history["epoch_seconds"].sum())}
 
 
 def _probabilities(model: keras.Model, config: dict[str, Any], manifest: Manifest, split: str) -> pd.DataFrame:

@@ -30,5 +30,7 @@ def upload(store: tracking.Store, folder: Path) -> str | None:
 
     reason = tracking.protect(send)
     if reason is None:
-        (files / MODEL).unlink()
+        (files / MODEL).unlink(missing_ok=True)  # a try that was killed just here has sent it already
+        for state in folder.glob("*.npz*"):  # checkpoints are of no use any more
+            state.unlink()
     return reason

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 
@@ -14,6 +15,12 @@ def scores(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, float]:
     return {f"{split}_accuracy": float(accuracy[split]) for split in ("validation", "test")} | {
         f"{split}_balanced_accuracy": float(balanced[split]) for split in ("validation", "test")
     }
+
+
+def kept(history: pd.DataFrame) -> dict[str, float]:
+    """Tell the epoch whose weights are kept, and its training accuracy: as it was augmented, and while it learned."""
+    best = int(np.nanargmin(history["val_loss"]))
+    return {"best_epoch": float(history["epoch"][best]), "train_accuracy": float(history["accuracy"][best])}
 
 
 def speed(history: pd.DataFrame) -> dict[str, float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import OmegaConf
 
-from facemask_ensemble.command import explain
+from facemask_ensemble.command import one_line_errors
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.statistics import wilson_interval
 
@@ -70,15 +70,10 @@ def main(arguments: Sequence[str]) -> None:
     asked = OmegaConf.create(KEYS, flags={"struct": True})
     if {"-h", "--help"} & {*arguments}:
         return print(f"{__doc__}\nKeys, with their values now:\n{OmegaConf.to_yaml(asked)}")
-    try:
+    with one_line_errors():
         asked.merge_with_dotlist(list(arguments))
         runs = study_runs(asked.study, Path(asked.output_dir).expanduser().resolve(), asked.uri)
         print(study_table(runs, asked.by.split(","), asked.metrics.split(",")))
-    except Exception as error:
-        if (message := explain(error)) is None:
-            raise
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,27 @@
-"""A sweep's beginning and end: one store, one parent run, one table of how every member fared."""
+"""A sweep's beginning and end: one store, one parent run, one table of how every member fares."""
 
 import atexit
+import hashlib
 import json
 import os
 import sys
 import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.table import Table
 
 from facemask_ensemble.command import explain
 from facemask_ensemble.config import CONF_DIR, absolute_paths, check_dataset, options, plain
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.training.isolation import LOG, OUTCOME, RUN, Outcome
+from facemask_ensemble.training.aside import aside
+from facemask_ensemble.training.devices import lease
+from facemask_ensemble.training.isolation import LIVE, OUTCOME, RUN
+from facemask_ensemble.training.jobs import LiveTable, labels_of, show, standings
 
 PARENT = "parent_run.txt"
 
@@ -25,9 +29,14 @@ PARENT = "parent_run.txt"
 class Sweep(Callback):
     """Hydra's callback around a --multirun."""
 
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.live: LiveTable | None = None
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check the data, then create the store and the parent run before workers race for them."""
         try:
+            self.labels = labels_of(_overrides(config))
             _begin(config)
         except Exception as error:  # Hydra would turn it into a warning and go on
             message = explain(error)
@@ -37,62 +46,112 @@ class Sweep(Callback):
             print(f"error: {message}", file=sys.stderr)
             raise SystemExit(2) from error
         atexit.register(self.on_stopped, config)
+        if sys.stdout.isatty():
+            os.environ[LIVE] = "1"
+            self.live = LiveTable(_folder(config), self.labels)
+            self.live.start()
 
     def on_stopped(self, config: DictConfig) -> None:
         """Close the runs of a sweep that was stopped before its end, and say what is kept."""
-        from facemask_ensemble import tracking
-
+        self._end_live()
         folder = _folder(config)
-        tracking.protect(lambda: _close_runs(_store(config), folder))
-        known = {job: outcome for job, outcome in read_outcomes(folder).items() if (job / OUTCOME).exists()}
-        if known:
+        rows = standings(folder, self.labels)
+        begun = [row.folder for row in rows if row.folder and not (row.folder / OUTCOME).exists()]
+        aside(_close_runs, *_where(config), folder, begun)
+        if known := [row for row in rows if row.outcome]:
             show(known)
-        print(f"stopped; what was finished is kept in {folder}")
+        print("stopped; the same command goes on where each member stopped, and trains what is missing")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Close the parent run and show how each member ended; exit with 1 (2: all refused) if one did not finish."""
-        from facemask_ensemble import tracking
-
         atexit.unregister(self.on_stopped)
+        self._end_live()
         folder = _folder(config)
-        outcomes = read_outcomes(folder)
-        states = {outcome.state for outcome in outcomes.values()}
+        rows = standings(folder, self.labels)
+        states = {row.outcome.state if row.outcome else "failed" for row in rows}
         status = "FINISHED" if states == {"finished"} else "FAILED"
-        unclosed = tracking.protect(lambda: tracking.end_run(_store(config), (folder / PARENT).read_text(), status))
-        show(outcomes)
+        unclosed = aside(_end, *_where(config), (folder / PARENT).read_text(), status)
+        show(rows)
         if unclosed:
             print(f"the sweep's own run in MLflow stays open ({unclosed}); its members are not concerned")
         if status == "FAILED":
             raise SystemExit(2 if states == {"refused"} else 1)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the table behind when a launcher sends the callback to its workers."""
+        return {"labels": self.labels, "live": None}
+
+    def _end_live(self) -> None:
+        if self.live:
+            self.live.stop()
+
+
+def _overrides(config: DictConfig) -> list[str]:
+    """List what the sweep is over, as Hydra does: the experiment's own, then the command line's."""
+    own = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    given = list(config.hydra.overrides.task)
+    for text in given:
+        key, _, value = text.lstrip("+").partition("=")
+        if key in own:
+            raise InputError(
+                f"{key}={value}: the experiment sweeps over {key} itself, and would train this as often as it has "
+                f"values; give 'hydra.sweeper.params.{key}={value}' instead"
+            )
+    return [*(f"{key}={value}" for key, value in own.items()), *given]
+
 
 def _begin(config: DictConfig) -> None:
-    from facemask_ensemble import tracking
-    from facemask_ensemble.data.dataset import open_dataset
-
+    """Refuse what can be seen to fail, and leave the parent run's id in the sweep's folder."""
     folder = _folder(config)  # first, and of the config itself: it holds the time, which a copy would tell anew
-    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-    _check_choices([*config.hydra.overrides.task, *(f"{key}={value}" for key, value in params.items())])
+    overrides = _overrides(config)
+    _check_choices(overrides)
+    if OmegaConf.select(config, "hydra.launcher.ray.init.address") and not Path(config.output_dir).is_absolute():
+        raise InputError(
+            f"output_dir={config.output_dir}: the machines of a Ray cluster work in other folders; give an absolute "
+            "path that all of them see"
+        )
     config = absolute_paths(config.copy())
     over_data = _sweeps_over_data(config)
     if not over_data:
         check_dataset(config)
-    store = _store(config)
-    if not over_data:
-        open_dataset(plain(config.dataset), Path(config.output_dir))
-    run_id = tracking.start_run(store, config.study, folder.name, {"kind": "sweep"}, {})
     folder.mkdir(parents=True, exist_ok=True)
+    known_as = hashlib.sha256(json.dumps([config.study, overrides]).encode()).hexdigest()[:12]
+    dataset = None if over_data else plain(config.dataset)
+    try:
+        run_id = aside(_prepare, *_where(config), config.study, folder, folder.parent / f"{known_as}.run", dataset)
+    except Exception:
+        folder.rmdir()
+        raise
     (folder / PARENT).write_text(run_id)
 
 
-def _close_runs(store: Any, folder: Path) -> None:
-    """Close the parent run and those of trainings that had no time to do so: joblib ends its workers' processes."""
+def _prepare(
+    uri: str | None, output_dir: Path, study: str, folder: Path, note: Path, dataset: dict[str, Any] | None
+) -> str:
+    """Open store and data set; return the id of the parent run, that of an earlier try where there was one."""
+    from facemask_ensemble import tracking
+    from facemask_ensemble.data.dataset import open_dataset
+
+    store = tracking.open_store(uri, output_dir)
+    if dataset is not None:
+        open_dataset(dataset, output_dir)
+    if not note.exists() or not tracking.reopen_run(store, note.read_text()):
+        note.write_text(tracking.start_run(store, study, f"{folder.name}_sweep", {"kind": "sweep"}, {}))
+    return note.read_text()
+
+
+def _end(uri: str | None, output_dir: Path, run_id: str, status: str) -> str | None:
+    """Close the parent run; return the reason where the store refuses."""
     from facemask_ensemble import tracking
 
-    begun = [job for job in read_outcomes(folder) if (job / RUN).exists() and not (job / OUTCOME).exists()]
-    runs = [json.loads((job / RUN).read_text())["run_id"] for job in begun]
+    return tracking.protect(lambda: tracking.end_run(tracking.open_store(uri, output_dir), run_id, status))
+
+
+def _close_runs(uri: str | None, output_dir: Path, folder: Path, begun: list[Path]) -> None:
+    """Close the parent run and those of trainings that had no time to do so: joblib ends its workers' processes."""
+    runs = [json.loads((job / RUN).read_text())["run_id"] for job in begun if (job / RUN).exists()]
     for run_id in [*runs, (folder / PARENT).read_text()]:
-        tracking.end_run(store, run_id, "KILLED")
+        _end(uri, output_dir, run_id, "KILLED")
 
 
 def _check_choices(overrides: list[str]) -> None:
@@ -119,6 +178,9 @@ def parent_run(folder: Path) -> str | None:
 
 def threads_per_job(hydra_config: Any) -> int | None:
     """Share the cores among the jobs that the launcher runs at a time."""
+    for given in ("launcher.cpus_per_task", "launcher.ray.remote.num_cpus"):  # what Slurm and Ray keep for a job
+        if (cores := OmegaConf.select(hydra_config, given)) is not None:
+            return max(1, int(cores))
     jobs = OmegaConf.select(hydra_config, "launcher.n_jobs")
     if jobs is None:
         return None
@@ -126,42 +188,20 @@ def threads_per_job(hydra_config: Any) -> int | None:
     return max(1, cores // (cores if jobs < 0 else jobs))
 
 
-def read_outcomes(folder: Path) -> dict[Path, Outcome]:
-    """Read how every training below a sweep's folder ended, in order of their numbers."""
-    jobs = [path for path in folder.glob("[0-9]*_*") if path.is_dir()]
-    return {job: Outcome.read(job) for job in sorted(jobs, key=lambda job: int(job.name.partition("_")[0]))}
-
-
-def show(outcomes: dict[Path, Outcome]) -> None:
-    """Print one line a member."""
-    table = Table(title="Members trained")
-    for title in ("member", "state", "validation accuracy", "seconds"):
-        table.add_column(title, justify="right" if title in ("validation accuracy", "seconds") else "left")
-    for outcome in outcomes.values():
-        accuracy, seconds = outcome.summary.get("validation_accuracy"), outcome.summary.get("seconds")
-        table.add_row(
-            outcome.name,
-            outcome.state,
-            "" if accuracy is None else f"{accuracy:.3f}",
-            "" if seconds is None else f"{seconds:.0f}",
-        )
-    Console().print(table)
-    for job, outcome in outcomes.items():
-        if outcome.state != "finished":
-            log = f" (log: {job / LOG})" if (job / LOG).exists() else ""
-            print(f"error: {outcome.name} {outcome.state}: {outcome.message}{log}", file=sys.stderr)
-        elif outcome.summary["not_logged"]:
-            print(
-                f"{outcome.name} could not be logged ({outcome.summary['not_logged']}); it is kept. Once MLflow "
-                f"answers: python -m facemask_ensemble.upload folder={job}"
-            )
+@contextmanager
+def environment_of_job(hydra_config: Any, output_dir: Path) -> Iterator[Mapping[str, str]]:
+    """Give a job that has others beside it a GPU of its own, as variables of its process's environment."""
+    if OmegaConf.select(hydra_config, "launcher.n_jobs") in (None, 1):
+        yield {}
+        return
+    with lease(output_dir) as environment:
+        yield environment
 
 
 def _folder(config: DictConfig) -> Path:
     return Path(config.hydra.sweep.dir).resolve()
 
 
-def _store(config: DictConfig) -> Any:
-    from facemask_ensemble import tracking
-
-    return tracking.open_store(config.tracking.uri, Path(config.output_dir).expanduser().resolve())
+def _where(config: DictConfig) -> tuple[str | None, Path]:
+    """Give the store's address and the folder of all output."""
+    return config.tracking.uri, Path(config.output_dir).expanduser().resolve()

@@ -172,6 +172,15 @@ def test_only_the_members_that_started_at_random_are_named_in_the_banner(tmp_pat
     assert "member0, member1 started from random weights" in written(tmp_path, report).text
 
 
+def test_members_that_went_on_from_a_random_one_are_named_with_it(tmp_path):
+    report, _ = judged(about={"init": "scenes member 0123abcd (random initialisation)"})
+    text = written(tmp_path, report).text
+    assert "Random initialisation, one training earlier." in text
+    assert "Every member went on from another member" in text
+    assert "which had started from random weights on scenes. These numbers" in " ".join(text.split())
+    assert "started from random weights and learned from" not in text
+
+
 def test_pretrained_members_bring_no_banner(tmp_path):
     report, _ = judged(about={"init": "imagenet"})
     assert "Random initialisation." not in written(tmp_path, report).text

@@ -77,16 +77,21 @@ def test_a_history_of_an_earlier_version_keeps_its_columns(tmp_path):
 
 def test_the_best_weights_are_those_of_the_lowest_loss_and_never_of_nan(tmp_path):
     from facemask_ensemble.training.callbacks import BestWeights
+    from facemask_ensemble.training.checkpoint import Progress
 
-    model, best = model_at(0.1), BestWeights(tmp_path / "best.npz")
+    model, progress = model_at(0.1), Progress()
+    best = BestWeights(tmp_path, progress, model)
     best.set_model(model)
     for number, loss in enumerate([math.nan, 0.7, 0.3, math.nan, 0.5, 0.3]):
         model.set_weights([np.full((2, 1), number, "float32"), np.zeros(1, "float32")])
         best.on_epoch_end(number, {"val_loss": loss})
-    assert best.loss == 0.3
-    best.restore(model)
+        progress.epochs += 1
+    assert (progress.best_loss, progress.best_epoch) == (0.3, 3)
+    best.restore()
     np.testing.assert_array_equal(model.get_weights()[0], [[2], [2]])
-    assert [path.name for path in tmp_path.iterdir()] == ["best.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best-0002.npz", "best-0003.npz"]
+    best.tidy()
+    assert [path.name for path in tmp_path.iterdir()] == ["best-0003.npz"]
 
 
 def test_an_epochs_line_names_the_member_and_its_numbers(capsys):

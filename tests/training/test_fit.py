@@ -39,10 +39,11 @@ def small_model(seed=0):
     return build_classifier("small", backbone, SIDE, CLASSES, dropout=0.0)
 
 
-def learn(model, phases, folder, *, train=None, validation=None, listeners=(), **options):
-    from facemask_ensemble.training.fit import fit
+def learn(model, phases, folder, *, train=None, validation=None, listeners=(), **recipe):
+    from facemask_ensemble.training.fit import Data, Recipe, fit
 
-    return fit(model, train or data(), validation or data(seed=1), phases, folder, listeners, pictures=32, **options)
+    shown = Data(lambda passes: train or data(), validation or data(seed=1), pictures=32, batch_size=8)
+    return fit(model, shown, phases, folder, listeners, recipe=Recipe(**recipe))
 
 
 def loss_of(model, batches):
@@ -57,8 +58,9 @@ def test_a_separable_problem_is_learned_and_the_lowest_validation_loss_is_kept(t
     history = learn(model, [Phase(6, 0.03, "cosine", 0.1, patience=None)], tmp_path, validation=validation)
     assert history["val_accuracy"].max() == 1.0
     assert loss_of(model, validation) == pytest.approx(history["val_loss"].min(), rel=1e-4)
-    pd.testing.assert_frame_equal(history, pd.read_csv(tmp_path / "history.csv"))
-    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
+    pd.testing.assert_frame_equal(history, pd.read_csv(tmp_path / "files" / "history.csv"))
+    best = f"best-{history['val_loss'].argmin() + 1:04d}.npz"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [best, "checkpoint.npz", "files"]
 
 
 def test_an_overfit_ends_with_the_weights_of_its_first_epoch(tmp_path):
@@ -138,27 +140,39 @@ def test_images_per_second_are_of_the_training_part_alone(tmp_path):
     assert history["images_per_second"][0] < history["images_per_second"][1:].min()
 
 
-def test_a_loss_that_was_never_finite_is_refused_with_the_rate(tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_training_at_its_step(tmp_path):
     model = small_model()
     model.get_layer("probs").bias.assign([math.nan, 0.0])
-    with pytest.raises(InputError, match="schedule.learning_rate=0.03: the loss was never finite; lower it"):
+    with pytest.raises(InputError, match=r"learning_rate=0.03: the loss became nan in epoch 1, step 1; lower the rate"):
         learn(model, [Phase(5, 0.03, patience=None)], tmp_path)
-    assert len(pd.read_csv(tmp_path / "history.csv")) == 1
+    assert not (tmp_path / "files" / "history.csv").exists()
 
 
-def test_a_loss_that_stops_being_finite_ends_the_phase_and_keeps_the_best(tmp_path):
-    model, validation = small_model(), data(seed=1)
+def test_a_loss_that_explodes_later_leaves_the_last_good_state(tmp_path):
+    from facemask_ensemble.training import checkpoint
+
+    model, kept = small_model(), []
 
     def spoil(epoch, metrics):
+        kept.append(model.get_weights())
         if epoch == 2:
             kernel = model.get_layer("conv").kernel
             kernel.assign(np.full(kernel.shape, math.nan))
 
-    phases = [Phase(6, 0.03, patience=None), Phase(1, 0.001, patience=None)]
-    history = learn(model, phases, tmp_path, validation=validation, listeners=[spoil])
-    assert history["epoch"].tolist() == [1, 2, 3, 4]
-    assert np.isfinite(history["val_loss"]).tolist() == [True, True, False, True]
-    assert loss_of(model, validation) == pytest.approx(history["val_loss"].min(), rel=1e-4)
+    with pytest.raises(InputError, match="became nan in epoch 3, step 1; what was reached after epoch 2 is kept"):
+        learn(model, [Phase(6, 0.03, patience=None)], tmp_path, listeners=[spoil])
+    assert len(pd.read_csv(tmp_path / "files" / "history.csv")) == 2
+    progress, _ = checkpoint.load(tmp_path)
+    assert progress.epochs == 2
+    with np.load(tmp_path / f"best-{progress.best_epoch:04d}.npz") as arrays:
+        for name, expected in zip(arrays.files, kept[progress.best_epoch - 1], strict=True):
+            np.testing.assert_array_equal(arrays[name], expected)
+
+
+def test_a_validation_loss_that_is_never_finite_is_refused_with_the_rate(tmp_path):
+    broken = data(seed=1).map(lambda pixels, labels: (pixels, labels * math.nan))
+    with pytest.raises(InputError, match="learning_rate=0.03: the validation loss was never finite; lower it"):
+        learn(small_model(), [Phase(1, 0.03, patience=None)], tmp_path, validation=broken)
 
 
 def test_early_stopping_ends_a_phase_after_its_patience_without_a_better_loss(tmp_path):

@@ -12,7 +12,14 @@ import yaml
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.training.isolation import Outcome, outcome_of
 
-SMALL = ("backbone=deep_cnn", "dataset.count=60", "dataset.size=48", "image_size=32", "augmentation=none")
+SMALL = (
+    "backbone=deep_cnn",
+    "precision=float32",
+    "dataset.count=60",
+    "dataset.size=48",
+    "image_size=32",
+    "augmentation=none",
+)
 
 
 def test_an_outcome_is_read_as_it_was_written(tmp_path):
@@ -21,7 +28,7 @@ def test_an_outcome_is_read_as_it_was_written(tmp_path):
     assert Outcome.read(tmp_path) == outcome
 
 
-@pytest.mark.parametrize("folder", ["3_deep_cnn", "12_deep_cnn", "2026-01-31_23-59-01_deep_cnn"])
+@pytest.mark.parametrize("folder", ["3_deep_cnn", "12_deep_cnn", "deep_cnn-0123456789"])
 @pytest.mark.parametrize("left", [None, ""])
 def test_a_process_that_left_no_word_failed_under_its_backbones_name(folder, left, tmp_path):
     (tmp_path / folder).mkdir()
@@ -66,7 +73,7 @@ def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store):
     child.send_signal(signal.SIGKILL)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
-    (folder,) = (place_with_store / "outputs" / "runs").iterdir()
+    (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
     assert said.splitlines() == [
         "error: deep_cnn failed: its process was ended by SIGKILL, as happens when memory runs out: try a smaller "
         f"batch_size; see {folder / 'log.txt'}"
@@ -75,7 +82,8 @@ def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store):
     config = yaml.safe_load((folder / "files" / "config.yaml").read_text())
     assert (config["image_size"], config["schedule"]["epochs"]) == (32, 5000)
     assert pd.read_csv(folder / "files" / "history.csv")["epoch"].tolist()[:2] == [1, 2]
-    assert (folder / "files" / "best.npz").exists()
+    assert (folder / "checkpoint.npz").exists()
+    assert len(list(folder.glob("best-*.npz"))) >= 1
     run = logged_run(place_with_store)
     assert run.info.status == "FAILED"
     assert "SIGKILL" in run.data.tags["error"]
@@ -88,7 +96,7 @@ def test_ctrl_c_stops_a_training_and_closes_its_run(place_with_store):
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert said == ""
-    (folder,) = (place_with_store / "outputs" / "runs").iterdir()
+    (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
     assert json.loads((folder / "outcome.json").read_text())["state"] == "stopped"
     assert logged_run(place_with_store).info.status == "KILLED"
 
@@ -99,8 +107,34 @@ def test_a_training_that_crashes_is_one_line_and_a_log(command, place_with_store
         "train", *SMALL, "schedule.epochs=1", "backbone.features._target_=builtins.int", cwd=place_with_store
     )
     assert done.returncode == 1
-    (folder,) = (place_with_store / "outputs" / "runs").iterdir()
+    (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: deep_cnn failed: TypeError: 'filters' is an invalid keyword")
+    assert line.startswith("error: deep_cnn failed: TypeError: int() takes at most 2 arguments")
     assert line.endswith(f"; see {folder / 'log.txt'}")
     assert "Traceback" in (folder / "log.txt").read_text()
+
+
+@pytest.mark.heavy
+def test_a_training_ends_with_its_command_however_that_was_ended(place_with_store):
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as behind nohup and &
+    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000")
+    signal.signal(signal.SIGINT, ignored)
+    (child,) = psutil.Process(process.pid).children()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+    child.wait(timeout=60)
+    (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
+    assert Outcome.read(folder).state == "stopped"
+    assert logged_run(place_with_store).info.status == "KILLED"
+
+
+@pytest.mark.heavy
+def test_two_commands_do_not_train_one_member_at_once(command, place_with_store, assert_refused):
+    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000")
+    done = command("train", *SMALL, "schedule.epochs=5000", cwd=place_with_store)
+    assert_refused(done, "another process trains this very member; wait for its end, or stop it")
+    assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=120)

@@ -8,7 +8,15 @@ import pytest
 
 pytestmark = pytest.mark.heavy
 
-SMALL = ("backbone=deep_cnn", "dataset.count=60", "dataset.size=48", "image_size=32", "schedule.epochs=2", "study=load")
+SMALL = (
+    "backbone=deep_cnn",
+    "precision=float32",
+    "dataset.count=60",
+    "dataset.size=48",
+    "image_size=32",
+    "schedule.epochs=2",
+    "study=load",
+)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +30,7 @@ def test_a_member_is_trained_through_any_loader_and_judged_through_our_reader(na
     done = command("train", *SMALL, f"loader={name}", f"loader.resize={resize}", cwd=place_with_store)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert "Found" not in done.stdout
-    (files,) = place_with_store.glob("outputs/runs/*/files")
+    (files,) = place_with_store.glob("outputs/runs/*/*/files")
     history = pd.read_csv(files / "history.csv")
     assert (history["images_per_second"] > 0).all() and len(history) == 2
 

@@ -1,0 +1,88 @@
+"""The whole state of a training, kept after every epoch, so that it can go on where it was stopped."""
+
+import json
+import math
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from facemask_ensemble.data.arrays import write_arrays
+from facemask_ensemble.errors import InputError
+
+CHECKPOINT = "checkpoint.npz"
+Variables = Mapping[str, Sequence[keras.Variable]]
+
+
+@dataclass
+class Progress:
+    """How far a training has come.
+
+    `phase` is the number of the phase that is under way, `epoch` its finished epochs, `over` whether it has ended;
+    `epochs` are the finished ones of all phases, `passes` how often the training pictures were gone through.
+    `best_loss` and `best_epoch` are of the weights kept as the best; `controls` is what callbacks remember.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    over: bool = False
+    epochs: int = 0
+    passes: int = 0
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    controls: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def save(folder: Path, progress: Progress, variables: Variables) -> None:
+    """Write `checkpoint.npz`; a training that is killed meanwhile leaves the one before."""
+    arrays = {
+        f"{name}/{number}": keras.ops.convert_to_numpy(variable)
+        for name, group in variables.items()
+        for number, variable in enumerate(group)
+    }
+    about = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
+    write_arrays(folder / CHECKPOINT, {"progress": about, **arrays})
+
+
+def load(folder: Path) -> tuple[Progress, dict[str, np.ndarray]]:
+    """Read what `save` wrote; a fresh start where there is nothing.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return Progress(), {}
+    try:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        progress = Progress(**json.loads(arrays.pop("progress").tobytes()))
+    except (zipfile.BadZipFile, ValueError, EOFError, KeyError, TypeError, OSError) as error:
+        raise InputError(
+            f"{path} is damaged ({' '.join(str(error).split())[:100]}): put a whole copy in its place, or delete it "
+            "to train this member from its beginning"
+        ) from error
+    return progress, arrays
+
+
+def restore(variables: Variables, arrays: Mapping[str, np.ndarray]) -> None:
+    """Set variables to what was saved of them.
+
+    Raises:
+        InputError: they are not those of the training that was saved.
+    """
+    for name, group in variables.items():
+        saved = [arrays.get(f"{name}/{number}") for number in range(len(group))]
+        if f"{name}/{len(group)}" in arrays or any(
+            array is None or array.shape != tuple(variable.shape) for variable, array in zip(group, saved, strict=True)
+        ):
+            raise InputError(
+                f"{CHECKPOINT}: its {name} variables are not those of this network; it was written by another version "
+                "of the program: delete it to train this member from its beginning"
+            )
+        for variable, array in zip(group, saved, strict=True):
+            variable.assign(array)

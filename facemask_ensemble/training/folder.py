@@ -1,0 +1,25 @@
+"""The folder of a training: the same command on the same data finds the same one."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from facemask_ensemble.models.backend import backend
+
+MEMBER = "member.txt"  # in a job's folder of a sweep: where its training lies
+APART = ("output_dir", "study", "dataset", "tracking", "parent_run", "tags", "again")
+
+
+def folder_of(config: Mapping[str, Any], fingerprint: str) -> Path:
+    """Name the folder after everything that decides what is learned.
+
+    Args:
+        config: the resolved train config. Where results go decides nothing, and the data set's settings only by the
+            pictures, labels and split that they give.
+        fingerprint: of the manifest.
+    """
+    decisive = {key: value for key, value in config.items() if key not in APART}
+    key = hashlib.sha256(json.dumps([decisive, fingerprint, backend()], sort_keys=True).encode()).hexdigest()[:10]
+    return Path(config["output_dir"]) / "runs" / config["study"] / f"{config['backbone']['name']}-{key}"

@@ -1,0 +1,166 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from facemask_ensemble.errors import InputError
+
+BACKENDS = [
+    "tensorflow",
+    pytest.param("jax", marks=pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax is not installed")),
+]
+PROGRAM = """
+import json, sys
+
+from facemask_ensemble.training.distribution import Replicas
+
+devices, pictures = json.loads(sys.argv[1])
+replicas = Replicas(devices, batch_size=8)
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from facemask_ensemble.models.classifier import build_classifier, load_classifier
+
+keras.utils.set_random_seed(0)
+
+
+def network(pixels):
+    x = keras.layers.Conv2D(4, 3, use_bias=False)(keras.layers.Rescaling(1 / 255)(pixels))
+    return keras.layers.BatchNormalization(momentum=0.5)(x)
+
+
+dice = np.random.default_rng(0)
+pixels = dice.integers(0, 256, (24, 8, 8, 3)).astype("float32")[:pictures]
+labels = np.eye(3, dtype="float32")[dice.integers(0, 3, 24)][:pictures]
+data = replicas.even(tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(8))
+with replicas.scope():
+    model = build_classifier("small", network, 8, 3, dropout=0.0)
+with replicas.fitting(model):
+    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"])
+    fitted = model.fit(data, validation_data=data, epochs=3, verbose=0, shuffle=False)
+kernel = model.get_layer("probs").kernel.value
+if keras.backend.backend() == "jax":
+    used = sorted(str(device) for device in kernel.sharding.device_set)
+else:
+    used = sorted(part.device for part in getattr(kernel, "values", [kernel]))
+alone = replicas.alone(model)
+probs = alone.predict(pixels[:17], batch_size=8, verbose=0)
+alone.save("model.keras")
+again = load_classifier("model.keras").predict(pixels[:17], verbose=0)
+print(json.dumps({
+    "devices": used,
+    "loss": fitted.history["loss"],
+    "val_loss": fitted.history["val_loss"],
+    "probs": probs.ravel().tolist(),
+    "saved": again.ravel().tolist(),
+    "norms": [layer.synchronized for layer in model.layers if hasattr(layer, "synchronized")],
+}))
+"""
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Train a small network on so many devices in a process of its own, and tell how it went."""
+
+    def run(backend, devices, pictures):
+        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = [sys.executable, "-c", PROGRAM, json.dumps([devices, pictures])]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_devices_learn_what_one_learns_batch_norm_included(backend, train):
+    """Of 21 pictures two devices leave out the last: 8, 8 and 4 are shared out."""
+    one, two = train(backend, 1, 20), train(backend, 2, 21)
+    assert len(one["devices"]) == 1
+    assert len(two["devices"]) == len(set(two["devices"])) == 2
+    assert two["loss"] == pytest.approx(one["loss"], abs=1e-3)
+    assert two["val_loss"] == pytest.approx(one["val_loss"], abs=1e-3)
+    assert two["probs"] == pytest.approx(one["probs"], abs=1e-3)
+    assert two["saved"] == pytest.approx(two["probs"], abs=1e-6)
+    assert two["norms"] == [False]
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_all_devices_of_a_machine_without_gpus_are_its_processor(backend, train, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert len(train(backend, "all", 8)["devices"]) == 1
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Let TensorFlow report so many GPUs, and note which it is left with."""
+    import tensorflow as tf
+
+    left = []
+
+    def report(count):
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:{i}" for i in range(count)])
+        monkeypatch.setattr(tf.config, "set_visible_devices", lambda devices, kind: left.append((devices, kind)))
+        return left
+
+    return report
+
+
+@pytest.mark.parametrize(("devices", "count"), [(1, 1), ("all", 1)])
+def test_the_first_gpu_is_taken_and_the_others_left_alone(devices, count, gpus):
+    from facemask_ensemble.training.distribution import Replicas
+
+    left = gpus(1 if devices == "all" else 4)
+    assert Replicas(devices, batch_size=32).count == count
+    assert left == [(["GPU:0"], "GPU")]
+
+
+@pytest.mark.parametrize(("there", "words"), [(1, "1 GPU;"), (2, "2 GPUs;")])
+def test_more_devices_than_there_are_gpus_are_refused(there, words, gpus):
+    from facemask_ensemble.training.distribution import Replicas
+
+    gpus(there)
+    with pytest.raises(InputError, match=f"devices=8: this machine has {words} give {there}, or all"):
+        Replicas(8, batch_size=32)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(gpus):
+    from facemask_ensemble.training.distribution import Replicas
+
+    gpus(4)
+    with pytest.raises(InputError, match="batch_size=30: 4 devices share it out; give a multiple of 4"):
+        Replicas("all", batch_size=30)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "batch_size", "devices", "expected"),
+    [
+        (12, 4, 2, [4, 4, 4]),
+        (14, 4, 2, [4, 4, 4, 2]),
+        (15, 4, 2, [4, 4, 4, 2]),
+        (13, 4, 2, [4, 4, 4]),
+        (11, 6, 3, [6, 3]),
+        (13, 4, 1, [4, 4, 4, 1]),
+    ],
+)
+def test_batches_are_whole_shares(pictures, batch_size, devices, expected):
+    import numpy as np
+    import tensorflow as tf
+
+    from facemask_ensemble.training.distribution import Replicas
+
+    replicas = Replicas(1, batch_size)
+    replicas.count = devices
+    numbers = np.arange(pictures)
+    data = replicas.even(tf.data.Dataset.from_tensor_slices((numbers, -numbers, numbers)).batch(batch_size))
+    got = [[part.numpy() for part in parts] for parts in data]
+    assert [len(pixels) for pixels, *_ in got] == expected
+    assert np.concatenate([pixels for pixels, *_ in got]).tolist() == list(range(sum(expected)))
+    assert all((pixels == -labels).all() and (pixels == weights).all() for pixels, labels, weights in got)

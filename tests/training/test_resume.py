@@ -1,0 +1,154 @@
+"""A training that was stopped goes on as if nothing had been: the same history, the same weights."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.training.schedules import Phase
+
+pytestmark = pytest.mark.heavy
+
+SIDE, CLASSES, COUNT = 8, 2, 40
+TIMES = ["epoch_seconds", "images_per_second"]
+
+
+class Stopped(Exception):
+    """What a test stops a training by."""
+
+
+def pictures(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(COUNT) % CLASSES
+    return (rng.integers(0, 150, (COUNT, SIDE, SIDE, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8), labels
+
+
+def learn(folder, phases, stop_after=None, moment="listener", optimizer=None, weights=None):
+    """Train in `folder` as a new process would: everything is made anew, from the same seed."""
+    import keras
+
+    from facemask_ensemble.data.loaders import batches
+    from facemask_ensemble.models.classifier import build_classifier
+    from facemask_ensemble.training import callbacks
+    from facemask_ensemble.training.fit import Data, Recipe, fit
+    from facemask_ensemble.training.weighting import weighted
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(3)
+
+    def backbone(pixels):
+        x = keras.layers.Conv2D(4, 3, name="conv")(keras.layers.Rescaling(1 / 255)(pixels))
+        return keras.layers.BatchNormalization(momentum=0.5, name="norm")(x)
+
+    model = build_classifier("small", backbone, SIDE, CLASSES, dropout=0.3)
+    flip = keras.layers.RandomFlip(seed=5)
+
+    def augment(pixels, labels):
+        return flip(pixels, training=True), labels
+
+    def train(passes):
+        return weighted(batches(*pictures(0), CLASSES, 8, shuffle_seed=7, passes=passes, augment=augment), weights)
+
+    data = Data(train, batches(*pictures(1), CLASSES, 8), COUNT, 8, seed=7, randomness=flip.variables)
+
+    def listen(epoch, metrics):
+        if moment == "listener" and epoch == stop_after:
+            raise Stopped
+
+    class Stopping(callbacks.Checkpoint):
+        def on_epoch_begin(self, epoch, logs=None):
+            if moment == "epoch" and self.progress.epochs == stop_after:
+                raise Stopped
+
+        def on_train_batch_end(self, batch, logs=None):
+            if moment == "step" and self.progress.epochs == stop_after and batch == 2:
+                raise Stopped
+
+    kept, fit_module = callbacks.Checkpoint, __import__("facemask_ensemble.training.fit", fromlist=["fit"])
+    fit_module.Checkpoint = Stopping
+    try:
+        recipe = Recipe(optimizer or keras.optimizers.Adam)
+        history = fit(model, data, phases, folder, [listen], recipe=recipe)
+    finally:
+        fit_module.Checkpoint = kept
+    return history.drop(columns=TIMES), model.get_weights()
+
+
+def assert_same(stopped, whole):
+    pd.testing.assert_frame_equal(stopped[0], whole[0], check_exact=True)
+    for one, other in zip(stopped[1], whole[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+RECIPES = {
+    "cosine": [Phase(5, 0.02, "cosine", 0.2, patience=None)],
+    "plateau and patience": [Phase(9, 0.05, patience=4)],
+    "head, then all": [
+        Phase(3, 0.02, freeze_backbone=True, copies=2, patience=None),
+        Phase(3, 0.01, freeze_batch_norm=True, patience=None),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(("stops", "moment"), [((1,), "listener"), ((1, 2), "step"), ((3, 4), "epoch")])
+def test_a_stopped_training_ends_as_an_uninterrupted_one_does(name, stops, moment, tmp_path):
+    phases = RECIPES[name]
+    whole = learn(tmp_path / "whole", phases)
+    for stop in stops:
+        with pytest.raises(Stopped):
+            learn(tmp_path / "stopped", phases, stop, moment)
+    assert_same(learn(tmp_path / "stopped", phases), whole)
+
+
+def test_averaged_weights_momentum_and_class_weights_survive_a_stop(tmp_path):
+    import keras
+
+    options = {
+        "optimizer": partial(keras.optimizers.SGD, momentum=0.9, use_ema=True, ema_momentum=0.8),
+        "weights": np.float32([0.5, 2.0]),
+    }
+    phases = [Phase(4, 0.02, "constant", patience=None)]
+    whole = learn(tmp_path / "whole", phases, **options)
+    with pytest.raises(Stopped):
+        learn(tmp_path / "stopped", phases, 2, "step", **options)
+    assert_same(learn(tmp_path / "stopped", phases, **options), whole)
+
+
+def test_a_training_that_was_stopped_after_its_last_epoch_has_nothing_to_train(tmp_path):
+    phases = RECIPES["cosine"]
+    whole = learn(tmp_path, phases)
+    before = (tmp_path / "checkpoint.npz").stat().st_mtime_ns
+    assert_same(learn(tmp_path, phases), whole)
+    assert (tmp_path / "checkpoint.npz").stat().st_mtime_ns == before
+
+
+def test_a_checkpoint_that_was_cut_short_is_refused_and_nothing_is_lost(tmp_path):
+    phases = RECIPES["cosine"]
+    with pytest.raises(Stopped):
+        learn(tmp_path, phases, 3)
+    file = tmp_path / "checkpoint.npz"
+    whole = file.read_bytes()
+    history = (tmp_path / "files" / "history.csv").read_text()
+    for damaged in (whole[: len(whole) // 2], b"", whole[:-400] + bytes(300) + whole[-100:]):
+        file.write_bytes(damaged)
+        with pytest.raises(InputError, match="checkpoint.npz is damaged .* delete it to train this member from its"):
+            learn(tmp_path, phases)
+        assert (tmp_path / "files" / "history.csv").read_text() == history
+    file.write_bytes(whole)
+    assert len(learn(tmp_path, phases)[0]) == 5
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    from facemask_ensemble.training import checkpoint
+
+    with pytest.raises(Stopped):
+        learn(tmp_path, RECIPES["cosine"], 2)
+    progress, arrays = checkpoint.load(tmp_path)
+    import keras
+
+    with pytest.raises(InputError, match="its model variables are not those of this network"):
+        checkpoint.restore({"model": [keras.Variable(np.zeros((2, 2)))]}, arrays)
+    assert progress.epochs == 1
