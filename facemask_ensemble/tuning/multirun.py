@@ -1,0 +1,18 @@
+"""A search is no sweep."""
+
+import sys
+from typing import Any
+
+from hydra.experimental.callback import Callback
+
+
+class Refusal(Callback):
+    """Hydra's callback around a --multirun: there is none."""
+
+    def on_multirun_start(self, **_: Any) -> None:  # type: ignore[override]
+        """End the command as bad input does."""
+        print(
+            "error: --multirun: a search draws its trials itself; leave it out, jobs=2 runs two at a time",
+            file=sys.stderr,
+        )
+        raise SystemExit(2)

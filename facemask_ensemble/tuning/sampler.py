@@ -1,0 +1,47 @@
+"""Draw by Optuna's samplers, the same in every trial of a number, whichever process runs it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+
+class Numbered(BaseSampler):
+    """A sampler made anew for every trial, seeded by the trial's number.
+
+    Processes side by side would otherwise all begin with the same draws, and a search that was stopped would begin
+    with them again.
+
+    Args:
+        make: takes a seed and gives the sampler.
+        seed: added to the trial's number.
+    """
+
+    def __init__(self, make: Callable[..., BaseSampler], seed: int) -> None:
+        self.make, self.seed = make, seed
+        self.now = make(seed=seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:  # noqa: D102
+        self.now = self.make(seed=self.seed + trial.number)
+        self.now.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: D102
+        return self.now.infer_relative_search_space(study, trial)
+
+    def sample_relative(  # noqa: D102
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self.now.sample_relative(study, trial, search_space)
+
+    def sample_independent(  # noqa: D102
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self.now.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(  # noqa: D102
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        self.now.after_trial(study, trial, state, values)
