@@ -6,12 +6,14 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from facemask_ensemble.data.manifest import SPLITS, Manifest
+from facemask_ensemble.tracking.interrupts import uninterrupted
 from facemask_ensemble.tracking.store import Store
 
 CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
 DIGITS = 24  # of the fingerprint; MLflow keeps 36 signs of a digest
 
 
+@uninterrupted()
 def log_dataset(store: Store, run_id: str, manifest: Manifest, splits: tuple[str, ...] = SPLITS) -> None:
     """Record a manifest's splits as the run's inputs, each with the beginning of the fingerprint as its digest.
 

@@ -12,11 +12,13 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.tracking.datasets import log_dataset
+from facemask_ensemble.tracking.interrupts import uninterrupted
 from facemask_ensemble.tracking.store import Store, short
 
 BATCH = 500  # metrics a request; the server takes at most 1,000
 
 
+@uninterrupted()
 def start_run(
     store: Store, study: str, name: str, tags: Mapping[str, str], params: Mapping[str, Any], parent: str | None = None
 ) -> str:
@@ -37,6 +39,7 @@ def has_run(store: Store, run_id: str) -> bool:
         raise
 
 
+@uninterrupted()
 def reopen_run(store: Store, run_id: str, parent: str | None = None) -> bool:
     """Go on with a run that was stopped or failed; False where the store has it no more."""
     if not has_run(store, run_id):
@@ -69,6 +72,7 @@ class LiveMetrics:
         """Stop sampling."""
         self.system.finish()
 
+    @uninterrupted()
     def __call__(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Log one epoch."""
         if self.lost:
@@ -83,6 +87,7 @@ class LiveMetrics:
             warnings.warn(f"MLflow at {self.store.uri} no longer answers ({short(error)})", stacklevel=2)
 
 
+@uninterrupted()
 def finish_run(
     store: Store, run_id: str, *, files: Path, metrics: Mapping[str, float], status: str = "FINISHED"
 ) -> None:
@@ -92,6 +97,7 @@ def finish_run(
     store.client.set_terminated(run_id, status)
 
 
+@uninterrupted()
 def replay_history(store: Store, run_id: str, history: pd.DataFrame) -> None:
     """Log the epochs that the store has not seen."""
     known = _epochs_in(store, run_id)
@@ -109,6 +115,7 @@ def _epochs_in(store: Store, run_id: str) -> set[int]:
     return {metric.step for metric in store.client.get_metric_history(run_id, "loss")}
 
 
+@uninterrupted()
 def end_run(store: Store, run_id: str, status: str, message: str = "") -> None:
     """Close a run that failed or was stopped, with its reason as a tag."""
     if message:

@@ -22,6 +22,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.tracking.interrupts import uninterrupted
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # how it sets up a database is of no use to a user
 
@@ -61,6 +62,7 @@ def default_uri(output_dir: Path) -> str:
     return f"sqlite:///{output_dir}/mlflow.db"
 
 
+@uninterrupted()
 def open_store(uri: str | None, output_dir: Path) -> Store:
     """Open the tracking store, or create the embedded one.
 

@@ -13,7 +13,7 @@ import numpy as np
 from facemask_ensemble.data.arrays import write_arrays
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.training import checkpoint
-from facemask_ensemble.training.checkpoint import Progress, Variables
+from facemask_ensemble.training.checkpoint import Progress, Variables, Writer, copy_of
 
 Metrics = dict[str, float]
 MEMORY = {
@@ -32,11 +32,12 @@ class BestWeights(keras.callbacks.Callback):
         folder: of the files.
         progress: where the best loss and its epoch are noted.
         network: whose weights are kept; what is fitted may be its head alone.
+        writer: of the files.
     """
 
-    def __init__(self, folder: Path, progress: Progress, network: keras.Model) -> None:
+    def __init__(self, folder: Path, progress: Progress, network: keras.Model, writer: Writer) -> None:
         super().__init__()
-        self.folder, self.progress, self.network = folder, progress, network
+        self.folder, self.progress, self.network, self.writer = folder, progress, network, writer
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the weights if they are the best so far; a loss that is nan never is."""
@@ -45,8 +46,8 @@ class BestWeights(keras.callbacks.Callback):
             self.progress.best_loss, self.progress.best_epoch = loss, self.progress.epochs + 1
             averages = averages_of(self.model)
             arrays = [averages.get(id(weight), weight) for weight in self.network.weights]
-            numbered = {str(number): keras.ops.convert_to_numpy(array) for number, array in enumerate(arrays)}
-            write_arrays(self.path, numbered)
+            numbered = {str(number): copy_of(array) for number, array in enumerate(arrays)}
+            self.writer.write(write_arrays, self.path, numbered)
 
     @property
     def path(self) -> Path:
@@ -54,14 +55,15 @@ class BestWeights(keras.callbacks.Callback):
         return self.folder / f"best-{self.progress.best_epoch:04d}.npz"
 
     def restore(self) -> None:
-        """Set the network's weights to the best."""
+        """Set the network's weights to the best, once they are written."""
+        self.writer.wait()
         with np.load(self.path) as arrays:
             self.network.set_weights([arrays[name] for name in arrays.files])
 
-    def tidy(self) -> None:
+    def tidy(self, best: Path) -> None:
         """Delete the files of weights that are no longer the best."""
         for file in self.folder.glob("best-*.npz*"):
-            if file != self.path:
+            if file != best:
                 file.unlink()
 
 
@@ -169,14 +171,14 @@ class EpochReport(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keep the state after every epoch; the last callback of a phase.
+    """Keep the state after every epoch, written while the next one trains; the last callback of a phase.
 
     Args:
         folder: of the checkpoint.
         progress: counted on here; what earlier callbacks noted in it is kept with it.
         variables: whose values are kept.
         controls: callbacks whose memory is kept, and given back to them when the training goes on.
-        best: whose outdated files may go once the checkpoint names its new one.
+        best: whose outdated files may go once the checkpoint names its new one; its writer writes both.
         epochs: of the phase.
         passes: over the training pictures that an epoch takes: 1, or 0 where it learns from features.
     """
@@ -201,16 +203,23 @@ class Checkpoint(keras.callbacks.Callback):
             for name, value in self.progress.controls.get(type(control).__name__, {}).items():
                 setattr(control, name, value)
 
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Wait for the last epoch's files: no more than one epoch is ever in memory, or lost with a machine."""
+        self.best.writer.wait()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Count the epoch and write everything down."""
+        """Count the epoch and have everything written down."""
         self.progress.epoch, self.progress.epochs = epoch + 1, self.progress.epochs + 1
         self.progress.passes += self.passes
         self.progress.over = self.model.stop_training or epoch + 1 == self.epochs
         self.progress.controls = {type(control).__name__: memory(control) for control in self.controls}
         needless = {"optimizer"} if self.progress.over else set()  # the next phase has one of its own
         kept = {name: group for name, group in self.variables.items() if name not in needless}
-        checkpoint.save(self.folder, self.progress, kept)
-        self.best.tidy()
+        self.best.writer.write(self._write, checkpoint.state_of(self.progress, kept), self.best.path)
+
+    def _write(self, state: dict[str, np.ndarray], best: Path) -> None:
+        checkpoint.save(self.folder, state)
+        self.best.tidy(best)
 
 
 def memory(control: keras.callbacks.Callback) -> dict[str, Any]:

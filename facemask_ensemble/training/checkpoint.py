@@ -3,7 +3,8 @@
 import json
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,60 @@ class Progress:
     controls: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def save(folder: Path, progress: Progress, variables: Variables) -> None:
-    """Write `checkpoint.npz`; a training that is killed meanwhile leaves the one before."""
+class Writer:
+    """Write files beside the training, one after the other, in a thread; a fault is raised by the next `wait`.
+
+    Used as a context: its end waits for what is being written, whatever ended the training.
+    """
+
+    def __init__(self) -> None:
+        self.thread = ThreadPoolExecutor(1, "checkpoint")
+        self.begun: list[Future[None]] = []
+
+    def __enter__(self) -> "Writer":
+        """Be ready to write."""
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Wait for everything; the error that ended the training counts more than one of writing."""
+        self.thread.shutdown()
+        if kind is None:
+            self.wait()
+
+    def write(self, work: Callable[..., None], *arguments: object) -> None:
+        """Call a function in the thread."""
+        self.begun.append(self.thread.submit(work, *arguments))
+
+    def wait(self) -> None:
+        """Wait until all is written.
+
+        Raises:
+            OSError: there is no room.
+        """
+        begun, self.begun = self.begun, []
+        for work in begun:
+            work.result()
+
+
+def state_of(progress: Progress, variables: Variables) -> dict[str, np.ndarray]:
+    """Copy all that a training goes on with, as it is now."""
     arrays = {
-        f"{name}/{number}": keras.ops.convert_to_numpy(variable)
+        f"{name}/{number}": copy_of(variable)
         for name, group in variables.items()
         for number, variable in enumerate(group)
     }
-    about = np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8)
-    write_arrays(folder / CHECKPOINT, {"progress": about, **arrays})
+    return {"progress": np.frombuffer(json.dumps(asdict(progress)).encode(), np.uint8), **arrays}
+
+
+def copy_of(variable: keras.Variable) -> np.ndarray:
+    """Copy a variable's value: a backend may hand out its own memory."""
+    array = np.asarray(keras.ops.convert_to_numpy(variable))
+    return array if array.flags.owndata else array.copy()
+
+
+def save(folder: Path, state: Mapping[str, np.ndarray]) -> None:
+    """Write `checkpoint.npz`; a training that is killed meanwhile leaves the one before."""
+    write_arrays(folder / CHECKPOINT, state)
 
 
 def load(folder: Path) -> tuple[Progress, dict[str, np.ndarray]]:

@@ -14,7 +14,7 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.freezing import freeze
 from facemask_ensemble.training import checkpoint
 from facemask_ensemble.training.callbacks import Averaged, BestWeights, Checkpoint, EpochReport, FiniteLoss, Metrics
-from facemask_ensemble.training.checkpoint import Progress
+from facemask_ensemble.training.checkpoint import Progress, Writer
 from facemask_ensemble.training.features import Features, compute_features, head_batches, head_of
 from facemask_ensemble.training.record import FILES, HISTORY
 from facemask_ensemble.training.schedules import Phase
@@ -87,22 +87,10 @@ def fit(
     _forget_unfinished(folder / FILES / HISTORY, progress.epochs)
     if arrays:
         checkpoint.restore({"model": model.variables, "augmentation": data.randomness}, arrays)
-    best = BestWeights(folder, progress, model)
-    training = _Training(model, data, folder, list(listeners), recipe or Recipe(), progress, best, show_bar)
-    for number, phase in enumerate(phases):
-        if number < progress.phase:
-            continue
-        if number > progress.phase:
-            progress.phase, progress.epoch, progress.over, progress.controls, arrays = number, 0, False, {}, {}
-        if not progress.over:
-            training.run(phase, arrays)
-        if not progress.best_epoch:
-            raise InputError(
-                f"schedule.learning_rate={phase.learning_rate:g}: the validation loss was never finite; lower it, or "
-                "use precision=float32"
-            )
-        best.restore()
-        (folder / FEATURES).unlink(missing_ok=True)
+    with Writer() as writer:
+        best = BestWeights(folder, progress, model, writer)
+        training = _Training(model, data, folder, list(listeners), recipe or Recipe(), progress, best, show_bar)
+        training.run(phases, arrays)
     return pd.read_csv(folder / FILES / HISTORY)
 
 
@@ -119,7 +107,25 @@ class _Training:
     best: BestWeights
     show_bar: bool
 
-    def run(self, phase: Phase, arrays: dict) -> None:
+    def run(self, phases: Sequence[Phase], arrays: dict) -> None:
+        """Train the phases that are not over, given what a checkpoint held."""
+        progress = self.progress
+        for number, phase in enumerate(phases):
+            if number < progress.phase:
+                continue
+            if number > progress.phase:
+                progress.phase, progress.epoch, progress.over, progress.controls, arrays = number, 0, False, {}, {}
+            if not progress.over:
+                self._run(phase, arrays)
+            if not progress.best_epoch:
+                raise InputError(
+                    f"schedule.learning_rate={phase.learning_rate:g}: the validation loss was never finite; lower it, "
+                    "or use precision=float32"
+                )
+            self.best.restore()
+            (self.folder / FEATURES).unlink(missing_ok=True)
+
+    def _run(self, phase: Phase, arrays: dict) -> None:
         """Train one phase from where it stands."""
         freeze(
             self.model,

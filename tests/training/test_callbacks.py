@@ -1,7 +1,9 @@
 import csv
 import math
+import time
 
 import numpy as np
+import pytest
 
 
 def model_at(rate):
@@ -77,10 +79,10 @@ def test_a_history_of_an_earlier_version_keeps_its_columns(tmp_path):
 
 def test_the_best_weights_are_those_of_the_lowest_loss_and_never_of_nan(tmp_path):
     from facemask_ensemble.training.callbacks import BestWeights
-    from facemask_ensemble.training.checkpoint import Progress
+    from facemask_ensemble.training.checkpoint import Progress, Writer
 
     model, progress = model_at(0.1), Progress()
-    best = BestWeights(tmp_path, progress, model)
+    best = BestWeights(tmp_path, progress, model, Writer())
     best.set_model(model)
     for number, loss in enumerate([math.nan, 0.7, 0.3, math.nan, 0.5, 0.3]):
         model.set_weights([np.full((2, 1), number, "float32"), np.zeros(1, "float32")])
@@ -90,8 +92,34 @@ def test_the_best_weights_are_those_of_the_lowest_loss_and_never_of_nan(tmp_path
     best.restore()
     np.testing.assert_array_equal(model.get_weights()[0], [[2], [2]])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best-0002.npz", "best-0003.npz"]
-    best.tidy()
+    best.tidy(tmp_path / "best-0003.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["best-0003.npz"]
+
+
+def test_what_a_writer_was_given_is_on_disk_when_it_ends_and_a_fault_is_raised(tmp_path):
+    from facemask_ensemble.training.checkpoint import Writer
+
+    with Writer() as writer:
+        writer.write(lambda: (time.sleep(0.2), (tmp_path / "slow").touch()))
+    assert (tmp_path / "slow").exists()
+    with pytest.raises(FileNotFoundError), Writer() as writer:
+        writer.write((tmp_path / "none" / "slow").touch)
+    with pytest.raises(KeyboardInterrupt), Writer() as writer:
+        writer.write((tmp_path / "none" / "slow").touch)
+        writer.write((tmp_path / "after").touch)
+        raise KeyboardInterrupt
+    assert (tmp_path / "after").exists()
+
+
+def test_a_copy_of_a_variable_stays_as_it_was():
+    import keras
+
+    from facemask_ensemble.training.checkpoint import copy_of
+
+    variable = keras.Variable(np.ones(3, "float32"))
+    copy = copy_of(variable)
+    variable.assign([5, 6, 7])
+    np.testing.assert_array_equal(copy, [1, 1, 1])
 
 
 def test_an_epochs_line_names_the_member_and_its_numbers(capsys):

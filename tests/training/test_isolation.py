@@ -68,7 +68,7 @@ def logged_run(place, name="deep_cnn"):
 
 @pytest.mark.heavy
 def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store):
-    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000")
+    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  3/5000")  # the first is on disk
     (child,) = psutil.Process(process.pid).children()
     child.send_signal(signal.SIGKILL)
     _, said = process.communicate(timeout=120)

@@ -1,0 +1,39 @@
+"""Keep Ctrl-C out of the middle of a transaction."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let the first signal to stop wait for the end of the block, or of the function that this decorates.
+
+    An interrupted transaction keeps a database locked as long as the traceback lives: too long to say in it that the
+    run was stopped. The second signal is heeded at once, since a server may not answer. Only a main thread gets
+    signals; in another the block runs as it is.
+    """
+    handlers = {number: signal.getsignal(number) for number in STOPS}
+    came: list[int] = []
+
+    def wait(number: int, frame: object) -> None:
+        handler = handlers[signal.Signals(number)]
+        if came and callable(handler):
+            handler(number, frame)  # type: ignore[arg-type]
+        came.append(number)
+
+    heeded = [number for number, handler in handlers.items() if callable(handler)]
+    if threading.current_thread() is not threading.main_thread():
+        heeded = []
+    try:
+        for number in heeded:
+            signal.signal(number, wait)
+        yield
+    finally:
+        for number in heeded:
+            signal.signal(number, handlers[number])
+        if came:
+            signal.raise_signal(came[0])
