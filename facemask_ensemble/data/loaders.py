@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from facemask_ensemble.data.class_folders import label_folders, normalised, originals
 from facemask_ensemble.data.manifest import Manifest
+from facemask_ensemble.data.pipelines import steady
 from facemask_ensemble.data.pixels import StoredPixels, load_pixels
 from facemask_ensemble.errors import InputError
 
@@ -57,6 +58,11 @@ def batches(
         return tf.ensure_shape(picked, shape), tf.gather(answers, tf.sort(indices))
 
     return _augmented(order.map(gather, num_parallel_calls=tf.data.AUTOTUNE), augment)
+
+
+def pictures(pixels: np.ndarray | StoredPixels, batch_size: int) -> tf.data.Dataset:
+    """Yield pixels alone in batches, in their order: to predict from."""
+    return batches(pixels, np.zeros(len(pixels), int), 1, batch_size, one_hot=False).map(lambda picked, _: picked)
 
 
 def read_split(manifest: Manifest, split: str, size: int, folder: Path) -> np.ndarray | StoredPixels:
@@ -224,4 +230,4 @@ def _augmented(data: tf.data.Dataset, augment: Augment | None) -> tf.data.Datase
     if augment is not None:
         # One call at a time: Keras layers draw from a seed that parallel calls would race for.
         data = data.map(tf.autograph.experimental.do_not_convert(augment))
-    return data.prefetch(tf.data.AUTOTUNE)
+    return steady(data.prefetch(tf.data.AUTOTUNE))

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from facemask_ensemble.data.decoding import PictureError, decode
+from facemask_ensemble.data.pipelines import steady
 from facemask_ensemble.errors import InputError
 
 BATCH = 32
@@ -57,7 +58,7 @@ def _refuse_unreadable(file: Path) -> None:
 def _dataset(files: Sequence[Path], size: int, *, plain: bool) -> tf.data.Dataset:
     paths = tf.constant([os.fsencode(file) for file in files], tf.string)
     read = _reading(size, plain)
-    return tf.data.Dataset.from_tensor_slices(paths).map(read, tf.data.AUTOTUNE).batch(BATCH).prefetch(8)
+    return steady(tf.data.Dataset.from_tensor_slices(paths).map(read, tf.data.AUTOTUNE).batch(BATCH).prefetch(8))
 
 
 @cache

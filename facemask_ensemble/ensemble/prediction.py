@@ -21,6 +21,7 @@ def predict_all(models: Mapping[str, Path], files: Sequence[Path], batch_size: i
     from facemask_ensemble.models.quiet import start_tensorflow
 
     start_tensorflow()
+    from facemask_ensemble.data.loaders import pictures
     from facemask_ensemble.models.classifier import load_classifier
 
     pixels: dict[int, np.ndarray] = {}
@@ -30,7 +31,7 @@ def predict_all(models: Mapping[str, Path], files: Sequence[Path], batch_size: i
         size = model.input_shape[1]
         if size not in pixels:
             pixels[size] = np.asarray(load_pixels(Path(), [str(file) for file in files], size))
-        probs.append(model.predict(pixels[size], batch_size=batch_size, verbose=0))
+        probs.append(model.predict(pictures(pixels[size], batch_size), verbose=0))
     return np.stack(probs).astype(np.float32)
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from facemask_ensemble.data.arrays import write_arrays
 from facemask_ensemble.data.loaders import from_passes
 from facemask_ensemble.data.parallel import with_progress
+from facemask_ensemble.data.pipelines import steady
 from facemask_ensemble.models.classifier import head_layers
 
 
@@ -112,4 +113,4 @@ def head_batches(features: Features, batch_size: int, seed: int, first_epoch: in
         batches = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
         return (tuple(array[picked] for array in copy) for picked in batches)
 
-    return from_passes(draw, first_epoch, signature, steps).prefetch(tf.data.AUTOTUNE)
+    return steady(from_passes(draw, first_epoch, signature, steps).prefetch(tf.data.AUTOTUNE))

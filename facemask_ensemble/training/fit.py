@@ -10,6 +10,7 @@ import pandas as pd
 import tensorflow as tf
 
 from facemask_ensemble.data.manifest import write_atomically
+from facemask_ensemble.data.pipelines import steady
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.freezing import freeze
 from facemask_ensemble.training import checkpoint
@@ -172,7 +173,7 @@ class _Training:
         if not self.progress.epoch:
             self.progress.passes += phase.copies
         size, seed = self.data.batch_size, self.data.seed
-        validation = tf.data.Dataset.from_tensor_slices(features.validation).batch(size)
+        validation = steady(tf.data.Dataset.from_tensor_slices(features.validation).batch(size))
         return head_of(self.model), head_batches(features, size, seed, self.progress.epoch), validation
 
     def _optimizer(self, phase: Phase) -> keras.optimizers.Optimizer:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from facemask_ensemble import tracking
 from facemask_ensemble.data.augmentation import augmentation
-from facemask_ensemble.data.loaders import batches, read_split
+from facemask_ensemble.data.loaders import pictures, read_split
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.precision import choose_policy
@@ -156,8 +156,7 @@ def _probabilities(model: keras.Model, config: dict[str, Any], manifest: Manifes
     """Answer for a split through our own reader, whatever the loader was: prediction will read so too."""
     rows = manifest.split(split)
     pixels = read_split(manifest, split, config["image_size"], _data_folder(config))
-    data = batches(pixels, rows["label"].to_numpy(), len(manifest.class_names), config["batch_size"])
-    probs = np.asarray(model.predict(data, verbose=0), dtype=np.float32)
+    probs = np.asarray(model.predict(pictures(pixels, config["batch_size"]), verbose=0), dtype=np.float32)
     columns = {f"p_{name}": probs[:, label] for label, name in enumerate(manifest.class_names)}
     return rows[["split", "path", "sha256", "label"]].assign(**columns)
 

@@ -100,3 +100,24 @@ def test_a_memory_map_is_read_like_an_array(marked, tmp_path):
     np.save(tmp_path / "pixels.npy", pixels)
     mapped = np.load(tmp_path / "pixels.npy", mmap_mode="r")
     assert epoch(load((mapped, labels), shuffle_seed=1))[1] == epoch(load(marked, shuffle_seed=1))[1]
+
+
+def test_no_pipeline_of_ours_waits_for_tensorflows_tuner():
+    from facemask_ensemble.data import loaders
+
+    pixels, labels = np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4, int)
+    pipelines = [
+        loaders.batches(pixels, labels, 2, 2, shuffle_seed=1),
+        loaders.pictures(pixels, 2),
+        loaders.batches(pixels, labels, 2, 2, augment=lambda *batch: batch).map(lambda pixels, _: pixels),
+    ]
+    assert [data.options().autotune.enabled for data in pipelines] == [False] * 3
+
+
+def test_pictures_to_predict_from_come_alone_and_in_their_order():
+    from facemask_ensemble.data import loaders
+
+    pixels = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    found = [batch.numpy() for batch in loaders.pictures(pixels, 2)]
+    assert [len(batch) for batch in found] == [2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate(found), pixels)
