@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 $(ALL): $(READY) requirements-all.lock
-	@echo "Adding what tests need: Ray, submitit, Optuna and JAX"
+	@echo "Adding what tests need: Ray, submitit, Optuna, JAX and psycopg2"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-all.lock
 	@$(COMPILE)
 	@touch $(ALL)
@@ -51,7 +51,7 @@ lint: $(READY) ## ruff and mypy
 
 lock: ## pin every version anew (needs uv)
 	@uv pip compile pyproject.toml --group dev $(LOCK) -o requirements.lock
-	@uv pip compile pyproject.toml --group dev --extra jax --extra ray --extra slurm --extra tune $(LOCK) -o requirements-all.lock
+	@uv pip compile pyproject.toml --group dev --extra jax --extra postgresql --extra ray --extra slurm --extra tune $(LOCK) -o requirements-all.lock
 
 wheel: $(READY) ## build dist/*.whl
 	@$(BIN)/python -m build --no-isolation --wheel

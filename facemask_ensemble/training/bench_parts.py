@@ -73,7 +73,7 @@ class Row:
 
 def bare(asked: Settings, folder: Path) -> Iterator[Row]:
     """Everything on beside a bare Keras fit of the same network on the same pictures, held in memory."""
-    size, pictures = asked.image_size or 160, asked.pictures or 480
+    size, pictures = asked.image_size or 96, asked.pictures or 320
     place = Place.prepare(folder, pictures, *_shape(asked, size), f"schedule.epochs={asked.epochs}")
     for name in asked.backbones or ONE:
         file = place.arrays(f"backbone={name}")
@@ -113,7 +113,7 @@ def _precision(folder: Path, name: str) -> str:
 
 def frozen(asked: Settings, folder: Path) -> Iterator[Row]:
     """Ten epochs of a frozen phase on two augmented copies beside one epoch on one copy."""
-    size, pictures = asked.image_size or 160, asked.pictures or 480
+    size, pictures = asked.image_size or 96, asked.pictures or 320
     place = Place.prepare(folder, pictures, *_shape(asked, size))
     for name in asked.backbones or ONE:
         file, backbone = place.arrays(f"backbone={name}"), f"backbone={name}"

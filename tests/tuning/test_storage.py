@@ -1,19 +1,25 @@
-import importlib.util
 import os
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from facemask_ensemble.errors import InputError
 
+# Debian keeps a server's programs off the path.
+PLACES = [os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
+
 
 @pytest.fixture
 def server(tmp_path_factory):
     """A folder for a PostgreSQL of this test alone, and how to run its programs: they refuse to run as root."""
-    if not all(map(shutil.which, ("initdb", "pg_ctl"))) or importlib.util.find_spec("psycopg2") is None:
-        pytest.skip("no PostgreSQL server (initdb, pg_ctl) or no psycopg2 here")
+    programs = {name: shutil.which(name, path=os.pathsep.join(PLACES)) for name in ("initdb", "pg_ctl")}
+    if not all(programs.values()):
+        pytest.skip(
+            f"no PostgreSQL server here: none of its programs {', '.join(programs)} in {os.pathsep.join(PLACES)}"
+        )
     folder = tmp_path_factory.mktemp("postgresql")
     user = None
     if os.geteuid() == 0:
@@ -24,7 +30,7 @@ def server(tmp_path_factory):
 
     def run(*command, check=True):
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-        subprocess.run([*map(str, command)], check=check, user=user, **quiet)
+        subprocess.run([programs[command[0]], *map(str, command[1:])], check=check, user=user, **quiet)
 
     return folder, run
 
