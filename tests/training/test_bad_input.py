@@ -54,19 +54,10 @@ def test_an_exploding_loss_is_stopped_with_its_epoch_and_step(command, place_wit
 
 
 @pytest.mark.heavy
-def test_a_checkpoint_that_was_cut_short_is_refused_and_kept(command, place_with_store, assert_refused):
-    stop_in_epoch(3, place_with_store, "schedule.epochs=2000")
-    file = folder_in(place_with_store) / "checkpoint.npz"
-    cut = file.read_bytes()[:-1000]
-    file.write_bytes(cut)
-    done = command(*TRAIN, "schedule.epochs=2000", cwd=place_with_store)
-    assert_refused(done, f"{file} is damaged", "put a whole copy in its place, or delete it")
-    assert file.read_bytes() == cut
-
-
-@pytest.mark.heavy
-def test_a_full_disk_while_saving_costs_no_more_than_the_epoch(command, place_with_store, assert_refused):
-    """Stood in for by a limit on the size of a file."""
+def test_a_full_disk_costs_one_epoch_and_a_checkpoint_that_was_cut_short_none(
+    command, place_with_store, assert_refused
+):
+    """A limit on the size of a file stands for the disk."""
     arguments = ("schedule.epochs=2000", *BIG)
     stop_in_epoch(3, place_with_store, *arguments)
     file = folder_in(place_with_store) / "checkpoint.npz"
@@ -80,6 +71,10 @@ def test_a_full_disk_while_saving_costs_no_more_than_the_epoch(command, place_wi
     assert_refused(full, "no room left on the disk", "What was finished is kept")
     assert file.read_bytes() == before
     assert list(folder_in(place_with_store).glob("*.part")) == []
+    file.write_bytes(before[:-1000])
+    assert_refused(command(*TRAIN, *arguments, cwd=place_with_store), f"{file} is damaged", "or delete it")
+    assert file.read_bytes() == before[:-1000]
+    file.write_bytes(before)
     stop_in_epoch(6, place_with_store, *arguments)
     history = (folder_in(place_with_store) / "files" / "history.csv").read_text().splitlines()
     assert [line.partition(",")[0] for line in history[:7]] == ["epoch", "1", "2", "3", "4", "5", "6"]

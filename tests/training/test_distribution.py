@@ -46,7 +46,8 @@ frozen = Phase(2, 0.1, "constant", freeze_backbone=True, copies=1, patience=None
 with replicas.scope():
     model = build_classifier("small", network, 8, 3, dropout=0.0)
 with replicas.fitting(model):
-    fitted = fit(model, data, [frozen, Phase(3, 0.1, "constant", patience=None)], Path(), recipe=Recipe(keras.optimizers.SGD))
+    phases = [frozen, Phase(3, 0.1, "constant", patience=None)]
+    fitted = fit(model, data, phases, Path(), recipe=Recipe(keras.optimizers.SGD))
 kernel = model.get_layer("probs").kernel.value
 if keras.backend.backend() == "jax":
     used = sorted(str(device) for device in kernel.sharding.device_set)

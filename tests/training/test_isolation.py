@@ -90,8 +90,13 @@ def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store):
 
 
 @pytest.mark.heavy
-def test_ctrl_c_stops_a_training_and_closes_its_run(place_with_store):
+def test_a_member_is_trained_by_one_command_at_a_time_and_ctrl_c_closes_its_run(
+    command, place_with_store, assert_refused
+):
     process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000")
+    done = command("train", *SMALL, "schedule.epochs=5000", cwd=place_with_store)
+    assert_refused(done, "another process trains this very member; wait for its end, or stop it")
+    assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
@@ -128,13 +133,3 @@ def test_a_training_ends_with_its_command_however_that_was_ended(place_with_stor
     (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
     assert Outcome.read(folder).state == "stopped"
     assert logged_run(place_with_store).info.status == "KILLED"
-
-
-@pytest.mark.heavy
-def test_two_commands_do_not_train_one_member_at_once(command, place_with_store, assert_refused):
-    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000")
-    done = command("train", *SMALL, "schedule.epochs=5000", cwd=place_with_store)
-    assert_refused(done, "another process trains this very member; wait for its end, or stop it")
-    assert process.poll() is None
-    os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=120)

@@ -1,6 +1,6 @@
 """A training that was stopped goes on as if nothing had been: the same history, the same weights."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -92,11 +92,16 @@ RECIPES = {
 }
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Train a recipe without a stop, once."""
+    return cache(lambda name: learn(tmp_path_factory.mktemp("whole"), RECIPES[name]))
+
+
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize(("stops", "moment"), [((1,), "listener"), ((1, 2), "step"), ((3, 4), "epoch")])
-def test_a_stopped_training_ends_as_an_uninterrupted_one_does(name, stops, moment, tmp_path):
-    phases = RECIPES[name]
-    whole = learn(tmp_path / "whole", phases)
+def test_a_stopped_training_ends_as_an_uninterrupted_one_does(name, stops, moment, uninterrupted, tmp_path):
+    phases, whole = RECIPES[name], uninterrupted(name)
     for stop in stops:
         with pytest.raises(Stopped):
             learn(tmp_path / "stopped", phases, stop, moment)

@@ -9,17 +9,15 @@ import pytest
 from facemask_ensemble.errors import InputError
 
 # Debian keeps a server's programs off the path.
-PLACES = [os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
+PLACES = os.pathsep.join([os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))])
 
 
 @pytest.fixture
 def server(tmp_path_factory):
     """A folder for a PostgreSQL of this test alone, and how to run its programs: they refuse to run as root."""
-    programs = {name: shutil.which(name, path=os.pathsep.join(PLACES)) for name in ("initdb", "pg_ctl")}
+    programs = {name: shutil.which(name, path=PLACES) for name in ("initdb", "pg_ctl")}
     if not all(programs.values()):
-        pytest.skip(
-            f"no PostgreSQL server here: none of its programs {', '.join(programs)} in {os.pathsep.join(PLACES)}"
-        )
+        pytest.skip(f"no PostgreSQL server (initdb, pg_ctl) in {PLACES}")
     folder = tmp_path_factory.mktemp("postgresql")
     user = None
     if os.geteuid() == 0:
