@@ -1,5 +1,10 @@
 """Members trained by JAX are judged, asked and explained by TensorFlow, with nothing to be told but KERAS_BACKEND."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +55,17 @@ def test_evaluate_judges_and_explains_the_member_while_the_variable_is_still_set
     (page,) = trained.glob("outputs/scenes/**/report.html")
     assert "deep_cnn" in page.read_text()
     assert list(page.parent.rglob("*.png")) or "data:image" in page.read_text()
+
+
+def test_a_training_by_jax_that_was_stopped_twice_ends_as_an_uninterrupted_one_does():
+    """The tests of TensorFlow's, in a process of their own where Keras computes with JAX."""
+    tests = Path(__file__).parent / "training" / "test_resume.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(tests), "-k", "test_a_stopped_training and step"],
+        env={**os.environ, **JAX}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "3 passed" in done.stdout
 
 
 def test_a_backend_that_nothing_here_works_with_is_refused(command, tmp_path, assert_refused):

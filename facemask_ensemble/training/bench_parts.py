@@ -93,7 +93,7 @@ def _spread(speeds: list[float]) -> str:
 
 def reference(asked: Settings, folder: Path) -> Iterator[Row]:
     """All seven at the measured precision beside float32 and the legacy generator, which decodes every epoch."""
-    size, pictures = asked.image_size or 96, asked.pictures or 128
+    size, pictures = asked.image_size or 96, asked.pictures or 512
     place = Place.prepare(folder, pictures, *_shape(asked, size), f"schedule.epochs={asked.epochs}")
     ours = others = 0.0
     for name in asked.backbones or SEVEN:

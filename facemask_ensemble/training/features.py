@@ -71,7 +71,7 @@ def compute_features(
 def _function(backbone: keras.Model) -> Callable[[tf.Tensor], Any]:
     """Compile the way from pixels to features; Keras's own would ask every device of several for the whole batch."""
     if keras.backend.backend() != "tensorflow":
-        return backbone.predict_on_batch
+        return lambda pixels: backbone.predict_on_batch(pixels.numpy())
     return tf.function(partial(backbone, training=False), reduce_retracing=True)
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 
@@ -143,6 +144,7 @@ class _Training:
             train = self.data.train(self.progress.passes)
         network.compile(self._optimizer(phase), self.recipe.loss, metrics=["accuracy"])
         network.optimizer.build(network.trainable_variables)
+        _build_metrics(network, validation, self.data.batch_size)
         if arrays:
             checkpoint.restore({"optimizer": network.optimizer.variables}, arrays)
         kept = {
@@ -202,6 +204,24 @@ class _Training:
         finite = FiniteLoss(self.progress, phase.learning_rate)
         averaged = [Averaged()] if _averages(self.recipe.optimizer) else []
         return [finite, *averaged, self.best, *controls, report, keep]
+
+
+def _build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:
+    """Show Keras a batch of zeros where it would take the first of an epoch to build its metrics, and lose it.
+
+    JAX and several devices do so at every start: the order of the pictures and the draws of their augmentation would
+    then not be those of a training that was never stopped.
+    """
+    mirrored = tf.distribute.has_strategy()
+    if keras.backend.backend() == "tensorflow" and not mirrored:
+        return
+    vars(network).pop("_maybe_symbolic_build", None)  # that of an earlier phase
+    specs = batches.element_spec[:2]
+    pixels, labels = (np.zeros((batch_size, *spec.shape[1:]), spec.dtype.as_numpy_dtype) for spec in specs)
+    network.test_on_batch(pixels, labels)
+    network.reset_metrics()
+    if mirrored:
+        network._maybe_symbolic_build = lambda **_: None  # it would draw a batch whatever is built already
 
 
 def _averages(optimizer: Callable[..., keras.optimizers.Optimizer]) -> bool:

@@ -30,6 +30,15 @@ def test_a_training_is_known_by_what_decides_what_is_learned(monkeypatch):
     assert folder_of(CONFIG, "abc") != folder
 
 
+def test_weights_are_known_by_what_is_in_their_file(tmp_path):
+    file = tmp_path / "own.weights.h5"
+    file.write_bytes(b"one")
+    first = changed("backbone", {"name": "xception", "weights": str(file)})
+    assert changed("backbone", {"name": "xception", "weights": str(file)}) == first
+    file.write_bytes(b"two")
+    assert changed("backbone", {"name": "xception", "weights": str(file)}) != first
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -29,6 +29,7 @@ def learn(folder, phases, stop_after=None, moment="listener", optimizer=None, we
     """Train in `folder` as a new process would: everything is made anew, from the same seed."""
     import keras
 
+    from facemask_ensemble.data.augmentation import augmentation
     from facemask_ensemble.data.loaders import batches
     from facemask_ensemble.models.classifier import build_classifier
     from facemask_ensemble.training import callbacks
@@ -43,15 +44,12 @@ def learn(folder, phases, stop_after=None, moment="listener", optimizer=None, we
         return keras.layers.BatchNormalization(momentum=0.5, name="norm")(x)
 
     model = build_classifier("small", backbone, SIDE, CLASSES, dropout=0.3)
-    flip = keras.layers.RandomFlip(seed=5)
-
-    def augment(pixels, labels):
-        return flip(pixels, training=True), labels
+    augment = augmentation([keras.layers.RandomFlip(dtype="float32")], None, seed=5)
 
     def train(passes):
         return weighted(batches(*pictures(0), CLASSES, 8, shuffle_seed=7, passes=passes, augment=augment), weights)
 
-    data = Data(train, batches(*pictures(1), CLASSES, 8), COUNT, 8, seed=7, randomness=flip.variables)
+    data = Data(train, batches(*pictures(1), CLASSES, 8), COUNT, 8, seed=7, randomness=augment.variables)
 
     def listen(epoch, metrics):
         if moment == "listener" and epoch == stop_after:
