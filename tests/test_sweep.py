@@ -177,12 +177,13 @@ def test_a_sweep_that_was_killed_whole_trains_only_what_is_missing_or_failed(com
     assert {run.data.tags["mlflow.parentRunId"] for run in members} == {parent.info.run_id}
     assert {run.data.params["seed"] for run in members} == set("0123456")
     assert all(f"seed={seed}" in again.stdout for seed in "0123456")
-    assert all(f"{member.data.metrics['validation_accuracy']:.3f}" in again.stdout for member in members)
     for seed in "013":
         assert after[seed].info == before[seed].info
     client = MlflowClient(f"sqlite:///{place_with_store}/outputs/mlflow.db")
     for run in members:
         assert [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")] == [1, 2, 3, 4, 5, 6]
+        best = max(metric.value for metric in client.get_metric_history(run.info.run_id, "val_accuracy"))
+        assert f"{best:.3f}" in again.stdout
 
 
 @pytest.mark.heavy

@@ -1,6 +1,7 @@
 import os
 import shutil
 import socket
+import stat
 import subprocess
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def server(tmp_path_factory):
     if os.geteuid() == 0:
         user = "postgres"
         shutil.chown(folder, user)
-        for above in folder.parents[:2]:
-            above.chmod(0o711)
+        for above in folder.parents:
+            if above.owner() == "root" and not above.stat().st_mode & stat.S_IXOTH:
+                above.chmod(0o711)
 
     def run(*command, check=True):
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
