@@ -59,8 +59,8 @@ class Writer:
             self.wait()
 
     def write(self, work: Callable[..., None], *arguments: object) -> None:
-        """Call a function in the thread."""
-        self.begun.append(self.thread.submit(work, *arguments))
+        """Call a function in the thread, unless one before it failed: a checkpoint may not name what is not there."""
+        self.begun.append(self.thread.submit(_after, tuple(self.begun), work, *arguments))
 
     def wait(self) -> None:
         """Wait until all is written.
@@ -71,6 +71,12 @@ class Writer:
         begun, self.begun = self.begun, []
         for work in begun:
             work.result()
+
+
+def _after(earlier: Sequence[Future[None]], work: Callable[..., None], *arguments: object) -> None:
+    for done in earlier:
+        done.result()
+    work(*arguments)
 
 
 def state_of(progress: Progress, variables: Variables) -> dict[str, np.ndarray]:

@@ -105,10 +105,12 @@ def test_what_a_writer_was_given_is_on_disk_when_it_ends_and_a_fault_is_raised(t
     with pytest.raises(FileNotFoundError), Writer() as writer:
         writer.write((tmp_path / "none" / "slow").touch)
     with pytest.raises(KeyboardInterrupt), Writer() as writer:
+        writer.write((tmp_path / "before").touch)
         writer.write((tmp_path / "none" / "slow").touch)
         writer.write((tmp_path / "after").touch)
         raise KeyboardInterrupt
-    assert (tmp_path / "after").exists()
+    assert (tmp_path / "before").exists()
+    assert not (tmp_path / "after").exists()  # nothing is built on what is not there
 
 
 def test_a_copy_of_a_variable_stays_as_it_was():
