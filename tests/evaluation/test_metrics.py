@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from facemask_ensemble.ensemble.voting import ABSTAIN
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.metrics import classification_metrics
 
@@ -61,9 +62,19 @@ def test_scores_can_be_written_as_json():
         ([0, 1], [0], r"shapes \(2,\) and \(1,\)"),
         ([], [], "0 pictures"),
         ([0, 3], [0, 1], "truth must be class indices from 0 to 2, received 0 to 3"),
-        ([0, 1], [-1, 1], "answers must be class indices from 0 to 2, received -1 to 1"),
+        ([0, 1], [-2, 1], "answers must be class indices from 0 to 2, received -2 to 1"),
     ],
 )
 def test_answers_that_cannot_be_scored_are_refused(labels, answers, message):
     with pytest.raises(InputError, match=message):
         classification_metrics(np.array(labels, int), np.array(answers, int), NAMES)
+
+
+def test_a_picture_without_an_answer_lowers_accuracy_and_recall_and_no_precision():
+    # Class a: two pictures, one answered rightly, one not at all. Class b: two, both right.
+    scores = classification_metrics(np.array([0, 0, 1, 1]), np.array([0, ABSTAIN, 1, 1]), ("a", "b"))
+    assert scores["accuracy"] == 0.75
+    assert scores["balanced_accuracy"] == 0.75
+    assert (scores["per_class"]["a"]["recall"], scores["per_class"]["a"]["precision"]) == (0.5, 1)
+    assert scores["confusion_matrix"] == [[1, 0], [0, 2]]
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 1) / 2)
