@@ -71,7 +71,7 @@ def _reading(size: int, plain: bool) -> Callable[[tf.Tensor], tf.Tensor]:
         branches = [partial(_by_pillow, content, size)]
         branches += [partial(_by_tensorflow, content, scale) for scale in SCALES]
         picture = tf.switch_case(_branch(content, size) if plain else tf.constant(0), branches)
-        return _squeeze(picture, size)
+        return squeeze(picture, size)
 
     return read
 
@@ -97,7 +97,8 @@ def _by_pillow(content: tf.Tensor, size: int) -> tf.Tensor:
     return tf.ensure_shape(tf.numpy_function(read, [content], tf.uint8), (None, None, 3))
 
 
-def _squeeze(picture: tf.Tensor, size: int) -> tf.Tensor:
+def squeeze(picture: tf.Tensor, size: int) -> tf.Tensor:
+    """Bring a whole picture, (h, w, 3), into a square of `size` pixels a side, uint8."""
     shape = tf.shape(picture)[:2]
     picture = tf.cond(
         tf.reduce_max(shape) > 2 * size,  # beyond that, bilinear interpolation skips pixels
