@@ -10,7 +10,7 @@ COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib facemask_ensemble || t
 LOCK := --universal --python-version 3.11 --upgrade --quiet --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train clean
+.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train bench-evaluate clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench-data: $(READY) ## reading, auditing and the search for copies, each beside
 
 bench-train: $(ALL) ## training beside the bare way and the reference's, frozen phases, sweeps, memory (most of an hour)
 	@$(BIN)/python -m facemask_ensemble.training.bench
+
+bench-evaluate: $(READY) ## voting rules and the whole verdict on synthetic probabilities (some minutes, 4 GB of memory)
+	@$(BIN)/python -m facemask_ensemble.evaluation.bench
 
 clean: ## remove .venv and caches; outputs/ stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -84,9 +84,18 @@ def _check_loss(cfg: DictConfig) -> None:
 
 
 def check_evaluation(cfg: DictConfig) -> None:
-    """Refuse a data set or a number of pictures that cannot be."""
+    """Refuse a data set, a number of pictures or a choice that cannot be."""
     check_dataset(cfg)
     _whole(cfg, "gallery", 0)
+    _whole(cfg, "resamples", 0)
+    if cfg.shift is not None:
+        _whole(cfg, "shift", 1)
+    for key, choices in (("seen", ("refuse", "leave_out")), ("learn", ("validation", "folds"))):
+        if cfg[key] not in choices:
+            raise InputError(f"{key}={cfg[key]}: must be one of {', '.join(choices)}")
+    error = cfg.conformal_error
+    if not isinstance(error, int | float) or not 0 < error < 1:
+        raise InputError(f"conformal_error={error}: must be a share between 0 and 1, such as 0.1")
 
 
 def check_prediction(cfg: DictConfig) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 import numpy as np
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from facemask_ensemble.command import run_command
@@ -17,7 +18,8 @@ from facemask_ensemble.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from facemask_ensemble.tracking import LoggedMember
+    from facemask_ensemble.ensemble.rules import FittedRule
+    from facemask_ensemble.tracking import LoggedMember, Store
 
 COMPETITION = "kaggle_masks"  # the data set whose members write a submission
 SHOWN = 480  # longest side of an overlay, pixels
@@ -27,7 +29,8 @@ def task(cfg: DictConfig) -> None:
     """Compose the config and predict."""
     check_prediction(cfg)
     files = find_pictures(str(cfg.input))
-    predict(plain(absolute_paths(cfg)), files)
+    choices = HydraConfig.get().runtime.choices
+    predict(plain(absolute_paths(cfg)), files, rule=str(choices["voting"]))
 
 
 def find_pictures(given: str) -> list[Path]:
@@ -52,11 +55,12 @@ def find_pictures(given: str) -> list[Path]:
     return found
 
 
-def predict(config: dict[str, Any], files: Sequence[Path]) -> Path:
+def predict(config: dict[str, Any], files: Sequence[Path], rule: str) -> Path:
     """Ask every member about every picture, let them vote, and write `predictions.csv`.
 
     Args:
         config: the resolved predict config.
+        rule: the name of the voting rule; what it learns, it learns from the members' validation pictures.
         files: pictures; those that cannot be read are listed in `quarantine.csv` and left out.
 
     Returns:
@@ -74,23 +78,37 @@ def predict(config: dict[str, Any], files: Sequence[Path]) -> Path:
     store = tracking.open_store(config["tracking"]["uri"], output_dir)
     members = latest_members(store, config["study"], config["members"])
     print(introduce(members))
+    vote = _vote(config, rule, store, members)
     files, quarantine = _readable(files)
     models = {member.name: model_file(store, member, output_dir / "data" / "artifacts") for member in members}
     probs = predict_all(models, files, config["batch_size"])
-    table = answers(probs, list(models), files, members[0].class_names, hydra.utils.instantiate(config["voting"]))
+    table = answers(probs, list(models), files, members[0].class_names, vote)
 
     folder = output_dir / "predictions"
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / "predictions.csv", index=False)
     quarantine.to_csv(folder / "quarantine.csv", index=False)
     for name, count in table["prediction"].value_counts().items():
-        print(f"{name}: {count}")
+        print(f"{name or 'no answer'}: {count}")
     print(f"answers: {folder / 'predictions.csv'}")
     if {member.tags["dataset"] for member in members} == {COMPETITION}:
         _submit(table, quarantine, members[0].class_names, folder / "submission.csv")
     if config["saliency"]["method"] is not None:
         _draw(models, files, probs, config["saliency"]["method"], folder / "overlays")
     return folder
+
+
+def _vote(config: Mapping[str, Any], name: str, store: "Store", members: Sequence["LoggedMember"]) -> "FittedRule":
+    """Make the voting rule, fitted where it learns something."""
+    from facemask_ensemble.ensemble.election import chosen_rule, validation_accuracy
+    from facemask_ensemble.ensemble.members import shared_validation
+
+    cache = Path(config["output_dir"]) / "data" / "artifacts"
+    classes = members[0].class_names
+    learns = "learn" in config["voting"] or "weights" in config["ties"]
+    probs, labels = shared_validation(store, members, cache) if learns else (np.empty((0, 0, 0)), np.empty(0, int))
+    rule = chosen_rule(name, config["voting"], config["ties"], classes, validation_accuracy(probs, labels))
+    return rule.fit(probs, labels)
 
 
 def introduce(members: Sequence["LoggedMember"]) -> str:

@@ -33,7 +33,7 @@ def train_small(command, place, study, *more, **environment):
     )
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "upload"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "ship", "upload"])
 def test_help_teaches_without_importing_tensorflow(name, tmp_path):
     script = (
         f"import sys; sys.argv = ['{name}', '--help']\n"
@@ -49,7 +49,7 @@ def test_help_teaches_without_importing_tensorflow(name, tmp_path):
 def test_the_console_script_names_its_commands_and_refuses_others(command, tmp_path, assert_refused):
     script = [sys.executable, "-c", "from facemask_ensemble.cli import main; main()"]
     done = subprocess.run([*script, "--help"], capture_output=True, text=True, check=True)
-    assert all(name in done.stdout for name in ("train", "evaluate", "predict", "upload"))
+    assert all(name in done.stdout for name in ("train", "evaluate", "predict", "ship", "upload"))
     wrong = subprocess.run([*script, "tarin"], capture_output=True, text=True, check=False)
     assert_refused(wrong, "tarin: no such command", "train, tune, evaluate")
 
@@ -239,14 +239,18 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-@pytest.mark.heavy
-def test_a_report_can_do_without_pictures(command, place):
-    done = command("evaluate", "dataset=folders", "dataset.root=masks", "gallery=0", cwd=place)
-    assert done.returncode == 0, done.stderr
-
-
-def test_a_number_of_pictures_that_is_none_is_refused(command, tmp_path, assert_refused):
-    assert_refused(command("evaluate", "gallery=x", cwd=tmp_path), "gallery=x: must be a whole number")
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("gallery=x", "gallery=x: must be a whole number"),
+        ("seen=forget", "seen=forget: must be one of refuse, leave_out"),
+        ("learn=test", "learn=test: must be one of validation, folds"),
+        ("conformal_error=1.5", "conformal_error=1.5: must be a share between 0 and 1"),
+        ("voting=coin", "voting=coin"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_is_refused(command, tmp_path, assert_refused, given, words):
+    assert_refused(command("evaluate", given, cwd=tmp_path), words)
 
 
 def test_a_stopped_training_is_not_taken_for_a_finished_one(tmp_path):

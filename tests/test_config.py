@@ -17,7 +17,14 @@ SEVEN = [
 ]
 
 
-COMMANDS = {"voting": "evaluate", "saliency": "evaluate", "pruner": "tune", "sampler": "tune", "search": "tune"}
+COMMANDS = {
+    "voting": "evaluate",
+    "ties": "evaluate",
+    "saliency": "evaluate",
+    "pruner": "tune",
+    "sampler": "tune",
+    "search": "tune",
+}
 
 
 def train_config(*overrides):

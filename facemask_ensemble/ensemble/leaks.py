@@ -1,5 +1,8 @@
 """Whether a member has seen what it would be judged on."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 
@@ -11,31 +14,67 @@ from facemask_ensemble.errors import InputError
 SEEN = {"test": ("train", "validation"), "validation": ("train",)}  # what a member may not have read of each split
 
 
-def refuse_seen(member: str, learned: pd.DataFrame, judged: Manifest, bits: int | None) -> None:
-    """Refuse a member that has learned from a picture it would be judged on, or from a near copy of one.
+@dataclass(frozen=True)
+class Overlap:
+    """Pictures of one split of the judged data set that a member has learned from, or near copies of such."""
+
+    split: str
+    learned: pd.DataFrame
+    judged: pd.DataFrame
+    how: str
+
+
+def overlaps(learned: pd.DataFrame, judged: Manifest, bits: int | None) -> list[Overlap]:
+    """Find what a member has learned from among the pictures it would be judged on.
 
     A copy is known again when it was renamed, moved, encoded anew, scaled or mirrored. The test split must be new to
     the member; the validation split, by which the best member is chosen, may have chosen its epochs too.
 
     Args:
-        member: how to name it.
         learned: the rows of the manifest that it was trained with.
         judged: the data set it would be judged on.
         bits: in which the looks of near copies may differ; None to know exact copies alone.
-
-    Raises:
-        InputError: naming the first such picture, and what it is a copy of.
     """
+    found = []
     for split, read in SEEN.items():
         seen, asked = learned[learned["split"].isin(read)], judged.split(split)
         for first, second, how in (_exact(seen, asked), _near(seen, asked, bits)):
             if len(first):
-                one, other = seen.iloc[first[0]], asked.iloc[second[0]]
-                raise InputError(
-                    f"{member} was trained on {one['path']} ({one['split']} split), which is {how} {other['path']}, "
-                    f"one of {len(np.unique(second))} such pictures in the {split} split of {judged.name}: its score "
-                    "there would say nothing; leave it out, or judge it on pictures it has not seen"
-                )
+                found.append(Overlap(split, seen.iloc[first], asked.iloc[second], how))
+    return found
+
+
+def refuse_seen(member: str, found: Sequence[Overlap], judged: Manifest) -> None:
+    """Refuse a member that has learned from a picture it would be judged on, or from a near copy of one.
+
+    Raises:
+        InputError: naming the first such picture, and what it is a copy of.
+    """
+    for overlap in found:
+        one, other = overlap.learned.iloc[0], overlap.judged.iloc[0]
+        raise InputError(
+            f"{member} was trained on {one['path']} ({one['split']} split), which is {overlap.how} {other['path']}, "
+            f"one of {overlap.judged['path'].nunique()} such pictures in the {overlap.split} split of {judged.name}: "
+            "its score there would say nothing; leave it out, or judge on what no member has seen (seen=leave_out)"
+        )
+
+
+def without_seen(judged: Manifest, found: Iterable[Overlap]) -> Manifest:
+    """Keep the pictures that no member has learned from.
+
+    Raises:
+        InputError: no test or no validation picture is left.
+    """
+    gone = {(overlap.split, path) for overlap in found for path in overlap.judged["path"]}
+    keep = [(split, path) not in gone for split, path in zip(judged.rows["split"], judged.rows["path"], strict=True)]
+    left = replace(judged, rows=judged.rows[keep].reset_index(drop=True))
+    for split in SEEN:
+        if not len(left.split(split)):
+            raise InputError(
+                f"seen=leave_out: the members together have learned from each of the {len(judged.split(split))} "
+                f"{split} pictures of {judged.name}; judge them on other pictures, or fewer of them"
+            )
+    return left
 
 
 def _exact(seen: pd.DataFrame, asked: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, str]:

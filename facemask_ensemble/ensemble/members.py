@@ -4,11 +4,12 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from facemask_ensemble import tracking
 from facemask_ensemble.data.manifest import MANIFEST_FILES, Manifest, write_atomically
-from facemask_ensemble.ensemble.leaks import refuse_seen
+from facemask_ensemble.ensemble.leaks import Overlap, overlaps, refuse_seen, without_seen
 from facemask_ensemble.ensemble.prediction import predict_all
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.verdict import MemberPredictions
@@ -19,9 +20,18 @@ BATCH = 32
 
 
 def members_of(
-    store: tracking.Store, manifest: Manifest, study: str | None, run_ids: Sequence[str], cache: Path
-) -> list[tracking.LoggedMember]:
+    store: tracking.Store,
+    manifest: Manifest,
+    study: str | None,
+    run_ids: Sequence[str],
+    cache: Path,
+    *,
+    seen: str = "refuse",
+) -> tuple[list[tracking.LoggedMember], Manifest]:
     """Find the members that a data set may judge: those trained on its training split, or the runs named.
+
+    Returns:
+        The members, and the manifest of what judges them: with `seen=leave_out` without what any has learned from.
 
     Raises:
         InputError: there is none, or one has other classes, or has seen a picture that it would be judged on.
@@ -33,12 +43,16 @@ def members_of(
             f"{f' in study {study}' if study else ''} in {store.uri}; train some: "
             f"python -m facemask_ensemble.train --multirun experiment=seven_backbones dataset={manifest.name}"
         )
+    known: list[Overlap] = []
     for member in found:
         _refuse_other_classes(member, manifest.class_names, "the data set")
         learned = Manifest.load(_manifest_folder(store, member, cache))
         bits = [rule for rule in (manifest.near_duplicates, learned.near_duplicates) if rule is not None]
-        refuse_seen(f"members={member.run_id} ({member.name})", learned.rows, manifest, max(bits, default=None))
-    return found
+        overlap = overlaps(learned.rows, manifest, max(bits, default=None))
+        if seen == "refuse":
+            refuse_seen(f"members={member.run_id} ({member.name})", overlap, manifest)
+        known += overlap
+    return found, without_seen(manifest, known)
 
 
 def latest_members(store: tracking.Store, study: str | None, run_ids: Sequence[str]) -> list[tracking.LoggedMember]:
@@ -66,6 +80,24 @@ def load_predictions(
     return [_predictions(store, member, manifest, cache) for member in members]
 
 
+def shared_validation(
+    store: tracking.Store, members: Sequence[tracking.LoggedMember], cache: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read what members answered to the validation pictures that all of them have.
+
+    Returns:
+        Probabilities, float (members, n, classes), and labels, int (n,); n is 0 where they share no picture.
+    """
+    columns = [f"p_{name}" for name in members[0].class_names]
+    tables = []
+    for member in members:
+        table = pd.read_parquet(tracking.artifact(store, member.run_id, PROBABILITIES, cache))
+        tables.append(table[table["split"] == "validation"].drop_duplicates("sha256").set_index("sha256"))
+    shared = [sha for sha in tables[0].index if all(sha in table.index for table in tables)]
+    probs = np.stack([table.loc[shared, columns].to_numpy() for table in tables])
+    return probs, tables[0].loc[shared, "label"].to_numpy(int)
+
+
 def model_file(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Path:
     """Return a local file of the member's model."""
     return tracking.artifact(store, member.run_id, MODEL, cache)
@@ -74,15 +106,13 @@ def model_file(store: tracking.Store, member: tracking.LoggedMember, cache: Path
 def _predictions(
     store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path
 ) -> MemberPredictions:
-    own = member.tags["fingerprint"] == manifest.fingerprint
-    read = (
-        tracking.artifact(store, member.run_id, PROBABILITIES, cache) if own else _ask(store, member, manifest, cache)
-    )
-    table = pd.read_parquet(read)
-    history = pd.read_csv(tracking.artifact(store, member.run_id, HISTORY, cache))
     columns = [f"p_{name}" for name in manifest.class_names]
-    answers = table.drop_duplicates("sha256").set_index("sha256")[columns]
-    probs = {split: answers.loc[manifest.split(split)["sha256"]].to_numpy() for split in JUDGED}
+    wanted = {split: manifest.split(split)["sha256"] for split in JUDGED}
+    answers = _by_content(tracking.artifact(store, member.run_id, PROBABILITIES, cache), columns)
+    if not pd.concat(wanted.values()).isin(answers.index).all():
+        answers = _by_content(_ask(store, member, manifest, cache), columns)
+    history = pd.read_csv(tracking.artifact(store, member.run_id, HISTORY, cache))
+    probs = {split: answers.loc[shas].to_numpy() for split, shas in wanted.items()}
     about = {
         "init": member.tags["init"],
         "precision": member.tags["precision"],
@@ -91,9 +121,23 @@ def _predictions(
         "epochs": len(history),
         "seconds": member.metrics["seconds"],
         "history": history.astype(object).where(history.notna(), None).to_dict("list"),
-        "trained_on": None if own else f"other pictures of {member.tags['dataset']}",
+        "trained_on": _other_pictures(store, member, manifest, cache),
     }
     return MemberPredictions(member.name, member.run_id, probs["test"], probs["validation"], about)
+
+
+def _by_content(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    return pd.read_parquet(file).drop_duplicates("sha256").set_index("sha256")[list(columns)]
+
+
+def _other_pictures(
+    store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path
+) -> str | None:
+    """Say where a member learned, if not from this data set's training split."""
+    learned = Manifest.load(_manifest_folder(store, member, cache)).split("train")["sha256"]
+    if set(learned) == set(manifest.split("train")["sha256"]):
+        return None
+    return f"other pictures of {member.tags['dataset']}"
 
 
 def _ask(store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path) -> Path:

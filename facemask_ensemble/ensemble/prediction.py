@@ -12,6 +12,8 @@ from facemask_ensemble.data.pixels import load_pixels
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.errors import InputError
 
+NO_ANSWER = ""
+
 
 def predict_all(models: Mapping[str, Path], files: Sequence[Path], batch_size: int) -> np.ndarray:
     """Return every member's probabilities for every picture, float32 (members, n, classes).
@@ -49,9 +51,9 @@ def answers(
         members: names in the order of `probs`.
         files: the pictures, n of them.
         class_names: in label order.
-        rule: voting rule.
+        rule: voting rule; a picture that it gives no answer to gets an empty prediction, confidence and agreement.
     """
-    names = np.array(class_names)
+    names = np.array([*class_names, NO_ANSWER])  # the last is that of ABSTAIN, -1
     winners = rule(probs)
     columns = {
         "path": [str(file) for file in files],
@@ -79,9 +81,11 @@ def submission(
     Raises:
         InputError: two pictures share a name, and so an Id.
     """
-    category = answered["prediction"].map(list(class_names).index)
-    most = int(np.bincount(category).argmax())
-    paths = [*answered["path"], *unreadable["path"]]
+    mute = answered["prediction"] == NO_ANSWER
+    category = answered.loc[~mute, "prediction"].map(list(class_names).index)
+    most = int(np.bincount(category).argmax()) if len(category) else 0
+    unreadable = pd.concat([unreadable[["path"]], answered.loc[mute, ["path"]]])
+    paths = [*answered.loc[~mute, "path"], *unreadable["path"]]
     rows = pd.DataFrame(
         {"Id": [Path(path).name for path in paths], "Category": [*category, *[most] * len(unreadable)]}
     ).sort_values("Id", ignore_index=True)

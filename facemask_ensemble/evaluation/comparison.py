@@ -1,5 +1,6 @@
-"""The vote against its best single member, and the sentence that says it plainly."""
+"""The vote against a rival, and the sentence that says plainly who is better."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,46 +11,47 @@ SIGNIFICANCE = 0.05
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
-def compare(vote_right: np.ndarray, member_right: np.ndarray, member: str, rule: str, members: int) -> dict[str, Any]:
-    """Compare the vote with one member on the same pictures.
+def paired(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]:
+    """Compare the vote with a rival on the same pictures.
 
     Args:
-        vote_right: Whether the vote answered each picture rightly, bool (n,).
-        member_right: The same of the member.
-        member: Its name; it must have been chosen on other pictures than these.
-        rule: The voting rule's name.
-        members: How many voted.
+        first_right: Whether the vote answered each picture rightly, bool (n,).
+        second_right: The same of the rival.
+
+    Returns:
+        `difference` in accuracy, its bootstrap `interval`, `only_vote_right`, `only_member_right`, McNemar's `p_value`.
     """
-    only_vote = int((vote_right & ~member_right).sum())
-    only_member = int((member_right & ~vote_right).sum())
-    result = {
-        "best_member": member,
-        "difference": (only_vote - only_member) / len(vote_right),
-        "interval": list(bootstrap_difference(vote_right, member_right)),
+    only_vote = int((first_right & ~second_right).sum())
+    only_member = int((second_right & ~first_right).sum())
+    return {
+        "difference": (only_vote - only_member) / len(first_right),
+        "interval": list(bootstrap_difference(first_right, second_right)),
         "only_vote_right": only_vote,
         "only_member_right": only_member,
         "p_value": mcnemar(only_vote, only_member),
     }
-    return result | {"sentence": _sentence(result, rule, members)}
 
 
-def _sentence(result: dict[str, Any], rule: str, members: int) -> str:
-    member, difference = result["best_member"], 100 * result["difference"]
+def sentence(found: Mapping[str, Any], rule: str, members: int) -> str:
+    """Say plainly whether the vote is better than its rival; where `found` has `p_adjusted`, that one decides."""
+    member, difference = found["rival"], 100 * found["difference"]
     if members == 1:
         return f"There is one member only: the vote is the answer of {member}, and nothing can be said for an ensemble."
-    low, high = (100 * edge for edge in result["interval"])
+    low, high = (100 * edge for edge in found["interval"])
     how_many = NUMBERS[members] if members < len(NUMBERS) else str(members)
-    if result["p_value"] < SIGNIFICANCE:
+    p_value = found.get("p_adjusted", found["p_value"])
+    alone = "" if " + " in member else " alone"
+    if p_value < SIGNIFICANCE:
         side = "better" if difference > 0 else "worse"
         lowest, highest = (low, high) if difference > 0 else (-high, -low)
-        evidence = f"95 % interval {_number(lowest)} to {_number(highest)}, {_p(result['p_value'])}"
+        evidence = f"95 % interval {_number(lowest)} to {_number(highest)}, {_p(p_value)}"
         return (
-            f"The {rule} vote of {how_many} members is {side} than {member} alone, "
+            f"The {rule} vote of {how_many} members is {side} than {member}{alone}, "
             f"by {_number(abs(difference))} points ({evidence})."
         )
-    evidence = f"95 % interval {_number(low)} to {_number(high)}, {_p(result['p_value'])}"
+    evidence = f"95 % interval {_number(low)} to {_number(high)}, {_p(p_value)}"
     return (
-        f"No evidence that {how_many} members are better than {member} alone: "
+        f"No evidence that {how_many} members are better than {member}{alone}: "
         f"the {rule} vote differs by {_number(difference, '+')} points ({evidence})."
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from facemask_ensemble.ensemble import voting
+from facemask_ensemble.evaluation.ballots import answer_name
 
 KINDS = ("disputed", "wrong", "tied", "right")
 
@@ -21,21 +22,21 @@ def choose(
 ) -> list[dict[str, Any]]:
     """Pick at most `per_kind` pictures of each kind, spread over the true classes, the most telling first.
 
-    A picture is `tied` if classes share the highest number of votes, else `wrong` if the vote is, `disputed` if the
-    vote is right and a member wrong, and `right` if all are. Disputed: the fewest members behind the vote first.
-    Wrong: the most. Tied: the closest call. Right: the surest.
+    A picture is `tied` if classes share the highest number of votes or it has no answer, else `wrong` if the vote is,
+    `disputed` if the vote is right and a member wrong, and `right` if all are. Disputed: the fewest members behind the
+    vote first. Wrong: the most. Tied: the closest call. Right: the surest.
 
     Args:
         probs: Float (members, n, classes).
         labels: True classes, int (n,).
-        winners: The vote's answers, int (n,).
+        winners: The vote's answers, int (n,), `ABSTAIN` for none.
         paths: One a picture.
         members: Names in the order of `probs`.
         class_names: Names in label order.
         per_kind: The most pictures of one kind.
     """
     labels, winners = np.asarray(labels), np.asarray(winners)
-    votes, tie = voting.votes(probs), voting.ties(probs)
+    votes, tie = voting.votes(probs), voting.ties(probs) | (winners == voting.ABSTAIN)
     agreement, confidence = voting.agreement(probs, winners), voting.confidence(probs, winners)
     right = winners == labels
     unanimous = (votes == labels).all(axis=0)
@@ -51,9 +52,9 @@ def choose(
             "path": paths[index],
             "kind": kind,
             "truth": class_names[labels[index]],
-            "prediction": class_names[winners[index]],
-            "confidence": float(confidence[index]),
-            "agreement": float(agreement[index]),
+            "prediction": answer_name(winners[index], class_names),
+            "confidence": None if np.isnan(confidence[index]) else float(confidence[index]),
+            "agreement": None if np.isnan(agreement[index]) else float(agreement[index]),
             "tie": bool(tie[index]),
             "votes": {name: class_names[vote] for name, vote in zip(members, votes[:, index], strict=True)},
             "probabilities": {

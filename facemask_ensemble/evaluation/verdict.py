@@ -1,6 +1,6 @@
 """The verdict: what every member and every vote is worth on the test pictures, as the contents of report.json."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,13 +8,16 @@ import numpy as np
 
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.ensemble import voting
+from facemask_ensemble.ensemble.rules import Rule
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.evaluation.comparison import compare
+from facemask_ensemble.evaluation.analysis import analyse
+from facemask_ensemble.evaluation.ballots import Judged, cast, describe, list_ties
 from facemask_ensemble.evaluation.metrics import classification_metrics
 from facemask_ensemble.evaluation.statistics import wilson_interval
+from facemask_ensemble.evaluation.worth import as_comparison, worth
 
-Rule = Callable[[np.ndarray], np.ndarray]
-RULES: dict[str, Rule] = {"majority": voting.majority, "soft": voting.soft}
+RULES = (Rule("majority", voting.majority), Rule("soft", voting.soft))
+ADD_UP = 0.02  # by which probabilities may miss 1; half precision brings 0.005
 
 
 @dataclass(frozen=True)
@@ -35,53 +38,71 @@ class MemberPredictions:
 def judge(
     members: Sequence[MemberPredictions],
     manifest: Manifest,
-    rules: Mapping[str, Rule] | None = None,
+    rules: Sequence[Rule] = RULES,
     shipped: str = "majority",
+    *,
+    learn: str = "validation",
+    analysis: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Score the members and their votes on the test split, and compare the vote with the best single member.
 
-    The best member is chosen on the validation split, so that the test split chooses nothing.
+    The best member is chosen on the validation split, and rules learn there, so that the test split chooses nothing.
 
     Args:
         members: At least one, each with a name of its own.
         manifest: The pictures that the probabilities belong to, row by row.
-        rules: Further voting rules by name, beside majority and soft.
-        shipped: The voting rule that the verdict is about.
+        rules: Voting rules, each with a name of its own.
+        shipped: The rule that the verdict is about.
+        learn: From the `validation` split, or across `folds` of the test split.
+        analysis: What `analyse` needs beside the probabilities; None leaves its sections out.
 
     Raises:
         InputError: No members, two of one name, probabilities that do not fit the manifest, or an unknown rule.
     """
-    rules = RULES | dict(rules or {})
-    if shipped not in rules:
-        raise InputError(f"There is no voting rule {shipped!r}: choose one of {', '.join(rules)}.")
-    test, validation = manifest.split("test"), manifest.split("validation")
-    labels, names = test["label"].to_numpy(int), list(manifest.class_names)
-    test_probs = _stacked(members, "test_probs", len(test), len(names))
-    validation_probs = _stacked(members, "validation_probs", len(validation), len(names))
-    answers = {name: np.asarray(rule(test_probs)) for name, rule in rules.items()}
-    scored = [_score_member(member, labels, validation["label"].to_numpy(int), names) for member in members]
-    votes = voting.votes(test_probs)
-    ensemble = {
-        name: _score(labels, predictions, names)
-        | {"validation_accuracy": _accuracy(rules[name](validation_probs), validation["label"])}
-        for name, predictions in answers.items()
-    }
-    ensemble["majority"] |= _ties(test_probs, answers["majority"], labels, test["path"].tolist(), members, names)
-    best = max(range(len(members)), key=lambda index: scored[index]["validation_accuracy"])
-    missed = (votes != labels).sum(axis=0)
+    names, members_named = list(manifest.class_names), [member.name for member in members]
+    test, validation = (judged_split(members, manifest, split) for split in ("test", "validation"))
+    if shipped not in [rule.name for rule in rules]:
+        raise InputError(
+            f"There is no voting rule {shipped!r}: choose one of {', '.join(rule.name for rule in rules)}."
+        )
+    ballots = [cast(rule, validation, test, learn) for rule in rules]
+    [ship] = [ballot for ballot in ballots if ballot.name == shipped]
+    votes = voting.votes(test.probs)
+    compared = worth(ship, validation, test, members_named)
+    missed = (votes != test.labels).sum(axis=0)
+    right = ship.answers == test.labels
     sizes = range(len(members) + 1)
-    return {
-        "dataset": _dataset(manifest, labels),
-        "members": scored,
-        "ensemble": ensemble,
+    report = {
+        "dataset": _dataset(manifest, test.labels),
+        "members": [_score_member(member, test.labels, validation.labels, names) for member in members],
+        "ensemble": {
+            ballot.name: _score(test.labels, ballot.answers, names)
+            | {"validation_accuracy": _accuracy(ballot.validation_answers, validation.labels)}
+            | list_ties(ballot, test, members_named, names)
+            for ballot in ballots
+        },
+        "rules": {ballot.name: describe(ballot, members_named) for ballot in ballots},
         "shipped": shipped,
-        "comparison": compare(
-            answers[shipped] == labels, votes[best] == labels, members[best].name, shipped, len(members)
-        ),
+        "comparison": as_comparison(compared["comparisons"][0]),
+        "worth": compared,
         "agreement": (votes[:, None] == votes[None]).mean(axis=2).tolist(),
         "errors": [int((missed == size).sum()) for size in sizes],
-        "errors_vote_right": [int(((missed == size) & (answers[shipped] == labels)).sum()) for size in sizes],
+        "errors_vote_right": [int(((missed == size) & right).sum()) for size in sizes],
     }
+    if analysis is not None:
+        best = compared["comparisons"][0]["rival"]
+        report |= analyse(
+            ballots, ship, validation, test, members_named, names, learn=learn, reference=best, **analysis
+        )
+    finished: dict[str, Any] = plain(report)
+    return finished
+
+
+def judged_split(members: Sequence[MemberPredictions], manifest: Manifest, split: str) -> Judged:
+    """Lay the members' probabilities of one split beside its labels, checked."""
+    rows = manifest.split(split)
+    probs = _stacked(members, f"{split}_probs", len(rows), len(manifest.class_names))
+    return Judged(probs, rows["label"].to_numpy(int), rows["group"].tolist(), rows["path"].tolist())
 
 
 def _stacked(members: Sequence[MemberPredictions], split: str, pictures: int, classes: int) -> np.ndarray:
@@ -101,7 +122,22 @@ def _stacked(members: Sequence[MemberPredictions], split: str, pictures: int, cl
                 f"Member {member.name} has {what} probabilities of shape {shape}, the data set wants "
                 f"{(pictures, classes)}: train it on this data set or leave it out."
             )
+        _check_probabilities(member.name, np.asarray(getattr(member, split)), what)
     return np.stack([np.asarray(getattr(member, split)) for member in members])
+
+
+def _check_probabilities(name: str, probs: np.ndarray, what: str) -> None:
+    if not np.isfinite(probs).all():
+        raise InputError(
+            f"Member {name} has {what} probabilities that are nan or infinite: train it again or leave it out."
+        )
+    sums = probs.sum(axis=1)
+    if probs.min() < 0 or np.abs(sums - 1).max() > ADD_UP:
+        worst = sums[np.abs(sums - 1).argmax()]
+        raise InputError(
+            f"Member {name} has {what} probabilities that are no probabilities (one row adds up to {worst:.3g}, the "
+            f"lowest value is {probs.min():.3g}): they must be at least 0 and add up to 1; train it again."
+        )
 
 
 def _score(labels: np.ndarray, predictions: np.ndarray, names: list[str]) -> dict[str, Any]:
@@ -123,27 +159,6 @@ def _score_member(
 
 def _accuracy(predictions: np.ndarray, labels: Any) -> float:
     return float((np.asarray(predictions) == np.asarray(labels)).mean())
-
-
-def _ties(
-    probs: np.ndarray,
-    winners: np.ndarray,
-    labels: np.ndarray,
-    paths: list[str],
-    members: Sequence[MemberPredictions],
-    names: list[str],
-) -> dict[str, Any]:
-    votes = voting.votes(probs)
-    tied = [
-        {
-            "path": paths[index],
-            "truth": names[labels[index]],
-            "prediction": names[winners[index]],
-            "votes": {member.name: names[vote] for member, vote in zip(members, votes[:, index], strict=True)},
-        }
-        for index in np.flatnonzero(voting.ties(probs))
-    ]
-    return {"ties": len(tied), "tied": tied}
 
 
 def _dataset(manifest: Manifest, labels: np.ndarray) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def write_audit(report: Mapping[str, Any], pictures: Mapping[str, np.ndarray], c
 
 def _render(report: Mapping[str, Any], pictures: Mapping[str, np.ndarray], command: str) -> str:
     made = environment()
-    made.filters |= {"shares": audit_charts.shares, "mix": suspicions.mix, "bytes": file_size, "p": probability}
+    made.filters |= {"shares": audit_charts.shares, "mix": suspicions.mix, "bytes": file_size}
     histograms = report["sizes"]["histograms"]
     return made.get_template("audit.html.j2").render(
         report=report,
@@ -72,12 +72,3 @@ def file_size(count: float) -> str:
             return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
-
-
-def probability(value: float | None) -> str:
-    """Write a p-value: a power of ten below it where it is small."""
-    if value is None:
-        return "–"
-    if value >= 0.001:
-        return f"{value:.3f}"
-    return "below 10⁻³" if value >= 1e-6 else "below 10⁻⁶" if value >= 1e-12 else "below 10⁻¹²"

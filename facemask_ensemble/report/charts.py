@@ -147,8 +147,9 @@ def row_shares(matrix: Sequence[Sequence[int]]) -> list[list[float]]:
     return [[value / (sum(row) or 1) for value in row] for row in matrix]
 
 
-def agreement_shades(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Spread the shares over 0.05 to 0.9, so that close members are told apart; a member with itself stays bare."""
+def shades(matrix: Sequence[Sequence[float | None]]) -> list[list[float]]:
+    """Spread the values over 0.05 to 0.9, so that close members are told apart; a member with itself stays bare."""
+    matrix = filled(matrix)
     others = [share for row, line in enumerate(matrix) for column, share in enumerate(line) if row != column]
     low, high = min(others, default=0.0), max(others, default=1.0)
     return [
@@ -166,3 +167,8 @@ def by_answer(votes: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     for member, answer in votes.items():
         behind.setdefault(answer, []).append(member)
     return sorted(behind.items(), key=lambda item: -len(item[1]))
+
+
+def filled(matrix: Sequence[Sequence[float | None]]) -> list[list[float]]:
+    """Put 0 where a value is not known."""
+    return [[0.0 if value is None else value for value in row] for row in matrix]

@@ -25,7 +25,10 @@ def environment() -> Environment:
         numbers.thousands,
         charts.row_shares,
         charts.by_answer,
-        charts.agreement_shades,
+        charts.shades,
+        charts.filled,
+        numbers.points,
+        numbers.pvalue,
     )
     made.filters |= {function.__name__: function for function in named}
     return made

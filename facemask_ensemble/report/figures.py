@@ -117,7 +117,7 @@ def agreement(report: Mapping[str, Any]) -> Figure:
     side = max(4.0, 0.75 * len(names) + 1.8)
     figure = Figure(figsize=(side, side * 0.92), layout="constrained")
     axes = figure.subplots()
-    shades = np.array(charts.agreement_shades(report["agreement"]))
+    shades = np.array(charts.shades(report["agreement"]))
     _heat(axes, shades, np.round(100 * matrix).astype(int), names)
     axes.set_title("Equal answers of two members, % of the pictures", fontsize=11)
     return figure

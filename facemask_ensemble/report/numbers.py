@@ -39,6 +39,23 @@ def thousands(count: int | None) -> str:
     return MISSING if count is None else f"{count:,}".replace(",", "\u202f")
 
 
+def points(share: float | None) -> str:
+    """Write a difference of shares in percentage points, with its sign."""
+    if share is None:
+        return MISSING
+    rounded = round(100 * share, 1)
+    return f"{rounded:+.1f}".replace("-", "−") if rounded else "0.0"
+
+
+def pvalue(value: float | None) -> str:
+    """Write a p-value: a power of ten above it where it is small."""
+    if value is None:
+        return MISSING
+    if value >= 0.001:
+        return f"{value:.3f}"
+    return "below 10⁻³" if value >= 1e-6 else "below 10⁻⁶" if value >= 1e-12 else "below 10⁻¹²"
+
+
 def epochs(member: Mapping[str, Any]) -> int | None:
     """Count the epochs a member ran."""
     history = member.get("history") or {}

@@ -1,6 +1,7 @@
 """Write report.html, one file that needs nothing else, report.json and the figures."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from facemask_ensemble.evaluation.card import at_about, warnings
 from facemask_ensemble.evaluation.metrics import AVERAGES
-from facemask_ensemble.report import charts
+from facemask_ensemble.report import charts, ensemble_charts
 from facemask_ensemble.report.encoding import encode
 from facemask_ensemble.report.environment import environment, versions
 from facemask_ensemble.report.figures import write_figures
+from facemask_ensemble.report.numbers import thousands
 from facemask_ensemble.report.tables import RANDOM, score_table
 
 PACKAGES = ("facemask-ensemble", "tensorflow", "keras", "tf-keras-vis", "numpy", "scikit-learn", "mlflow")
@@ -22,11 +25,16 @@ KINDS = {
         "Where voting pays: the narrowest votes first.",
     ),
     "wrong": ("The vote is wrong", "The mistakes that most members share, the surest first."),
-    "tied": (
-        "The vote is tied",
-        "Classes share the highest number of votes; the higher mean probability decides.",
-    ),
+    "tied": ("The members are split", "Classes share the highest number of votes."),
     "right": ("Everyone is right", "The pictures that the members are surest of."),
+}
+
+
+TIES = {
+    "mean_probability": "It then takes the tied class of higher mean probability.",
+    "validation_weight": "It then takes the tied class whose members were righter on validation.",
+    "safest_class": "It then takes the tied class that comes first in the order of safety.",
+    "abstain": "It then gives no answer, which counts as not right.",
 }
 
 
@@ -44,7 +52,7 @@ def write_report(
     Args:
         report: What `evaluation.verdict.judge` gives.
         gallery: What `evaluation.gallery.choose` gives.
-        pictures: Pixels, uint8 (h, w, 3), of the gallery's pictures by path.
+        pictures: Pixels, uint8 (h, w, 3), by path: of the gallery, and of tied and doubtful pictures as far as shown.
         overlays: By path and member the heatmap over the picture, or the reason why there is none; may be empty.
         contact_sheet: Training pictures, each with its class.
         command: The command line that made the report.
@@ -89,6 +97,9 @@ def _render(
                 if (found := [card for card in cards if card["kind"] == kind])
             ],
             maps=any(card["maps"] for card in cards),
+            tie_rule=TIES.get(str(report.get("break_tie")), ""),
+            images={path: encode(pictures[path]) for path in _listed(report) if path in pictures},
+            **_choices(report, command),
             averages=list(AVERAGES),
             contact=[{"image": encode(pixels), "name": name} for pixels, name in contact_sheet],
             command=command,
@@ -96,6 +107,56 @@ def _render(
             written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
     )
+
+
+def _choices(report: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """Draw what tells which ensemble to ship, where the report has it."""
+    notes = warnings(report) if "changed" in report["dataset"] else []
+    if "frontier" not in report:
+        return {"notes": notes}
+    return {
+        "notes": [note for note in notes if "random weights" not in note],  # the page says that at greater length
+        "frontier": ensemble_charts.frontier_plot(report["frontier"]),
+        "chosen": _chosen(report, command),
+        "reliability": ensemble_charts.reliability_plots(report["calibration"]),
+        "risk": ensemble_charts.risk_plot(report["abstention"]["risk_coverage"]),
+        "sizes": _set_sizes(report["abstention"]["conformal"]["sizes"]),
+        "sent": at_about(report["abstention"]["send"]),
+    }
+
+
+def _chosen(report: Mapping[str, Any], command: str) -> dict[str, str] | None:
+    """Name what validation would ship, and the command that judges it; None where that is the vote itself."""
+    found = report["frontier"]
+    if found["chosen"] is None:
+        return None
+    point = found["points"][found["chosen"]]
+    if point["rule"] == report["shipped"] and len(point["members"]) == len(found["members"]):
+        return None
+    ids = [report["members"][member]["run_id"] for member in point["members"]]
+    rest = [word for word in shlex.split(command) if not word.startswith(("voting=", "members="))]
+    rule = [] if point["rule"] == "alone" else [f"voting={point['rule']}"]
+    return {
+        "text": ensemble_charts.choice_text(point, found["members"]),
+        "command": shlex.join([*rest, f"members=[{','.join(ids)}]", *rule]),
+    }
+
+
+def _set_sizes(sizes: Sequence[int]) -> str:
+    """Say how many pictures are answered with no class, one, two and so on."""
+    words = ("no class", "one class")
+    told = [
+        f"{thousands(count)} with {words[size] if size < len(words) else f'{size} classes'}"
+        for size, count in enumerate(sizes)
+        if count
+    ]
+    return "Pictures: " + ", ".join(told)
+
+
+def _listed(report: Mapping[str, Any]) -> list[str]:
+    """Name the pictures that are shown small: the tied ones and those of doubtful labels."""
+    doubtful = [item for found in report.get("suspects", {}).values() for item in found]
+    return [item["path"] for item in [*report["ensemble"][report["shipped"]]["tied"], *doubtful]]
 
 
 def _from_random_member(member: Mapping[str, Any]) -> bool:

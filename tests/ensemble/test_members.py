@@ -55,10 +55,9 @@ def log(store, manifest, tmp_path):
         run_id = tracking.start_run(store, study, name, tags, {})
         files = tmp_path / run_id
         files.mkdir()
-        judged = manifest.rows[manifest.rows["split"] != "train"]
-        table = judged.assign(
-            **{f"p_{label}": [probs_of(number)[i] for number in judged.index] for i, label in enumerate(classes)}
-        )
+        judged = learned.rows[learned.rows["split"] != "train"]
+        numbers = judged["sha256"].str.extract(r"(\d+)")[0].astype(int)
+        table = judged.assign(**{f"p_{label}": [probs_of(n)[i] for n in numbers] for i, label in enumerate(classes)})
         table.sample(frac=1, random_state=1).to_parquet(files / "probabilities.parquet", index=False)
         pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5]}).to_csv(files / "history.csv", index=False)
         (files / "model.keras").write_bytes(name.encode())
@@ -72,13 +71,13 @@ def log(store, manifest, tmp_path):
 def test_the_members_of_a_data_set_are_found_by_its_fingerprint(store, log, manifest, tmp_path):
     log("xception", fingerprint="0123")
     ids = [log("densenet201"), log("xception")]
-    assert [member.run_id for member in members_of(store, manifest, None, [], tmp_path / "cache")] == ids
+    assert [member.run_id for member in members_of(store, manifest, None, [], tmp_path / "cache")[0]] == ids
 
 
 def test_predictions_follow_the_manifests_order_whatever_that_of_the_table(store, log, manifest, tmp_path):
     run_id = log("xception")
     (predictions,) = load_predictions(
-        store, members_of(store, manifest, None, [], tmp_path / "cache"), manifest, tmp_path / "cache"
+        store, members_of(store, manifest, None, [], tmp_path / "cache")[0], manifest, tmp_path / "cache"
     )
     np.testing.assert_array_equal(predictions.test_probs, [probs_of(number) for number in (1, 4, 7)])
     np.testing.assert_array_equal(predictions.validation_probs, [probs_of(number) for number in (2, 5, 8)])
@@ -100,7 +99,7 @@ def test_a_manifest_of_the_same_pictures_in_another_order_gets_their_probabiliti
     log("xception")
     turned = Manifest("toys", tmp_path, CLASSES, manifest.rows[::-1].reset_index(drop=True), manifest.quarantine)
     (predictions,) = load_predictions(
-        store, members_of(store, turned, None, [], tmp_path / "cache"), turned, tmp_path / "cache"
+        store, members_of(store, turned, None, [], tmp_path / "cache")[0], turned, tmp_path / "cache"
     )
     np.testing.assert_array_equal(predictions.test_probs, [probs_of(number) for number in (7, 4, 1)])
 
@@ -110,7 +109,7 @@ def test_exact_copies_of_a_picture_each_get_its_probabilities(store, manifest, t
     doubled = Manifest("toys", tmp_path, CLASSES, copies, manifest.quarantine)
     log("xception", learned=doubled)
     (predictions,) = load_predictions(
-        store, members_of(store, doubled, None, [], tmp_path / "cache"), doubled, tmp_path / "cache"
+        store, members_of(store, doubled, None, [], tmp_path / "cache")[0], doubled, tmp_path / "cache"
     )
     np.testing.assert_array_equal(predictions.test_probs, [probs_of(number) for number in (1, 4, 7, 1)])
 
@@ -159,7 +158,7 @@ def test_a_member_that_has_seen_a_near_copy_is_refused(store, log, manifest, tmp
     looks = {"look": "f" * 16, "mirrored": "0f" * 8, way: "000000000000ff00"}
     far = with_rows(manifest, 8, **{key: ["", value, *[""] * 7] for key, value in looks.items()})
     run_id = log("xception", learned=learned)
-    assert members_of(store, far, None, [run_id], tmp_path / "cache")[0].name == "xception"  # 16 bits apart
+    assert members_of(store, far, None, [run_id], tmp_path / "cache")[0][0].name == "xception"  # 16 bits apart
     looks[way] = "0000000000f000ff"
     near = with_rows(manifest, 8, **{key: ["", value, *[""] * 7] for key, value in looks.items()})
     with pytest.raises(InputError, match=r"0.png \(train split\), which is nearly the same picture as 1.png, one of 1"):
@@ -187,11 +186,34 @@ def test_a_member_that_has_seen_none_of_the_pictures_is_asked_about_them(store, 
     monkeypatch.setattr("facemask_ensemble.ensemble.members.predict_all", predict_all)
     run_id = log("xception", learned=with_rows(manifest, sha256=[f"other{n}" for n in range(9)]))
     for _ in range(2):
-        found = members_of(store, manifest, None, [run_id], tmp_path / "cache")
+        found, _ = members_of(store, manifest, None, [run_id], tmp_path / "cache")
         (predictions,) = load_predictions(store, found, manifest, tmp_path / "cache")
         np.testing.assert_allclose(predictions.test_probs, [probs_of(number) for number in (1, 4, 7)])
     assert asked == [(["xception"], [f"{number}.png" for number in (1, 2, 4, 5, 7, 8)])]
     assert predictions.about["trained_on"] == "other pictures of toys"
+
+
+def test_members_of_different_splits_are_judged_on_what_none_has_seen(store, log, manifest, tmp_path):
+    """One has learned test picture 1 and validation picture 2, the other test picture 4: 7, 5 and 8 are left."""
+    learned = [
+        with_rows(manifest, split=["test", "train", "train", "train", "test", "test", "train", "test", "test"]),
+        with_rows(manifest, split=["train", "test", "test", "train", "train", "test", "train", "test", "test"]),
+    ]
+    ids = [log(name, learned=one) for name, one in zip(("densenet201", "xception"), learned, strict=True)]
+    with pytest.raises(InputError, match="seen=leave_out"):
+        members_of(store, manifest, None, ids, tmp_path / "cache")
+    members, left = members_of(store, manifest, None, ids, tmp_path / "cache", seen="leave_out")
+    assert left.split("test")["path"].tolist() == ["7.png"]
+    assert left.split("validation")["path"].tolist() == ["5.png", "8.png"]
+    predictions = load_predictions(store, members, left, tmp_path / "cache")
+    np.testing.assert_array_equal(predictions[0].test_probs, [probs_of(7)])
+    assert predictions[0].about["trained_on"] == "other pictures of toys"
+
+
+def test_members_that_have_seen_every_test_picture_together_cannot_be_judged(store, log, manifest, tmp_path):
+    learned = with_rows(manifest, split=["test", "train", "test"] * 3)
+    with pytest.raises(InputError, match="learned from each of the 3 test pictures of toys"):
+        members_of(store, manifest, None, [log("xception", learned=learned)], tmp_path / "cache", seen="leave_out")
 
 
 def test_a_member_of_other_classes_is_refused_with_both_lists(store, log, manifest, tmp_path):

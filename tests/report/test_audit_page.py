@@ -11,8 +11,9 @@ from rich.console import Console
 from facemask_ensemble.auditing.examples import shown_paths
 from facemask_ensemble.auditing.report import Subject, report_on
 from facemask_ensemble.report import audit_charts
-from facemask_ensemble.report.audit_page import file_size, probability, write_audit
+from facemask_ensemble.report.audit_page import file_size, write_audit
 from facemask_ensemble.report.audit_summary import summary
+from facemask_ensemble.report.numbers import pvalue
 
 NASTY = "<script>alert(\"1\")</script> & '日本' {{ report }} " + "x" * 120
 VOID = {"meta", "link", "br", "img", "line", "circle", "path", "input", "hr", "rect"}
@@ -197,7 +198,7 @@ def test_file_sizes_are_written_as_people_read_them(count, text):
     ("value", "text"), [(None, "–"), (0.25, "0.250"), (1e-4, "below 10⁻³"), (1e-20, "below 10⁻¹²")]
 )
 def test_p_values_are_written_with_their_power_of_ten(value, text):
-    assert probability(value) == text
+    assert pvalue(value) == text
 
 
 def test_the_terminal_says_the_verdict_the_warnings_and_the_counts_in_eighty_columns(audit):

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from facemask_ensemble.data.manifest import COLUMNS, Manifest
-from facemask_ensemble.ensemble import voting
+from facemask_ensemble.ensemble import learning, voting
+from facemask_ensemble.ensemble.rules import Rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.gallery import choose
 from facemask_ensemble.evaluation.verdict import MemberPredictions, judge
@@ -20,7 +21,7 @@ from facemask_ensemble.report.tables import terminal_table
 
 NASTY = "test/<script>alert(\"1\")</script> & '日本' überlang_" + "x" * 200 + ".png"
 SEVEN = [f"member{index}" for index in range(7)]
-VOID = {"meta", "link", "br", "img", "line", "circle", "path", "input", "hr"}
+VOID = {"meta", "link", "br", "img", "line", "path", "input", "hr"}
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +77,17 @@ def history(epochs: int = 4) -> dict[str, list[float]]:
     }
 
 
-def judged(names=SEVEN, classes=("none", "all", "some"), pictures=60, about=None, quarantine=(), path=NASTY):
-    """Judge members that are right on most pictures; give the report, the gallery and the manifest."""
+def judged(
+    names=SEVEN,
+    classes=("none", "all", "some"),
+    pictures=60,
+    about=None,
+    quarantine=(),
+    path=NASTY,
+    skills=None,
+    **more,
+):
+    """Judge members that are right on most pictures; give the report and the gallery."""
     generator = np.random.default_rng(0)
     labels = np.arange(pictures) % len(classes)
     rows = [
@@ -94,16 +104,19 @@ def judged(names=SEVEN, classes=("none", "all", "some"), pictures=60, about=None
         pd.DataFrame(list(quarantine), columns=["path", "reason"]),
     )
 
-    def probs() -> np.ndarray:
-        raw = generator.random((pictures, len(classes)))
-        raw[np.arange(pictures), labels] += 0.35
+    def probs(skill: float) -> np.ndarray:
+        raw = generator.random((pictures, len(classes))) + 0.3
+        raw[np.arange(pictures), labels] += skill
         return (raw / raw.sum(axis=1, keepdims=True)).astype("float32")
 
     if about is None:
         about = {"init": "random initialisation", "precision": "float32", "image_size": 64, "seconds": 75.4}
         about |= {"parameters": 20_861_480, "epochs": 4, "history": history()}
-    members = [MemberPredictions(name, f"run-{name}", probs(), probs(), about) for name in names]
-    report = judge(members, manifest)
+    members = [
+        MemberPredictions(name, f"run-{name}", probs(skill), probs(skill), about)
+        for name, skill in zip(names, skills or [0.35] * len(names), strict=True)
+    ]
+    report = judge(members, manifest, **more)
     stacked = np.stack([member.test_probs for member in members])
     test = manifest.split("test")
     gallery = choose(stacked, labels, voting.majority(stacked), test["path"].tolist(), names, classes, per_kind=4)
@@ -112,6 +125,29 @@ def judged(names=SEVEN, classes=("none", "all", "some"), pictures=60, about=None
 
 def picture(seed: int = 0, size: int = 32) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+RULES = (
+    Rule("majority", voting.majority),
+    Rule("weighted", voting.weighted, learning.by_skill),
+    Rule("greedy", voting.weighted, learning.greedy),
+)
+COSTS = {name: {"milliseconds": 3.0, "megabytes": 40.0, "measured": "a made-up machine"} for name in SEVEN}
+
+
+def fully_judged(pictures: int, rules=RULES) -> tuple[dict, list[dict]]:
+    """Judge with an analysis members of which the last has no skill, as `evaluate` does."""
+    analysis = {"costs": COSTS, "conformal_error": 0.1, "resamples": 0}
+    skills = [0.6, 0.5, 0.4, 0.3, 0.3, 0.2, -0.2]
+    report, gallery = judged(pictures=pictures, skills=skills, rules=rules, analysis=analysis)
+    report |= {"break_tie": "mean_probability", "shift": None}
+    report["dataset"] |= {"changed": ["dataset.limit=99"], "seen": 2}
+    return report, gallery
+
+
+@pytest.fixture(scope="module")
+def full():
+    return fully_judged(150)
 
 
 def written(
@@ -231,7 +267,8 @@ def test_without_heatmaps_the_answers_alone_are_shown(tmp_path):
 def test_every_picture_has_an_alternative_text(tmp_path):
     report, gallery = judged()
     shown = written(tmp_path, report, gallery, contact=[(picture(), "all")])
-    assert len(shown.all("img")) == len(gallery) + 1
+    small = {tie["path"] for tie in report["ensemble"]["majority"]["tied"]} & {item["path"] for item in gallery}
+    assert len(shown.all("img")) == len(gallery) + len(small) + 1
     assert all(tag["alt"] for tag in shown.all("img"))
     assert all(tag["aria-label"] for tag in shown.all("svg"))
 
@@ -293,6 +330,74 @@ def test_a_gallery_of_twelve_pictures_and_seven_members_stays_under_ten_megabyte
     # Noise is the hardest to compress; photographs take a fraction of it.
     noise = {(item["path"], name): picture(index, 224) for index, item in enumerate(gallery) for name in SEVEN}
     written(tmp_path, report, gallery, pictures={item["path"]: picture(2, 224) for item in gallery}, overlays=noise)
+    assert (tmp_path / "reports/one/report.html").stat().st_size < 10e6
+
+
+def test_the_page_says_which_subset_was_chosen_and_what_else_could_be_shipped(tmp_path, full):
+    report, _ = full
+    shown = written(tmp_path, report)
+    assert " ".join(report["frontier"]["sentence"].split()) in shown.text
+    assert re.search(r"Of \d+ choices, validation picks ", shown.text)
+    assert len([tag for tag in shown.all("circle") if tag.get("class") == "chosen" and tag.get("data-rule")]) == 1
+    assert all(entry["sentence"] in shown.text for entry in report["worth"]["comparisons"])
+    assert report["diversity"]["drop_one"]["sentence"] in shown.text
+    assert report["abstention"]["conformal"]["sentence"] in shown.text
+    assert "The data set is not as it comes: dataset.limit=99." in shown.text
+    assert "2 pictures that a member had learned from: left out" in shown.text
+
+
+def test_every_tie_is_listed_with_its_picture(tmp_path, full):
+    report, _ = full
+    tied = report["ensemble"]["majority"]["tied"]
+    assert len(tied) > 3
+    shown = written(tmp_path, report, pictures={tie["path"]: picture() for tie in tied})
+    assert f"On {len(tied)} pictures the highest scores of the majority vote are level" in shown.text
+    alternatives = [tag["alt"] for tag in shown.all("img")]
+    assert [text for text in alternatives if text.startswith("Tied picture")] == [
+        f"Tied picture {tie['path']}" for tie in tied
+    ]
+
+
+def test_what_each_rule_learned_is_shown_and_why_a_member_was_left_out(tmp_path, full):
+    report, _ = full
+    shown = written(tmp_path, report)
+    for rule in ("weighted", "greedy"):
+        weights = report["rules"][rule]["weights"].values()
+        texts = ["–" if weight == 0 else f"{100 * weight:.0f}" if weight >= 0.005 else "below 1" for weight in weights]
+        assert f"{rule} 150 validation pictures {' '.join(texts)}" in shown.text
+        reason = report["rules"][rule]["left_out"]["member6"]
+        assert f"{rule} leaves out" in shown.text
+        assert f"member6 : {reason}" in shown.text
+
+
+def test_the_full_page_needs_nothing_but_itself(tmp_path, full):
+    report, gallery = full
+    written(tmp_path, report, gallery)
+    text = (tmp_path / "reports/one/report.html").read_text(encoding="utf-8")
+    outside = re.findall(r'(?:src|href|action)="(?!data:image/webp;base64,|#)[^"]*"|url\(|@import|https?://', text)
+    assert outside == []
+
+
+def test_pictures_without_an_answer_are_named_so(tmp_path):
+    report, _ = fully_judged(60, [Rule("majority", voting.majority, None, voting.abstain)])
+    report["break_tie"] = "abstain"
+    scores = report["ensemble"]["majority"]
+    assert scores["abstained"] == scores["ties"] > 0
+    shown = written(tmp_path, report)
+    assert shown.text.count("no answer") >= scores["ties"]
+    assert "It then gives no answer, which counts as not right." in shown.text
+
+
+@pytest.mark.heavy
+def test_the_page_of_ten_thousand_pictures_stays_under_ten_megabytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "write_figures", lambda report, folder: [])
+    report, gallery = fully_judged(10_000, RULES[:2])
+    tied = [tie["path"] for tie in report["ensemble"]["majority"]["tied"]]
+    assert len(tied) > 300
+    doubtful = [one["path"] for found in report["suspects"].values() for one in found]
+    small = {path: picture(place, 96) for place, path in enumerate(tied[:60] + doubtful)}
+    shown = written(tmp_path, report, gallery, pictures=small | {item["path"]: picture(2, 320) for item in gallery})
+    assert all(path in shown.text for path in tied)
     assert (tmp_path / "reports/one/report.html").stat().st_size < 10e6
 
 

@@ -1,0 +1,115 @@
+"""What the page says beyond scores: worth, frontier, calibration, diversity, abstention, doubtful labels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from facemask_ensemble.ensemble import voting
+from facemask_ensemble.evaluation import abstention, auditors, diversity
+from facemask_ensemble.evaluation.ballots import Ballot, Judged, cast
+from facemask_ensemble.evaluation.calibration import apply_temperature, calibrate
+from facemask_ensemble.evaluation.frontier import frontier
+from facemask_ensemble.evaluation.resampling import metric_intervals
+
+MEAN = "calibrated mean"
+SUSPECTS = 24  # doubtful labels shown of a split
+Costs = Mapping[str, Mapping[str, Any]]
+
+
+def analyse(
+    ballots: Sequence[Ballot],
+    shipped: Ballot,
+    validation: Judged,
+    test: Judged,
+    members: Sequence[str],
+    class_names: Sequence[str],
+    *,
+    learn: str,
+    costs: Costs,
+    conformal_error: float,
+    resamples: int,
+    reference: str,
+) -> dict[str, Any]:
+    """Work out every section of the page that needs probabilities alone.
+
+    Args:
+        ballots: of every rule.
+        shipped: the ballot that the verdict is about.
+        validation: learns and chooses.
+        test: judges.
+        members: names, in the order of the probabilities.
+        class_names: in label order.
+        learn: from the `validation` split, or across `folds` of the test; the frontier always learns from validation.
+        costs: by member `milliseconds` a picture and `megabytes`, as far as measured.
+        conformal_error: share of pictures whose set may miss the true class.
+        resamples: bootstrap draws of the scores' intervals; 0 for none.
+        reference: the member that differences in accuracy are to.
+    """
+    rules = [ballot.fitted.rule for ballot in ballots]
+    calibration = calibrate(validation.probs, validation.labels, test.probs, test.labels, members)
+    temperatures = [row["temperature"] for row in calibration["rows"]]
+    sure, sure_before = calibrated(test.probs, temperatures), calibrated(validation.probs, temperatures)
+    return {
+        "costs": dict(costs),
+        "frontier": frontier(rules, validation, test, members, costs),
+        "calibration": calibration,
+        "diversity": {
+            **diversity.pairwise(test.probs, test.labels),
+            "drop_one": diversity.drop_one(
+                lambda kept: cast(shipped.fitted.rule.of(kept), validation.of(kept), test.of(kept), learn).answers,
+                members,
+                test.labels,
+            ),
+        },
+        "abstention": _abstention(shipped, validation, test, sure_before, sure, class_names, conformal_error),
+        "suspects": {
+            name: auditors.suspects(split.probs, split.labels, split.paths, class_names, members, SUSPECTS)
+            for name, split in (("test", test), ("validation", validation))
+        },
+        "intervals": _intervals(ballots, test, members, sure, reference, resamples),
+    }
+
+
+def calibrated(probs: np.ndarray, temperatures: Sequence[float]) -> np.ndarray:
+    """Average the members' calibrated probabilities, and calibrate the average: float (n, classes).
+
+    Args:
+        probs: float (members, n, classes).
+        temperatures: one a member, then that of their mean.
+    """
+    each = [apply_temperature(member, own) for member, own in zip(probs, temperatures, strict=False)]
+    return apply_temperature(np.mean(each, axis=0), temperatures[-1])
+
+
+def _abstention(
+    shipped: Ballot,
+    validation: Judged,
+    test: Judged,
+    expected: np.ndarray,
+    sure: np.ndarray,
+    class_names: Sequence[str],
+    error: float,
+) -> dict[str, Any]:
+    """Measure what it brings not to answer; a picture's confidence is the calibrated mean probability of its answer."""
+    confidence = voting.confidence(sure[None], shipped.answers)
+    before = voting.confidence(expected[None], shipped.validation_answers)
+    right = shipped.answers == test.labels
+    return {
+        "risk_coverage": abstention.risk_coverage(confidence, right),
+        "send": abstention.send_to_person(before, confidence, right),
+        "conformal": abstention.conformal(expected, validation.labels, sure, test.labels, class_names, error),
+    }
+
+
+def _intervals(
+    ballots: Sequence[Ballot], test: Judged, members: Sequence[str], sure: np.ndarray, reference: str, draws: int
+) -> dict[str, Any] | None:
+    """Resample every score of every member and vote; the calibrated mean's log loss goes by the name of `MEAN`."""
+    if not draws:
+        return None
+    votes = voting.votes(test.probs)
+    answers = dict(zip(members, votes, strict=True)) | {f"{ballot.name} vote": ballot.answers for ballot in ballots}
+    probs = dict(zip(members, test.probs, strict=True))
+    answers[MEAN], probs[MEAN] = sure.argmax(axis=1), sure
+    return metric_intervals(test.labels, answers, probs, test.probs.shape[2], reference, draws=draws)
