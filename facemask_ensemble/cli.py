@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train one member, or a sweep of them with --multirun",
     "tune": "search a training's recipe with Optuna",
     "evaluate": "let the finished members of a data set vote, and write the report",
+    "ship": "register the ensemble that a report judged, as champion if it is not worse than the one before",
     "predict": "let an ensemble answer for pictures of your own",
     "upload": "send a finished training to MLflow that could not be logged when it ended",
 }

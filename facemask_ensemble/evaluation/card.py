@@ -1,0 +1,105 @@
+"""The facts of the ship card: what one would want to know of an ensemble before using it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+SENT = 0.04  # share of pictures sent to a person that the card speaks of
+RANDOM = "random initialisation"
+
+
+def ship_card(report: Mapping[str, Any], study: str, command: str) -> dict[str, Any]:
+    """Choose from the report what belongs on the card.
+
+    Args:
+        report: what `verdict.judge` gives with an analysis, `break_tie`, `shift`, its data set's `changed` and `seen`.
+        study: whose members these are.
+        command: that made the report.
+    """
+    data, rule = report["dataset"], report["rules"][report["shipped"]]
+    scores, against = report["ensemble"][report["shipped"]], report["comparison"]
+    calibration = report["calibration"]["rows"][-1]
+    weights = rule["weights"] or {}
+    used = [member for member in report["members"] if weights.get(member["backbone"], 1) > 0]
+    costs = [report["costs"].get(member["backbone"]) for member in used]
+    known = [cost for cost in costs if cost]
+    complete = len(known) == len(costs)
+    return {
+        "name": f"facemask-{data['name']}",
+        "study": study,
+        "rule": report["shipped"],
+        "ties": report["break_tie"],
+        "class_names": data["class_names"],
+        "members": [
+            {"name": member["backbone"], "weight": weights.get(member["backbone"]), "init": member.get("init")}
+            for member in used
+        ],
+        "left_out": [{"name": name, "reason": reason} for name, reason in rule["left_out"].items()],
+        "accuracy": scores["accuracy"],
+        "accuracy_interval": scores["accuracy_interval"],
+        "pictures": data["pictures"],
+        "sentence": against["sentence"],
+        "best_member": against["best_member"],
+        "difference": against["difference"],
+        "difference_interval": against["interval"],
+        "p_value": against["p_adjusted"],
+        "milliseconds": sum(cost["milliseconds"] for cost in known) if known and complete else None,
+        "megabytes": sum(cost["megabytes"] for cost in known) if known and complete else None,
+        "measured": known[0]["measured"] if known else "",
+        "tie_rate": scores["ties"] / data["pictures"],
+        "abstention_rate": scores["abstained"] / data["pictures"],
+        "coverage": report["abstention"]["conformal"]["sentence"],
+        "send": at_about(report["abstention"]["send"])["sentence"],
+        "log_loss": calibration["after"]["log_loss"],
+        "expected_calibration_error": calibration["after"]["expected_calibration_error"],
+        "temperature": calibration["temperature"],
+        "fingerprint": data["fingerprint"],
+        "dataset": data["name"],
+        "dataset_pictures": sum(sum(counts.values()) for counts in data["counts"].values()),
+        "warnings": warnings(report),
+        "must_not": _must_not(report),
+        "per_class_recall": {name: found["recall"] for name, found in scores["per_class"].items() if found["support"]},
+        "command": command,
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def at_about(sent: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Choose the row of the share nearest to that which the card speaks of."""
+    return min(sent, key=lambda row: abs(row["asked"] - SENT))
+
+
+def warnings(report: Mapping[str, Any]) -> list[str]:
+    """Say what makes these numbers mean less than they seem: random weights, a changed data set, pictures left out."""
+    data, members = report["dataset"], report["members"]
+    random = [member["backbone"] for member in members if RANDOM in str(member.get("init", ""))]
+    found = []
+    if random:
+        who = "Every member" if len(random) == len(members) else ", ".join(random)
+        go = "go" if 1 < len(random) < len(members) else "goes"
+        found.append(f"{who} {go} back to random weights: these numbers say nothing of pretrained ones.")
+    if data["changed"]:
+        found.append(f"The data set is not as it comes: {', '.join(data['changed'])}.")
+    if data["seen"]:
+        who = "1 picture" if data["seen"] == 1 else f"{data['seen']} pictures"
+        found.append(f"{who} that a member had learned from: left out of what judges.")
+    empty = [name for name, count in data["counts"]["test"].items() if not count]
+    if empty:
+        found.append(f"No test picture of class {', '.join(empty)}: nothing is known of it.")
+    elsewhere = [member["backbone"] for member in members if member.get("trained_on")]
+    if elsewhere:
+        found.append(f"{', '.join(elsewhere)} learned from other pictures than this data set's training split.")
+    return found
+
+
+def _must_not(report: Mapping[str, Any]) -> list[str]:
+    data, scores = report["dataset"], report["ensemble"][report["shipped"]]
+    wrong = 100 * (1 - scores["accuracy"])
+    lines = [
+        f"Deciding about a person without another person looking: {wrong:.1f} of 100 answers here are wrong.",
+        f"Pictures unlike those of {data['name']}: nothing is known of how it does there.",
+        "Saying who somebody is, or how healthy: it answers " + ", ".join(data["class_names"]) + " and nothing else.",
+    ]
+    if report["shift"]:
+        lines.append(report["shift"]["sentence"])
+    return lines

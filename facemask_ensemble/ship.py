@@ -1,0 +1,162 @@
+"""Register the ensemble that a report judged, as champion if it earns it: `python -m facemask_ensemble.ship`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from facemask_ensemble.command import run_command
+from facemask_ensemble.config import absolute_paths, plain
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.report.numbers import interval, percent, points
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from facemask_ensemble.tracking.registry import Version
+
+NO_RIVAL = "there was none to compare it with"
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What a report's folder `ensemble` holds: ensemble.json, card.json, answers.parquet, and where the card lies."""
+
+    about: dict[str, Any]
+    card: dict[str, Any]
+    answers: "pd.DataFrame"
+    page: Path
+
+
+def task(cfg: DictConfig) -> None:
+    """Compose the config and ship."""
+    check_shipping(absolute_paths(cfg))
+    ship(plain(cfg))
+
+
+def check_shipping(cfg: DictConfig) -> None:
+    """Refuse a margin that is no share, and a switch that is none."""
+    margin = cfg.margin
+    if not isinstance(margin, int | float) or isinstance(margin, bool) or not 0 <= margin < 1:
+        raise InputError(f"margin={margin}: must be a share from 0 to below 1, such as 0.02 for two points of accuracy")
+    if not isinstance(cfg.champion, bool):
+        raise InputError(f"champion={cfg.champion}: must be true or false")
+
+
+def ship(config: dict[str, Any]) -> "Version":
+    """Register a report's ensemble, and make it the champion unless it may be worse than the one there is.
+
+    Raises:
+        InputError: there is no report or no ensemble in it, or the champion stays what it is.
+    """
+    from facemask_ensemble import tracking
+    from facemask_ensemble.tracking import registry
+
+    output_dir, cache = Path(config["output_dir"]), Path(config["output_dir"]) / "data" / "artifacts"
+    store = tracking.open_store(config["tracking"]["uri"], output_dir)
+    study, report = (None if config[key] is None else str(config[key]) for key in ("study", "report"))
+    run_id, study = registry.find_report(store, study, report)
+    again = f"write that report again: python -m facemask_ensemble.evaluate study={study}"
+    new = read_shipment(registry.ensemble_folder(store, run_id, cache, again))
+    name = str(config["name"] or f"facemask-{new.about['name']}")
+    before, old = registry.champion(store, name), None
+    if config["champion"] and before and before.run_id != run_id:
+        restore = f"it is the champion, {name} version {before.number}: restore it, or move the alias in MLflow by hand"
+        old = read_shipment(registry.ensemble_folder(store, before.run_id, cache, restore))
+        _refuse_other_classes(name, new, old)
+    version, made = registry.register(store, name, run_id, _tags(new), new.card["sentence"])
+    print(f"{name} version {version.number}{'' if made else ' (registered before)'}: {_summary(new)}")
+    print(f"card: {new.page}\nto see it: {registry.page_of(store, version)}")
+    if not config["champion"]:
+        print(f"champion: {f'version {before.number} still' if before else 'none'} (champion=false)")
+    elif before and before.run_id == run_id:
+        print(f"champion: version {version.number} already")
+    else:
+        evidence = _defend(version, new, before, old, config["margin"]) if before and old else NO_RIVAL
+        registry.crown(store, version)
+        print(f"champion: version {version.number} now, {evidence}\nto use it: models:/{name}@{registry.CHAMPION}")
+    return version
+
+
+def read_shipment(folder: Path) -> Shipment:
+    """Read a report's folder `ensemble`."""
+    import pandas as pd
+
+    about, card = (json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("ensemble", "card"))
+    return Shipment(about, card, pd.read_parquet(folder / "answers.parquet"), folder / "card.html")
+
+
+def common_answers(new: "pd.DataFrame", old: "pd.DataFrame") -> tuple["np.ndarray", "np.ndarray"]:
+    """Tell on which pictures, of one content and label, each of two ensembles was right: bool (n,) and bool (n,).
+
+    Args:
+        new: `sha256`, `label` and `prediction`, one row a picture; a prediction of -1 is no answer, and not right.
+        old: the same of the other.
+    """
+    keys = ["sha256", "label"]
+    both = new.drop_duplicates(keys).merge(old.drop_duplicates(keys), on=keys, suffixes=("_new", "_old"))
+    new_right, old_right = (both[f"prediction_{whose}"] == both["label"] for whose in ("new", "old"))
+    return new_right.to_numpy(bool), old_right.to_numpy(bool)
+
+
+def _defend(version: "Version", new: Shipment, before: "Version", old: Shipment, margin: float) -> str:
+    """Give the evidence that the new version is not worse than the champion, or refuse it."""
+    from facemask_ensemble.evaluation.statistics import non_inferior
+
+    rights = common_answers(new.answers, old.answers)
+    if not len(rights[0]):
+        members = ",".join(member["run_id"] for member in new.about["members"])
+        raise InputError(
+            f"{version.name} version {version.number} and the champion, version {before.number}, have judged no "
+            f"picture in common; judge the new members on the data set of study {old.about['study']} and ship that "
+            f"report: python -m facemask_ensemble.evaluate 'members=[{members}]' voting={new.about['rule']} "
+            f"ties={new.about['ties']} dataset=… as for that study ({old.about['name']}), or move the alias in MLflow "
+            f"by hand. Version {version.number} is kept"
+        )
+    found = non_inferior(*rights, margin=margin)
+    numbers = (
+        f"{points(found['difference'])} points on {found['pictures']} common pictures, with 95 % certainty no less "
+        f"than {points(found['lower'])}"
+    )
+    if not found["not_worse"]:
+        raise InputError(
+            f"{version.name} version {version.number} may be worse than the champion, version {before.number}, which "
+            f"stays: {numbers}, where margin={margin:g} bears {points(-margin)}; judge both on more pictures, or give "
+            f"a larger margin=…. Version {version.number} is kept"
+        )
+    return f"in place of version {before.number}: {numbers} (margin={margin:g})"
+
+
+def _refuse_other_classes(name: str, new: Shipment, old: Shipment) -> None:
+    if new.about["class_names"] != old.about["class_names"]:
+        raise InputError(
+            f"name={name}: its champion answers {', '.join(old.about['class_names'])}, this ensemble "
+            f"{', '.join(new.about['class_names'])}; one name keeps its classes: give another name=…"
+        )
+
+
+def _tags(new: Shipment) -> dict[str, str]:
+    members = ", ".join(member["name"] for member in new.about["members"])
+    known = {"rule": new.about["rule"], "members": members, "accuracy": new.card["accuracy"]}
+    known |= {key: new.about[key] for key in ("fingerprint", "study")}
+    return {key: str(value) for key, value in known.items() if value is not None}
+
+
+def _summary(new: Shipment) -> str:
+    count = len(new.about["members"])
+    return (
+        f"{new.about['rule']} vote of {count} member{'s' if count != 1 else ''}, {percent(new.card['accuracy'])} % of "
+        f"{new.card['pictures']} test pictures right (95 % interval {interval(new.card['accuracy_interval'])})"
+    )
+
+
+def main() -> None:
+    """Run the command."""
+    run_command("ship", task)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,353 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+from omegaconf import OmegaConf
+
+from facemask_ensemble import tracking
+from facemask_ensemble.data.manifest import COLUMNS, Manifest
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.ship import check_shipping, common_answers, ship
+from facemask_ensemble.tracking import registry
+
+CLASSES = ["none", "all", "some"]
+ENSEMBLE = ("ensemble.json", "card.json", "card.html", "answers.parquet")
+
+
+def answers(right, wrong, start=0):
+    """Answer pictures `start` and on: the first rightly, then the wrong ones, every second of those not at all."""
+    count = right + wrong
+    labels = (start + np.arange(count)) % 3
+    predictions = np.where(np.arange(count) < right, labels, np.where(np.arange(count) % 2, -1, (labels + 1) % 3))
+    hashes = [f"{start + place:064x}" for place in range(count)]
+    return pd.DataFrame({"sha256": hashes, "label": labels, "prediction": predictions})
+
+
+def log_report(store, folder, right=90, wrong=10, study="masks", start=0, classes=CLASSES, files=ENSEMBLE):
+    """Log a report as an evaluation does, with an ensemble that answered so many pictures rightly; return its run."""
+    judged = answers(right, wrong, start)
+    members = [{"name": name, "run_id": f"run-{name}", "weight": 0.5} for name in ("ada", "bea")]
+    about = {
+        "name": "masks", "rule": "greedy", "ties": "mean_probability", "learned": {"weights": [0.5, 0.5]},
+        "temperatures": None, "class_names": classes, "members": members, "fingerprint": "f1", "study": study,
+    }  # fmt: skip
+    share = right / (right + wrong)
+    card = {"accuracy": share, "accuracy_interval": [share - 0.05, share + 0.05], "pictures": right + wrong}
+    card["sentence"] = f"The greedy vote of two members is right on {right} pictures."
+    page = folder / f"page-{time.monotonic_ns()}"
+    (page / "ensemble").mkdir(parents=True)
+    (page / "report.html").write_text("the page")
+    written = {
+        "ensemble.json": json.dumps(about).encode(), "card.json": json.dumps(card).encode(), "card.html": b"the card",
+        "answers.parquet": judged.to_parquet(index=False),
+    }  # fmt: skip
+    for name in files:
+        (page / "ensemble" / name).write_bytes(written[name])
+    rows = [(f"{place}.png", f"{place}", 0, "", split, "", "") for place, split in enumerate(("validation", "test"))]
+    quarantine = pd.DataFrame(columns=["path", "reason"])
+    manifest = Manifest("masks", folder, tuple(classes), pd.DataFrame(rows, columns=COLUMNS), quarantine)
+    return tracking.log_report(store, study, manifest, page, {"greedy": {"accuracy": share}})
+
+
+def config(output_dir, **given):
+    known = {"study": None, "report": None, "name": None, "margin": 0.02, "champion": True, "tracking": {"uri": None}}
+    return known | {"output_dir": str(output_dir)} | given
+
+
+def champion(store):
+    found = registry.champion(store, "facemask-masks")
+    return found and found.number
+
+
+def versions(store):
+    return sorted(int(found.version) for found in store.client.search_model_versions("name = 'facemask-masks'"))
+
+
+def test_the_first_one_shipped_is_the_champion_and_carries_its_evidence(store, tmp_path, capsys):
+    run_id = log_report(store, tmp_path)
+    version = ship(config(tmp_path))
+    assert (version.name, version.number, version.run_id) == ("facemask-masks", 1, run_id)
+    said = capsys.readouterr().out
+    assert "facemask-masks version 1: greedy vote of 2 members, 90.0 % of 100 test pictures right" in said
+    assert "95 % interval 85.0 to 95.0" in said
+    assert "champion: version 1 now, there was none to compare it with" in said
+    assert "#/models/facemask-masks/versions/1" in said
+    found = store.client.get_model_version_by_alias("facemask-masks", "champion")
+    assert found.description == "The greedy vote of two members is right on 90 pictures."
+    assert found.tags == {
+        "rule": "greedy", "members": "ada, bea", "accuracy": "0.9", "fingerprint": "f1", "study": "masks"
+    }  # fmt: skip
+    assert (found.run_id, found.source) == (run_id, f"runs:/{run_id}/ensemble")
+
+
+def test_mlflow_hands_out_the_champions_folder(store, tmp_path):
+    log_report(store, tmp_path)
+    ship(config(tmp_path))
+    folder = mlflow.artifacts.download_artifacts("models:/facemask-masks@champion", dst_path=str(tmp_path / "got"))
+    assert sorted(path.name for path in Path(folder).iterdir()) == sorted(ENSEMBLE)
+
+
+def test_a_report_shipped_twice_has_one_version(store, tmp_path, capsys):
+    log_report(store, tmp_path)
+    ship(config(tmp_path))
+    assert ship(config(tmp_path)).number == 1
+    said = capsys.readouterr().out
+    assert "version 1 (registered before)" in said
+    assert "champion: version 1 already" in said
+    assert versions(store) == [1]
+
+
+def test_one_that_is_not_worse_takes_the_champions_place(store, tmp_path, capsys):
+    log_report(store, tmp_path, 900, 100)
+    ship(config(tmp_path))
+    log_report(store, tmp_path, 930, 70)
+    ship(config(tmp_path))
+    assert champion(store) == 2
+    said = " ".join(capsys.readouterr().out.split())
+    assert "champion: version 2 now, in place of version 1: +3.0 points on 1000 common pictures" in said
+    assert "with 95 % certainty no less than +2." in said
+
+
+def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
+    log_report(store, tmp_path, 90, 10)
+    ship(config(tmp_path))
+    log_report(store, tmp_path, 85, 15)
+    message = (
+        r"facemask-masks version 2 may be worse than the champion, version 1, which stays: −5.0 points on 100 common "
+        r"pictures, .* no less than −[0-9.]+, where margin=0.02 bears −2.0; judge both on more pictures, or .*margin"
+    )
+    for _ in range(2):
+        with pytest.raises(InputError, match=message):
+            ship(config(tmp_path))
+    assert (champion(store), versions(store)) == (1, [1, 2])
+    assert "facemask-masks version 2: " in capsys.readouterr().out
+    ship(config(tmp_path, margin=0.2))
+    assert champion(store) == 2
+
+
+def test_too_few_common_pictures_prove_nothing(store, tmp_path):
+    log_report(store, tmp_path, 100, 0)
+    ship(config(tmp_path))
+    log_report(store, tmp_path, 100, 0, start=90)
+    with pytest.raises(InputError, match=r"0\.0 points on 10 common pictures"):
+        ship(config(tmp_path))
+
+
+def test_without_a_common_picture_it_is_said_how_to_judge_both(store, tmp_path):
+    log_report(store, tmp_path, study="old")
+    ship(config(tmp_path))
+    log_report(store, tmp_path, study="new", start=500)
+    message = (
+        r"no picture in common; judge the new members on the data set of study old .*: python -m "
+        r"facemask_ensemble.evaluate 'members=\[run-ada,run-bea\]' voting=greedy ties=mean_probability "
+        r"dataset=… .*Version 2 is kept"
+    )
+    with pytest.raises(InputError, match=message):
+        ship(config(tmp_path))
+    assert (champion(store), versions(store)) == (1, [1, 2])
+
+
+def test_a_picture_counts_where_content_and_label_are_the_same_and_no_answer_is_not_right():
+    new = pd.DataFrame({"sha256": list("abcdd"), "label": [0, 1, 2, 0, 0], "prediction": [0, -1, 2, 0, 0]})
+    old = pd.DataFrame({"sha256": list("dcba"), "label": [0, 1, 1, 0], "prediction": [1, 1, 1, 0]})
+    new_right, old_right = common_answers(new, old)
+    # In common are a, b and d; c has another label.
+    assert new_right.tolist() == [True, False, True]
+    assert old_right.tolist() == [True, True, False]
+
+
+def test_other_classes_are_refused_before_anything_is_registered(store, tmp_path):
+    log_report(store, tmp_path)
+    ship(config(tmp_path))
+    log_report(store, tmp_path, classes=["all", "none", "some"])
+    with pytest.raises(InputError, match="champion answers none, all, some, this ensemble all, none, some; .*name="):
+        ship(config(tmp_path))
+    assert versions(store) == [1]
+    assert ship(config(tmp_path, name="moods")).name == "moods"
+
+
+def test_champion_false_keeps_a_version_and_leaves_the_champion(store, tmp_path, capsys):
+    log_report(store, tmp_path)
+    ship(config(tmp_path, champion=False))
+    assert champion(store) is None
+    assert "champion: none (champion=false)" in capsys.readouterr().out
+    ship(config(tmp_path))
+    log_report(store, tmp_path, 99, 1)
+    ship(config(tmp_path, champion=False))
+    assert (champion(store), versions(store)) == (1, [1, 2])
+    assert "champion: version 1 still (champion=false)" in capsys.readouterr().out
+
+
+def test_the_newest_report_is_shipped_of_a_study_or_of_any_and_a_run_named_wins(store, tmp_path):
+    here = log_report(store, tmp_path, study="here")
+    there = [log_report(store, tmp_path, study="there") for _ in range(2)]
+    log_member = tracking.start_run(store, "here", "xception", {"kind": "member"}, {})
+    store.client.set_terminated(log_member)
+    shipped = [config(tmp_path), config(tmp_path, study="here"), config(tmp_path, study="here", report=there[0])]
+    assert [ship(one | {"champion": False}).run_id for one in shipped] == [there[1], here, there[0]]
+
+
+def test_a_report_shipped_under_two_names_is_a_version_of_each(store, tmp_path):
+    run_id = log_report(store, tmp_path)
+    assert [ship(config(tmp_path, name=name)).number for name in ("one", "other", "one")] == [1, 1, 1]
+    assert len(store.client.search_model_versions(f"run_id = '{run_id}'")) == 2
+
+
+@pytest.mark.parametrize("missing", ENSEMBLE)
+def test_a_report_without_its_ensemble_is_refused_with_the_command_that_writes_it(missing, store, tmp_path):
+    run_id = log_report(store, tmp_path, files=[name for name in ENSEMBLE if name != missing])
+    message = f"report={run_id}: ensemble/{missing} is not in .*python -m facemask_ensemble.evaluate study=masks"
+    with pytest.raises(InputError, match=message):
+        ship(config(tmp_path))
+    assert versions(store) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "there is no report in sqlite.*evaluate study=STUDY"),
+        ({"study": "masks"}, "study=masks: it has no report .*studies there: none.*evaluate study=masks"),
+        ({"report": "0123"}, "report=0123: no such run in sqlite"),
+    ],
+)
+def test_without_a_report_the_next_command_is_named(given, message, store, tmp_path):
+    with pytest.raises(InputError, match=message):
+        ship(config(tmp_path, **given))
+
+
+@pytest.mark.parametrize(("kind", "status"), [("member", "FINISHED"), ("report", "FAILED")])
+def test_a_run_that_is_no_finished_report_is_refused(kind, status, store, tmp_path):
+    run_id = tracking.start_run(store, "masks", "run", {"kind": kind}, {})
+    store.client.set_terminated(run_id, status)
+    with pytest.raises(InputError, match=rf"report={run_id}: .*no finished report \(it is {kind}, active, {status}\)"):
+        ship(config(tmp_path, report=run_id))
+
+
+def test_a_champion_whose_files_are_gone_is_named(store, tmp_path):
+    first = log_report(store, tmp_path)
+    ship(config(tmp_path))
+    for file in (tmp_path / "mlruns" / "masks" / first / "artifacts" / "ensemble").iterdir():
+        file.unlink()
+    log_report(store, tmp_path)
+    with pytest.raises(InputError, match="it is the champion, facemask-masks version 1: restore it, or move the alias"):
+        ship(config(tmp_path))
+    assert ship(config(tmp_path, champion=False)).number == 2
+
+
+def test_a_champion_registered_by_hand_is_named(store, tmp_path):
+    store.client.create_registered_model("facemask-masks")
+    store.client.create_model_version("facemask-masks", source=str(tmp_path))
+    store.client.set_registered_model_alias("facemask-masks", "champion", "1")
+    log_report(store, tmp_path)
+    with pytest.raises(InputError, match="it is the champion, facemask-masks version 1"):
+        ship(config(tmp_path))
+
+
+def test_a_name_that_mlflow_refuses_is_one_line(store, tmp_path):
+    log_report(store, tmp_path)
+    with pytest.raises(InputError, match="name=a/b: the model registry of .*cannot contain '/' or ':'.*another name"):
+        ship(config(tmp_path, name="a/b"))
+    with pytest.raises(MlflowException):
+        store.client.get_registered_model("a/b")
+
+
+@pytest.mark.parametrize(
+    ("uri", "there"),
+    [
+        ("http://host:5000/", "http://host:5000/#/models/a%20b/versions/2"),
+        ("postgresql://user:secret@host/runs", "#/models/a%20b/versions/2 on the page of the MLflow server"),
+    ],
+)
+def test_it_is_said_where_a_version_can_be_seen_and_no_password(uri, there, tmp_path):
+    store = tracking.Store(None, uri, None if uri.startswith("http") else tmp_path)
+    said = registry.page_of(store, registry.Version("a b", 2, "run"))
+    assert said.startswith(there)
+    assert "secret" not in said
+
+
+def test_help_teaches_without_importing_mlflow(tmp_path):
+    script = (
+        "import sys; sys.argv = ['ship', '--help']\n"
+        "from facemask_ensemble.ship import main\n"
+        "main()\n"
+        "assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "python -m facemask_ensemble.ship study=quickstart" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"margin": 1}, "margin=1: must be a share from 0 to below 1"),
+        ({"margin": -0.1}, "margin=-0.1: must be a share"),
+        ({"margin": "much"}, "margin=much: must be a share"),
+        ({"margin": True}, "margin=True: must be a share"),
+        ({"champion": "perhaps"}, "champion=perhaps: must be true or false"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        check_shipping(OmegaConf.create({"margin": 0.02, "champion": True} | given))
+
+
+@pytest.mark.heavy
+def test_the_command_ships_and_ends_with_2_where_the_champion_stays(command, place_with_store, assert_refused):
+    outputs = place_with_store / "outputs"
+    store = tracking.open_store(None, outputs)
+    log_report(store, place_with_store, 95, 5)
+    shipped = command("ship", "study=masks", cwd=place_with_store)
+    assert shipped.returncode == 0, shipped.stderr
+    assert "champion: version 1 now" in shipped.stdout
+    log_report(store, place_with_store, 80, 20)
+    done = command("ship", "study=masks", cwd=place_with_store)
+    assert_refused(done, "version 2 may be worse than the champion, version 1", "margin=")
+    assert "facemask-masks version 2" in done.stdout
+
+
+@pytest.mark.heavy
+def test_a_server_takes_an_ensemble_and_hands_out_its_champions_answers(tmp_path, new_store, closed_port, capsys):
+    shutil.copy(new_store / "mlflow.db", tmp_path / "server.db")
+    uri = f"http://127.0.0.1:{closed_port}"
+    start = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(closed_port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", str(tmp_path / "kept"),
+    ]  # fmt: skip
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(start, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(f"{uri}/health", process)
+        store = tracking.open_store(uri, tmp_path / "here")
+        log_report(store, tmp_path, 900, 100)
+        ship(config(tmp_path / "here", tracking={"uri": uri}))
+        log_report(store, tmp_path, 950, 50)
+        elsewhere = config(tmp_path / "elsewhere", tracking={"uri": uri})
+        assert [ship(elsewhere).number for _ in range(2)] == [2, 2]
+        said = capsys.readouterr().out
+        assert f"to see it: {uri}/#/models/facemask-masks/versions/2" in said
+        assert "in place of version 1: +5.0 points on 1000 common pictures" in said
+        assert champion(store) == 2
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+def wait_for(address, process):
+    while process.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"{address} never answered")

@@ -1,0 +1,104 @@
+"""From two trained members to a champion in the registry, through the command line."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+SMALL = ("precision=float32", "image_size=32", "batch_size=8", "augmentation=none", "study=pair")
+FOLDERS = ("dataset=folders", "dataset.root=masks")
+
+pytestmark = pytest.mark.heavy
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, command, draw_faces):
+    """A place with two members of the study `pair`, one of them hardly trained, judged by a greedy vote."""
+    place = tmp_path_factory.mktemp("ship")
+    draw_faces(place / "masks", ["bare", "masked"], 40)
+    for backbone, epochs in (("deep_cnn", 6), ("basic_cnn", 1)):
+        done = command("train", f"backbone={backbone}", f"schedule.epochs={epochs}", *SMALL, *FOLDERS, cwd=place)
+        assert done.returncode == 0, done.stderr
+    judged = ("voting=greedy", "ties=abstain", "shift=4", "resamples=200", "saliency=none", "dataset.limit=80")
+    done = command("evaluate", *FOLDERS, *judged, "study=pair", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    return place
+
+
+def read(place, name):
+    return json.loads((place / "outputs" / "pair" / name).read_text())
+
+
+def test_every_rule_is_judged_and_the_weights_come_from_validation(place):
+    report = read(place, "report.json")
+    assert set(report["ensemble"]) == {"majority", "soft", "weighted", "borda", "maximum", "greedy", "stacking"}
+    assert report["shipped"] == "greedy"
+    weights = report["rules"]["greedy"]["weights"]
+    assert set(weights) == {"deep_cnn", "basic_cnn"}
+    assert sum(weights.values()) == pytest.approx(1)
+    validation = sum(report["dataset"]["counts"]["validation"].values())
+    assert report["rules"]["greedy"]["learned_from"] == f"{validation} validation pictures"
+
+
+def test_costs_are_measured_and_pictures_made_worse_are_asked_about(place):
+    report = read(place, "report.json")
+    assert all(cost["milliseconds"] > 0 and cost["megabytes"] > 0 for cost in report["costs"].values())
+    assert report["shift"]["pictures"] == 4
+    assert len(report["shift"]["rows"]) == 21
+    page = (place / "outputs" / "pair" / "report.html").read_text()
+    assert "occluded" in page
+    assert report["shift"]["sentence"] in page
+
+
+def test_a_changed_data_set_is_named_on_the_page_and_on_the_card(place):
+    assert read(place, "report.json")["dataset"]["changed"] == ["dataset.limit=80"]
+    card = read(place, "ensemble/card.json")
+    assert any("dataset.limit=80" in warning for warning in card["warnings"])
+    assert any("random weights" in warning for warning in card["warnings"])
+    assert "dataset.limit=80" in (place / "outputs" / "pair" / "report.html").read_text()
+
+
+def test_the_kept_ensemble_answers_as_the_report_says(place):
+    """Vote again from the kept weights and the members' own cached probabilities."""
+    about, report = read(place, "ensemble/ensemble.json"), read(place, "report.json")
+    answers = pd.read_parquet(place / "outputs" / "pair" / "ensemble" / "answers.parquet").set_index("sha256")
+    probs = 0.0
+    for member, weight in zip(about["members"], about["learned"]["weights"], strict=True):
+        (file,) = (place / "outputs" / "mlruns" / "pair" / member["run_id"]).rglob("probabilities.parquet")
+        table = pd.read_parquet(file).drop_duplicates("sha256").set_index("sha256").loc[answers.index]
+        probs = probs + weight * table[["p_bare", "p_masked"]].to_numpy(float)
+    np.testing.assert_array_equal(np.argmax(probs, axis=1), answers["prediction"])
+    right = (answers["prediction"] == answers["label"]).mean()
+    assert report["ensemble"]["greedy"]["accuracy"] == pytest.approx(right)
+
+
+def test_predict_learns_the_same_weights_from_the_members_own_validation_pictures(place, command):
+    done = command("predict", "input=masks", "study=pair", "voting=greedy", "ties=abstain", cwd=place)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
+    heavier = max(read(place, "report.json")["rules"]["greedy"]["weights"].items(), key=lambda item: item[1])[0]
+    both = table["vote_deep_cnn"] == table["vote_basic_cnn"]
+    assert (table.loc[both, "prediction"] == table.loc[both, "vote_deep_cnn"]).all()
+    assert len(table) == 80
+    assert (table["prediction"] == table[f"vote_{heavier}"]).mean() > 0.5
+
+
+def test_predict_leaves_a_tie_without_an_answer_where_it_is_told_to_abstain(place, command):
+    done = command("predict", "input=masks", "study=pair", "ties=abstain", cwd=place)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
+    split = table["vote_deep_cnn"] != table["vote_basic_cnn"]
+    assert table["prediction"].isna().equals(split)
+    assert table["tie"].equals(split)
+
+
+def test_the_judged_ensemble_becomes_champion_with_its_card(place, command):
+    done = command("ship", "study=pair", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    client = MlflowClient(f"sqlite:///{place}/outputs/mlflow.db")
+    version = client.get_model_version_by_alias("facemask-folders", "champion")
+    assert {item.path for item in client.list_artifacts(version.run_id, "ensemble")} >= {
+        f"ensemble/{name}" for name in ("ensemble.json", "card.html", "card.json", "answers.parquet")
+    }
