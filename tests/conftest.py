@@ -1,8 +1,11 @@
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -18,21 +21,40 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def command():
-    """Run a command of the package as a user does, in a process of its own."""
+def command(tmp_path_factory):
+    """Run a command of the package in a process of its own, forked from one that has imported what all of them do."""
+    printed = tmp_path_factory.mktemp("printed")
+    zygote = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "zygote.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
     def run(name, *arguments, cwd, timeout=300, **environment):
-        return subprocess.run(
-            [sys.executable, "-m", f"facemask_ensemble.{name}", *map(str, arguments)],
-            cwd=cwd,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        streams = {stream: printed / stream for stream in ("stdout", "stderr")}
+        for file in streams.values():
+            file.write_text("")
+        request = {
+            "name": name,
+            "arguments": [str(argument) for argument in arguments],
+            "cwd": str(cwd),
+            "environment": {**os.environ, **environment},
+            **{stream: str(file) for stream, file in streams.items()},
+        }
+        print(json.dumps(request), file=zygote.stdin, flush=True)
+        child = int(zygote.stdout.readline())
+        late = threading.Timer(timeout, os.kill, (child, signal.SIGKILL))
+        late.start()
+        status = int(zygote.stdout.readline())
+        late.cancel()
+        told = {stream: file.read_text() for stream, file in streams.items()}
+        assert status != -signal.SIGKILL, f"{name} {arguments} was ended after {timeout} s: {told}"
+        return subprocess.CompletedProcess(request["arguments"], status, **told)
 
-    return run
+    yield run
+    zygote.stdin.close()
+    zygote.wait(30)
 
 
 @pytest.fixture(scope="session")
