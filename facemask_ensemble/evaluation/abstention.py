@@ -1,10 +1,9 @@
-"""When not to answer: risk and coverage, pictures sent to a person, and sets of classes instead of one.
+"""When not to answer: risk and coverage, and pictures sent to a person.
 
 A picture that the vote leaves without an answer has the confidence nan: it counts as the least sure, and as not right.
 """
 
 from collections.abc import Sequence
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from facemask_ensemble.evaluation.statistics import wilson_interval
 
 SHARES = (0.01, 0.02, 0.04, 0.08, 0.16)
 POINTS = 200  # of a curve; more cannot be seen
-ROUNDING = 1e-9  # that (n + 1)(1 - error) = 93 may not become 94
 
 
 def risk_coverage(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
@@ -92,91 +90,17 @@ def _sent(share: float, threshold: float, answered: np.ndarray, right: np.ndarra
 def _sending(result: dict[str, Any]) -> str:
     if result["error"] is None:
         return "Every picture is sent to a person: none is left to answer."
-    before, after = _percent(result["error_before"]), _percent(result["error"])
+    before, after = percent(result["error_before"]), percent(result["error"])
     if not result["pictures_sent"]:
         return f"No picture is sent to a person, and the error stays at {before}."
     change = f"{'falls' if result['error'] < result['error_before'] else 'rises'} from {before} to {after}"
     if before == after:
         change = f"stays at {before}"
-    return f"Send {_percent(result['sent'])} of the pictures to a person and the error of the others {change}."
+    return f"Send {percent(result['sent'])} of the pictures to a person and the error of the others {change}."
 
 
-def conformal(
-    validation: np.ndarray,
-    validation_labels: np.ndarray,
-    test: np.ndarray,
-    test_labels: np.ndarray,
-    class_names: Sequence[str],
-    error: float = 0.1,
-) -> dict[str, Any]:
-    """Answer with sets of classes that miss the true one in at most the given share of pictures, and measure them.
-
-    A class is in the set if 1 - p(class) is at most the threshold: the ceil((n + 1)(1 - error))-th smallest of the n
-    validation pictures' 1 - p(true class). The promise holds on average over pictures like the validation pictures,
-    not for every class, and a set may be empty. Source: V. Vovk, A. Gammerman and G. Shafer, "Algorithmic Learning in
-    a Random World" (2005); M. Sadinle, J. Lei and L. Wasserman, "Least ambiguous set-valued classifiers with bounded
-    error levels", Journal of the American Statistical Association 114 (2019).
-
-    Args:
-        validation: Probabilities that the threshold is learned on, float (m, classes); m may be 0.
-        validation_labels: Their true classes, int (m,).
-        test: Probabilities that the sets are made of, float (n, classes).
-        test_labels: Their true classes, int (n,).
-        class_names: Names in label order.
-        error: The share of sets that may miss the true class, between 0 and 1.
-
-    Returns:
-        The measured `coverage` with its Wilson interval, `mean_size`, `sizes` (sets of 0, 1, ... classes), `by_class`
-        (coverage, None without pictures). `threshold` is None where validation pictures are too few: then every set
-        holds all classes, and `note` says so.
-    """
-    if not 0 < error < 1:
-        raise InputError(f"The error of sets of classes lies between 0 and 1, received {error}: try 0.1.")
-    validation, validation_labels = _probabilities(
-        validation, validation_labels, len(class_names), "validation", least=0
-    )
-    test, test_labels = _probabilities(test, test_labels, len(class_names), "test")
-    learned_on = len(validation_labels)
-    threshold = _threshold(1 - validation[np.arange(learned_on), validation_labels], error)
-    sets = 1 - test <= (np.inf if threshold is None else threshold)
-    covered = sets[np.arange(len(test)), test_labels]
-    result = {
-        "error": float(error),
-        "threshold": threshold,
-        "learned_on": learned_on,
-        "coverage": float(covered.mean()),
-        "interval": list(wilson_interval(int(covered.sum()), len(covered))),
-        "mean_size": float(sets.sum(axis=1).mean()),
-        "sizes": np.bincount(sets.sum(axis=1), minlength=len(class_names) + 1).tolist(),
-        "by_class": {name: _share(covered[test_labels == label]) for label, name in enumerate(class_names)},
-        "note": _too_few(error) if threshold is None else "",
-    }
-    return result | {"sentence": _covering(result)}
-
-
-def _threshold(scores: np.ndarray, error: float) -> float | None:
-    rank = max(1, ceil((len(scores) + 1) * (1 - error) - ROUNDING))
-    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else None
-
-
-def _too_few(error: float) -> str:
-    needed = ceil(1 / error - 1 - ROUNDING)
-    return f"Every set holds all classes: an error of {_percent(error)} needs {needed} validation pictures or more."
-
-
-def _covering(result: dict[str, Any]) -> str:
-    low, high = (_percent(edge) for edge in result["interval"])
-    return (
-        f"Sets of {result['mean_size']:.2f} classes on average hold the true class of {_percent(result['coverage'])} "
-        f"of the pictures (95 % interval {low} to {high}), where {_percent(1 - result['error'])} were asked for."
-    )
-
-
-def _share(marks: np.ndarray) -> float | None:
-    return float(marks.mean()) if len(marks) else None
-
-
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Write a share as a sentence has it: a small one is not rounded to nothing."""
     return f"{100 * share:.1f} %" if share == 0 or share >= 0.001 else f"{100 * share:.2g} %"
 
 
@@ -199,22 +123,3 @@ def _numbers(confidence: np.ndarray) -> np.ndarray:
         )
     # A picture without an answer is no surer than any other: 0, or the lowest where confidences go below.
     return np.where(np.isnan(confidence), np.fmin.reduce(confidence, initial=0.0), confidence)
-
-
-def _probabilities(
-    probs: np.ndarray, labels: np.ndarray, classes: int, what: str, least: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    probs, labels = np.asarray(probs, np.float64), np.asarray(labels)
-    if labels.ndim != 1 or len(labels) < least or probs.shape != (len(labels), classes):
-        raise InputError(
-            f"Sets of classes need {what} probabilities of shape (pictures, {classes}) and one label a picture, "
-            f"received shapes {probs.shape} and {labels.shape}: take both from one split."
-        )
-    if not ((probs >= 0) & (probs <= 1 + 1e-3)).all():
-        raise InputError(f"The {what} probabilities must lie from 0 to 1, and some do not or are nan: train again.")
-    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
-        raise InputError(
-            f"The {what} labels must be class indices from 0 to {classes - 1}, received {labels.min()} to "
-            f"{labels.max()}: check that the class names belong to these pictures."
-        )
-    return probs, labels

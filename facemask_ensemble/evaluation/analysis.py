@@ -9,6 +9,7 @@ from facemask_ensemble.ensemble import voting
 from facemask_ensemble.evaluation import abstention, auditors, diversity
 from facemask_ensemble.evaluation.ballots import Ballot, Judged, cast
 from facemask_ensemble.evaluation.calibration import apply_temperature, calibrate
+from facemask_ensemble.evaluation.conformal import conformal
 from facemask_ensemble.evaluation.frontier import frontier
 from facemask_ensemble.evaluation.resampling import metric_intervals
 
@@ -98,7 +99,7 @@ def _abstention(
     return {
         "risk_coverage": abstention.risk_coverage(confidence, right),
         "send": abstention.send_to_person(before, confidence, right),
-        "conformal": abstention.conformal(expected, validation.labels, sure, test.labels, class_names, error),
+        "conformal": conformal(expected, validation.labels, sure, test.labels, class_names, error),
     }
 
 
