@@ -99,15 +99,23 @@ def check_evaluation(cfg: DictConfig) -> None:
 
 
 def check_prediction(cfg: DictConfig) -> None:
-    """Refuse a prediction without pictures or with an impossible batch."""
+    """Refuse a prediction without pictures, with an impossible batch, or into a file of another kind."""
     if OmegaConf.is_missing(cfg, "input"):
-        raise InputError("input: no pictures named; give input=PATH, a picture, a folder or a glob in quotes")
+        raise InputError(
+            "input: no pictures named; give input=PATH, a picture, a folder, a glob in quotes, a list or an archive"
+        )
     _whole(cfg, "batch_size", 1)
+    if cfg.votes not in ("decided", "all"):
+        raise InputError(f"votes={cfg.votes}: must be one of decided, all")
+    if not isinstance(cfg.again, bool):
+        raise InputError(f"again={cfg.again}: must be true or false")
+    if cfg.output is not None and not str(cfg.output).endswith((".csv", ".parquet")):
+        raise InputError(f"output={cfg.output}: must be a file whose name ends in .csv or .parquet")
 
 
 def absolute_paths(cfg: DictConfig) -> DictConfig:
     """Make the paths that a user gives absolute, so that any process finds them from any folder."""
-    for key in ("output_dir", "dataset.root", "dataset.table", "backbone.weights"):
+    for key in ("output_dir", "output", "dataset.root", "dataset.table", "backbone.weights"):
         value = OmegaConf.select(cfg, key)
         if isinstance(value, str) and is_path(value):
             OmegaConf.update(cfg, key, str(Path(value).expanduser().resolve()))

@@ -1,6 +1,5 @@
 """Let an ensemble answer for pictures: `python -m facemask_ensemble.predict input=photos`."""
 
-import glob
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,8 @@ from facemask_ensemble.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from facemask_ensemble.data.inputs import Pictures
+    from facemask_ensemble.ensemble.rows import AnswerTable
     from facemask_ensemble.ensemble.rules import FittedRule
     from facemask_ensemble.tracking import LoggedMember, Store
 
@@ -27,75 +28,155 @@ SHOWN = 480  # longest side of an overlay, pixels
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and predict."""
+    from facemask_ensemble.data.inputs import open_input
+
     check_prediction(cfg)
-    files = find_pictures(str(cfg.input))
+    pictures = open_input(str(cfg.input))
     choices = HydraConfig.get().runtime.choices
-    predict(plain(absolute_paths(cfg)), files, rule=str(choices["voting"]))
+    predict(plain(absolute_paths(cfg)), pictures, rule=str(choices["voting"]))
 
 
-def find_pictures(given: str) -> list[Path]:
-    """List the pictures that a path, a folder (with those below it) or a glob names, in order.
-
-    Raises:
-        InputError: there is none.
-    """
-    from facemask_ensemble.data.decoding import SUFFIXES
-
-    path = Path(given).expanduser()
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        seen = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and not file.is_dir())
-        found = sorted(file for file in seen if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    else:
-        found = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
-    if not found:
-        kind = "a folder without a picture" if path.is_dir() else "no such picture, folder or glob"
-        raise InputError(f"input={given}: {kind}; give pictures ({', '.join(sorted(SUFFIXES))})")
-    return found
-
-
-def predict(config: dict[str, Any], files: Sequence[Path], rule: str) -> Path:
-    """Ask every member about every picture, let them vote, and write `predictions.csv`.
+def predict(config: dict[str, Any], pictures: "Pictures", rule: str) -> Path:
+    """Ask the members about every picture, let them vote, and write the answers a chunk at a time.
 
     Args:
         config: the resolved predict config.
+        pictures: those that cannot be read have a row with the reason, and are listed in `quarantine.csv`.
         rule: the name of the voting rule; what it learns, it learns from the members' validation pictures.
-        files: pictures; those that cannot be read are listed in `quarantine.csv` and left out.
 
     Returns:
-        The folder that holds `predictions.csv`, with members trained on the competition's pictures `submission.csv`,
-        and, with a saliency method, `overlays/`.
+        The table of answers. Beside it lie `quarantine.csv`, with members trained on the competition's pictures
+        `submission.csv`, and, with a saliency method, `overlays/`.
 
     Raises:
-        InputError: no member, members of different classes, or no picture that can be read.
+        InputError: no member, members of different classes, a table that belongs to others, or no picture that can be
+            read.
     """
     from facemask_ensemble import tracking
-    from facemask_ensemble.ensemble.members import latest_members, model_file
-    from facemask_ensemble.ensemble.prediction import answers, predict_all
+    from facemask_ensemble.ensemble.members import latest_members
+    from facemask_ensemble.ensemble.rows import AnswerTable
 
     output_dir = Path(config["output_dir"])
     store = tracking.open_store(config["tracking"]["uri"], output_dir)
     members = latest_members(store, config["study"], config["members"])
     print(introduce(members))
+    votes = [f"vote_{member.name}" for member in members]
+    file = Path(config["output"] or output_dir / "predictions" / "predictions.csv")
+    table = AnswerTable(file, ["path", "prediction", "confidence", "agreement", *votes, "tie", "reason"])
     vote = _vote(config, rule, store, members)
-    files, quarantine = _readable(files)
-    models = {member.name: model_file(store, member, output_dir / "data" / "artifacts") for member in members}
-    probs = predict_all(models, files, config["batch_size"])
-    table = answers(probs, list(models), files, members[0].class_names, vote)
+    try:
+        table.open(_belongs(config, pictures, rule, members), config["again"])
+        _answer(config, pictures, table, store, members, vote)
+        _conclude(table, members)
+    finally:
+        table.close()
+    return file
 
-    folder = output_dir / "predictions"
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / "predictions.csv", index=False)
-    quarantine.to_csv(folder / "quarantine.csv", index=False)
-    for name, count in table["prediction"].value_counts().items():
+
+def _belongs(
+    config: Mapping[str, Any], pictures: "Pictures", rule: str, members: Sequence["LoggedMember"]
+) -> dict[str, Any]:
+    """Say what a table of answers depends on."""
+    return {
+        "members": [member.run_id for member in members],
+        "rule": {"name": rule, **config["voting"]},
+        "ties": config["ties"],
+        "votes": config["votes"],
+        "input": pictures.key,
+    }
+
+
+def _answer(
+    config: Mapping[str, Any],
+    pictures: "Pictures",
+    table: "AnswerTable",
+    store: "Store",
+    members: Sequence["LoggedMember"],
+    vote: "FittedRule",
+) -> None:
+    """Answer the pictures that have no row yet."""
+    from functools import partial
+    from itertools import chain
+
+    from facemask_ensemble.data import chunks
+    from facemask_ensemble.data.parallel import counting
+    from facemask_ensemble.ensemble.members import model_file
+    from facemask_ensemble.ensemble.prediction import answers
+    from facemask_ensemble.ensemble.streaming import ask_members, load_members
+    from facemask_ensemble.report.pictures import show
+
+    items, output_dir = pictures.items(), Path(config["output_dir"])
+    done = table.skip(items)
+    if done:
+        print(f"goes on after {done} pictures answered before")
+    first = next(items, None)
+    if first is None:
+        return
+    total = pictures.count()
+    models = {member.name: model_file(store, member, output_dir / "data" / "artifacts") for member in members}
+    loaded = load_members(models, min(config["batch_size"], total - done if total else config["batch_size"]))
+    order = _order(config["votes"], vote, members, models, output_dir / "data" / "costs")
+    classes, method = members[0].class_names, config["saliency"]["method"]
+    sizes = sorted({member.size for member in loaded})
+    silent: dict[str, str] = {}
+    if method:
+        from facemask_ensemble.saliency.gallery import write_overlays
+
+        explain = hydra.utils.instantiate(method)
+    with counting(total, done, "Answering") as count:
+        for chunk in chunks.read_chunks(chain([first], items), sizes, partial(show, longest=SHOWN) if method else None):
+            probs = ask_members(chunk, loaded, len(classes), order)
+            for name, why in zip(chunk.names, chunk.reasons, strict=True):
+                if why:
+                    print(f"left out: {name}: {why}", file=sys.stderr)
+            if method:
+                silent |= write_overlays(chunk, loaded, probs, explain, table.file.parent / "overlays", done)
+            table.append(answers(probs, list(models), chunk.names, classes, vote, chunk.reasons))
+            done += len(chunk.names)
+            count(len(chunk.names))
+    for name, why in silent.items():
+        print(f"no heatmap of {name} for some pictures: {why}")
+    if method:
+        print(f"heatmaps: {table.file.parent / 'overlays'}")
+
+
+def _order(
+    votes: str, vote: "FittedRule", members: Sequence["LoggedMember"], models: Mapping[str, Path], costs: Path
+) -> list[int] | None:
+    """Put the members' places in the order in which a majority asks them, the cheapest first; None to ask all."""
+    from facemask_ensemble.ensemble import voting
+    from facemask_ensemble.ensemble.costs import measured_costs
+
+    call = vote.rule.vote
+    if votes == "all" or getattr(call, "func", call) is not voting.majority:  # Hydra gives a partial
+        return None
+    known = measured_costs(models, costs)
+    price = [known[member.name]["milliseconds"] if known else int(member.tags["parameters"]) for member in members]
+    return np.argsort(price, kind="stable").tolist()
+
+
+def _conclude(table: "AnswerTable", members: Sequence["LoggedMember"]) -> None:
+    """Say what was answered, and write what can only be written at the end."""
+    import pandas as pd
+
+    from facemask_ensemble.ensemble.rows import summary
+
+    folder = table.file.parent
+    found = summary(table, [member.name for member in members], folder / "quarantine.csv")
+    if found["pictures"] == found["unreadable"]:
+        table.finish()
+        path, why = found["first"] or ("", "there is no picture")
+        raise InputError(f"input: none of {found['pictures']} pictures can be read ({path}: {why}); give others")
+    for name, count in found["predictions"].items():
         print(f"{name or 'no answer'}: {count}")
-    print(f"answers: {folder / 'predictions.csv'}")
     if {member.tags["dataset"] for member in members} == {COMPETITION}:
-        _submit(table, quarantine, members[0].class_names, folder / "submission.csv")
-    if config["saliency"]["method"] is not None:
-        _draw(models, files, probs, config["saliency"]["method"], folder / "overlays")
-    return folder
+        rows = pd.concat(table.passes(["path", "prediction", "reason"]))
+        bad = rows["reason"] != ""
+        _submit(rows[~bad], rows[bad], members[0].class_names, folder / "submission.csv")
+    table.finish()
+    readable = found["pictures"] - found["unreadable"]
+    print(f"asked: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} pictures)")
+    print(f"answers: {table.file}")
 
 
 def _vote(config: Mapping[str, Any], name: str, store: "Store", members: Sequence["LoggedMember"]) -> "FittedRule":
@@ -119,30 +200,6 @@ def introduce(members: Sequence["LoggedMember"]) -> str:
     return f"{len(members)} members trained on {first.tags['dataset']} ({starts}): {names}"
 
 
-def _readable(files: Sequence[Path]) -> tuple[list[Path], "pd.DataFrame"]:
-    """Part the pictures that can be read from the others, with the reason."""
-    import pandas as pd
-
-    from facemask_ensemble.data.decoding import PictureError, decode
-    from facemask_ensemble.data.parallel import in_threads
-
-    def reason(file: Path) -> str:
-        try:
-            decode(file.read_bytes(), at_least=32)
-        except (PictureError, OSError) as error:
-            return str(error)
-        return ""
-
-    reasons = list(in_threads(reason, files, "Checking pictures"))
-    bad = [(str(file), why) for file, why in zip(files, reasons, strict=True) if why]
-    for path, why in bad:
-        print(f"left out: {path}: {why}", file=sys.stderr)
-    good = [file for file, why in zip(files, reasons, strict=True) if not why]
-    if not good:
-        raise InputError(f"input: none of {len(files)} pictures can be read ({bad[0][0]}: {bad[0][1]}); give others")
-    return good, pd.DataFrame(bad, columns=["path", "reason"])
-
-
 def _submit(table: "pd.DataFrame", quarantine: "pd.DataFrame", class_names: Sequence[str], file: Path) -> None:
     """Write the competition's file, in which every picture must have an answer."""
     from facemask_ensemble.data.listing import is_picture
@@ -158,34 +215,6 @@ def _submit(table: "pd.DataFrame", quarantine: "pd.DataFrame", class_names: Sequ
     for path in mute["path"]:
         print(f"guessed in submission.csv: {path}: {guess}, the most frequent answer", file=sys.stderr)
     print(f"submission: {file}")
-
-
-def _draw(
-    models: Mapping[str, Path], files: Sequence[Path], probs: np.ndarray, method: Mapping[str, Any], folder: Path
-) -> None:
-    """Write one overlay a picture and member, `STEM--MEMBER.jpg`; say once why a member has none."""
-    from PIL import Image
-
-    from facemask_ensemble.report.pictures import read_shown
-    from facemask_ensemble.saliency.gallery import draw_overlays
-
-    folder.mkdir(exist_ok=True)
-    shown = {str(file): read_shown(file, SHOWN) for file in files}
-    classes = {name: member.argmax(axis=1).tolist() for name, member in zip(models, probs, strict=True)}
-    overlays = draw_overlays(
-        models.items(), {str(file): file for file in files}, shown, classes, hydra.utils.instantiate(method)
-    )
-    silent: dict[str, str] = {}
-    for number, file in enumerate(files):
-        for name in models:
-            drawn = overlays[str(file), name]
-            if isinstance(drawn, str):
-                silent.setdefault(name, drawn)
-            else:
-                Image.fromarray(drawn).save(folder / f"{number:05d}_{file.stem}--{name}.jpg", quality=88)
-    for name, why in silent.items():
-        print(f"no heatmap of {name} for some pictures: {why}")
-    print(f"heatmaps: {folder}")
 
 
 def main() -> None:

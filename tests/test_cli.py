@@ -161,20 +161,28 @@ def test_a_disk_that_fills_up_is_named_and_what_was_finished_is_kept(command, pl
 
 
 def answers(command, place):
-    done = command("predict", "input=masks/bare", "study=masks", cwd=place)
+    done = command("predict", "input=masks/bare", "study=masks", "again=true", cwd=place)
     assert done.returncode == 0, done.stderr
     return pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
 
 
 @pytest.mark.heavy
-def test_predictions_hold_the_vote_of_every_member_and_leave_corrupt_pictures_out(command, place):
+def test_predictions_hold_the_vote_of_every_member_and_the_reason_of_a_picture_without(command, place):
     (place / "masks" / "bare" / "notes.jpg").write_text("no picture")
-    done = command("predict", "input=masks/*/*", "study=masks", cwd=place)
+    done = command("predict", "input=masks/*/*", "study=masks", "again=true", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "left out: masks/bare/notes.jpg: not a picture" in done.stderr
-    table = pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
-    assert list(table.columns) == ["path", "prediction", "confidence", "agreement", "vote_deep_cnn", "tie"]
+    assert "asked: 40 of 40 (1 members x 40 pictures)" in done.stdout
+    folder = place / "outputs" / "predictions"
+    quarantine, bad = pd.read_csv(folder / "quarantine.csv"), "masks/bare/notes.jpg"
+    assert quarantine.to_dict("records") == [{"path": bad, "reason": "not a picture"}]
+    table = pd.read_csv(folder / "predictions.csv").set_index("path")
+    assert list(table.columns) == ["prediction", "confidence", "agreement", "vote_deep_cnn", "tie", "reason"]
+    assert table.loc[bad, "reason"] == "not a picture"
+    assert table.loc[bad].drop(["tie", "reason"]).isna().all()
+    table = table.drop(bad)
     assert len(table) == 40
+    assert table["reason"].isna().all()
     assert (table["prediction"] == table["vote_deep_cnn"]).all()
     assert set(table["agreement"]) == {1.0}
     assert not table["tie"].any()
@@ -188,6 +196,9 @@ def test_predictions_hold_the_vote_of_every_member_and_leave_corrupt_pictures_ou
         ("input=nowhere.jpg", ["input=nowhere.jpg", "no such picture, folder or glob"]),
         ("study=elsewhere", ["study=elsewhere", "no finished members", "masks", "moods"]),
         ("members=[0123]", ["members=0123", "no such run"]),
+        ("votes=some", ["votes=some", "decided, all"]),
+        ("output=answers.xlsx", ["output=answers.xlsx", ".csv or .parquet"]),
+        ("again=1", ["again=1", "true or false"]),
     ],
 )
 def test_a_prediction_that_cannot_be_made_is_refused(given, words, command, place, assert_refused):

@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.data.scenes import draw_scene
 from facemask_ensemble.ensemble.prediction import submission
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.predict import _submit, find_pictures
+from facemask_ensemble.predict import _submit
 
 CLASSES = ("none", "all", "some")
 
@@ -53,7 +54,11 @@ def test_every_picture_of_a_folder_is_to_be_answered_but_no_hidden_one(tmp_path)
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
-    assert [file.name for file in find_pictures(str(tmp_path))] == ["a.PNG", "b.jpg", "gone.jpg"]
+    assert [item.name.rpartition("/")[2] for item in open_input(str(tmp_path)).items()] == [
+        "a.PNG",
+        "b.jpg",
+        "gone.jpg",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +93,14 @@ def test_members_of_the_competition_write_its_file_with_an_answer_for_an_unreada
 ):
     folder = competition / "outputs" / "predictions"
     (folder / "submission.csv").unlink(missing_ok=True)
-    done = command("predict", given, cwd=competition)
+    done = command("predict", given, "again=true", cwd=competition)
     assert done.returncode == 0, done.stderr
     assert f"submission: {folder / 'submission.csv'}" in done.stdout
     rows = pd.read_csv(folder / "submission.csv")
     assert list(rows.columns) == ["Id", "Category"]
     assert list(rows["Id"]) == ["42.png", "43.png", "44.png", "45.png", "46.png", "47.png"]
-    answers = pd.read_csv(folder / "predictions.csv")
+    answers = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+    answers = answers[answers["reason"] == ""]
     said = {path.rpartition("/")[2]: CLASSES.index(name) for path, name in answers[["path", "prediction"]].to_numpy()}
     guess = answers["prediction"].map(CLASSES.index).mode()[0]
     assert dict(zip(rows["Id"], rows["Category"], strict=True)) == {**said, "45.png": guess}

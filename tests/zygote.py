@@ -23,8 +23,9 @@ def become(request: dict) -> None:
         os.dup2(os.open(file, os.O_RDONLY if descriptor == 0 else os.O_WRONLY), descriptor)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
     os.chdir(request["cwd"])
+    set_by_imports = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
     os.environ.clear()
-    os.environ.update(request["environment"])
+    os.environ.update(set_by_imports | request["environment"])
     sys.path[0] = request["cwd"]
     sys.argv = ["", *request["arguments"]]
     runpy.run_module(f"facemask_ensemble.{request['name']}", run_name="__main__", alter_sys=True)

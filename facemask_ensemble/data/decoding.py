@@ -99,6 +99,29 @@ def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> Pictu
     return Picture(upright, width, height, kind, "; ".join(odd))
 
 
+def drafted(data: bytes, at_least: int) -> tuple[int, int]:
+    """Tell the width and height at which `decode` would have the file from its decoder, without decoding it.
+
+    Raises:
+        PictureError: it is no picture.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.draft("RGB", (at_least, at_least))
+            return image.size
+    except (Image.DecompressionBombError, Image.UnidentifiedImageError, *DAMAGE):
+        return decode(data, at_least).size  # says why not
+
+
+def too_large(data: bytes) -> bool:
+    """Tell whether a file is said to have more pixels than Pillow takes."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf"))
+    except (Image.DecompressionBombError, Image.UnidentifiedImageError, *DAMAGE):
+        return True
+
+
 def _oddities(image: Image.Image) -> list[str]:
     """Say in words what an opened file needs beside decoding."""
     odd, mode = [], image.mode

@@ -5,10 +5,20 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 PATIENCE = 2.0  # seconds before a progress bar appears
 HANDFUL = 8  # items a thread takes at a time
@@ -32,6 +42,28 @@ def with_progress(results: Iterable[Result], total: int | None, title: str) -> I
                 shown = True
     finally:
         bar.stop()
+
+
+@contextmanager
+def counting(total: int | None, done: int, title: str) -> Iterator[Callable[[int], None]]:
+    """Give a function to tell how many more are done; on a terminal a bar shows how fast, and the time left.
+
+    Args:
+        total: of them; None where only the end tells.
+        done: before.
+        title: of the bar.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(), transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task(title, total=total, completed=done)
+        yield lambda more: bar.advance(task, more)
+
+
+class _Speed(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from facemask_ensemble.data.decoding import PictureError, decode
+from facemask_ensemble.data.decoding import PictureError, decode, drafted, too_large
 from facemask_ensemble.data.pipelines import steady
 from facemask_ensemble.errors import InputError
 
@@ -46,6 +46,48 @@ def read_pixels(file: Path, size: int) -> np.ndarray:
     return next(stream_pixels([file], size))[0]
 
 
+def read_content(data: bytes, sizes: Sequence[int]) -> list[np.ndarray]:
+    """Read a file's content as `stream_pixels` reads the file, uint8 (size, size, 3) for each of the sizes.
+
+    It is decoded once for all of them; a JPEG that one size allows to shrink further than another, once for each scale.
+
+    Raises:
+        PictureError: it is no picture.
+    """
+    if not data or not _may_be_plain(data):
+        return _all_by_pillow(data, sizes)
+    content = tf.constant(data)
+    try:
+        branches = np.asarray(_branches(tuple(sizes))(content)).tolist()
+        if 0 in branches:
+            return _all_by_pillow(data, sizes)
+        found: dict[int, tf.Tensor] = {}
+        for branch in set(branches):
+            own = tuple(size for size, its in zip(sizes, branches, strict=True) if its == branch)
+            found |= zip(own, _squares(own, SCALES[branch - 1])(content), strict=True)
+    except tf.errors.OpError:  # Pillow is more patient, or says why not
+        return _all_by_pillow(data, sizes)
+    return [np.asarray(found[size]) for size in sizes]
+
+
+def _may_be_plain(data: bytes) -> bool:
+    """Tell whether TensorFlow may decode it: a JPEG of no more pixels than Pillow would take."""
+    return data.startswith(b"\xff\xd8\xff") and not too_large(data)
+
+
+def _all_by_pillow(data: bytes, sizes: Sequence[int]) -> list[np.ndarray]:
+    """Squeeze what Pillow decodes, once for each side that a JPEG shrinks to on the way."""
+    decoded: dict[tuple[int, int], tf.Tensor] = {}
+    squares = []
+    for size in sizes:
+        at_least = int(np.ceil(SHARP * size))
+        side = drafted(data, at_least)
+        if side not in decoded:
+            decoded[side] = tf.constant(np.asarray(decode(data, at_least)))
+        squares.append(_squeezing(size)(decoded[side]).numpy())
+    return squares
+
+
 def _refuse_unreadable(file: Path) -> None:
     try:
         decode(file.read_bytes())
@@ -74,6 +116,39 @@ def _reading(size: int, plain: bool) -> Callable[[tf.Tensor], tf.Tensor]:
         return squeeze(picture, size)
 
     return read
+
+
+@cache
+def _branches(sizes: tuple[int, ...]) -> Callable[[tf.Tensor], tf.Tensor]:
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+    def branches(content: tf.Tensor) -> tf.Tensor:
+        with tf.device("CPU"):
+            return tf.stack([_branch(content, size) for size in sizes])
+
+    return branches
+
+
+@cache
+def _squares(sizes: tuple[int, ...], scale: int) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """Compile the way from a JPEG's content to squares of several sizes, decoded once."""
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+    def squares(content: tf.Tensor) -> list[tf.Tensor]:
+        with tf.device("CPU"):
+            picture = _by_tensorflow(content, scale)
+            return [squeeze(picture, size) for size in sizes]
+
+    return squares
+
+
+@cache
+def _squeezing(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)], autograph=False)
+    def squeezed(picture: tf.Tensor) -> tf.Tensor:
+        with tf.device("CPU"):
+            return squeeze(picture, size)
+
+    return squeezed
 
 
 def _branch(content: tf.Tensor, size: int) -> tf.Tensor:

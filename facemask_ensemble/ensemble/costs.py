@@ -52,11 +52,7 @@ def member_costs(
     from facemask_ensemble.models.quiet import start_tensorflow
 
     start_tensorflow()
-    from facemask_ensemble.models.machine import this_machine
-
-    machine, cores = this_machine(), os.cpu_count() or 1
-    where = machine.gpus[0] if machine.gpus else f"{machine.processor}, {cores} core{'s' if cores > 1 else ''}"
-    key = {**asdict(machine), "cores": cores, "batch_size": batch_size, "pictures": pictures}
+    key, where = _here(batch_size, pictures)
     costs = {}
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / "costs.lock"):  # two that measure at once would slow each other
@@ -69,6 +65,26 @@ def member_costs(
                 write_atomically(json.dumps(known | {"key": key}, indent=2), file)
             costs[name] = known
     return costs
+
+
+def measured_costs(
+    models: Mapping[str, Path], folder: Path, *, batch_size: int = 32, pictures: int = 64
+) -> dict[str, dict[str, Any]] | None:
+    """Recall what `member_costs` has measured with the same arguments; None unless all of it is known."""
+    if not any(folder.glob("costs-*.json")):  # to look for one, every model has to be read
+        return None
+    key, _ = _here(batch_size, pictures)
+    known = {name: _recall(folder / f"costs-{_digest(key, file)}.json") for name, file in models.items()}
+    return {name: cost for name, cost in known.items() if cost is not None} if all(known.values()) else None
+
+
+def _here(batch_size: int, pictures: int) -> tuple[dict[str, Any], str]:
+    """Describe what a measurement depends on beside the model, and name the machine in words."""
+    from facemask_ensemble.models.machine import this_machine
+
+    machine, cores = this_machine(), os.cpu_count() or 1
+    where = machine.gpus[0] if machine.gpus else f"{machine.processor}, {cores} core{'s' if cores > 1 else ''}"
+    return {**asdict(machine), "cores": cores, "batch_size": batch_size, "pictures": pictures}, where
 
 
 def _measure(path: Path, batch_size: int, pictures: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Ask members about pictures, and lay their answers out."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,29 +40,50 @@ def predict_all(models: Mapping[str, Path], files: Sequence[Path], batch_size: i
 def answers(
     probs: np.ndarray,
     members: Sequence[str],
-    files: Sequence[Path],
+    names: Sequence[str],
     class_names: Sequence[str],
     rule: Callable[[np.ndarray], np.ndarray],
+    reasons: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Lay out one row a picture: path, prediction, confidence, agreement, every member's vote, tie.
+    """Lay out one row a picture: path, prediction, confidence, agreement, every member's vote, tie, reason.
 
     Args:
-        probs: float (members, n, classes).
+        probs: float (members, n, classes); nan where a member was not asked, because the others had decided a majority
+            or because the picture cannot be read.
         members: names in the order of `probs`.
-        files: the pictures, n of them.
+        names: of the pictures, n of them.
         class_names: in label order.
         rule: voting rule; a picture that it gives no answer to gets an empty prediction, confidence and agreement.
+        reasons: why a picture cannot be read, "" where it can; None where all can.
     """
-    names = np.array([*class_names, NO_ANSWER])  # the last is that of ABSTAIN, -1
-    winners = rule(probs)
+    probs, labels = np.asarray(probs), np.array([*class_names, NO_ANSWER])  # the last is that of ABSTAIN, -1
+    asked, pictures = ~np.isnan(probs[:, :, 0]), probs.shape[1]
+    winners = np.full(pictures, voting.ABSTAIN)
+    confidence, agreement = np.full((2, pictures), np.nan)
+    tie = np.zeros(pictures, bool)
+    for who, places in _by_members_asked(asked):
+        given = probs[who][:, places]
+        winners[places] = rule(given) if who.all() else voting.majority(given)
+        confidence[places] = voting.confidence(given, winners[places])
+        agreement[places] = voting.agreement(given, winners[places])
+        tie[places] = voting.ties(given)
     columns = {
-        "path": [str(file) for file in files],
-        "prediction": names[winners],
-        "confidence": voting.confidence(probs, winners).round(4),
-        "agreement": voting.agreement(probs, winners).round(4),
+        "path": list(names),
+        "prediction": labels[winners],
+        "confidence": confidence.round(4),
+        "agreement": agreement.round(4),
     }
-    votes = {f"vote_{member}": names[vote] for member, vote in zip(members, voting.votes(probs), strict=True)}
-    return pd.DataFrame(columns | votes | {"tie": voting.ties(probs)})
+    votes = np.where(asked, probs.argmax(axis=2), voting.ABSTAIN)
+    columns |= {f"vote_{member}": labels[vote] for member, vote in zip(members, votes, strict=True)}
+    return pd.DataFrame(columns | {"tie": tie, "reason": [""] * pictures if reasons is None else list(reasons)})
+
+
+def _by_members_asked(asked: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield which members were asked, bool (members,), and the places of the pictures they were asked about."""
+    kinds, which = np.unique(asked, axis=1, return_inverse=True)
+    for number, who in enumerate(kinds.T):
+        if who.any():
+            yield who, np.flatnonzero(which.reshape(-1) == number)
 
 
 def submission(

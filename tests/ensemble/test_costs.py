@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from facemask_ensemble.ensemble import costs
-from facemask_ensemble.ensemble.costs import member_costs
+from facemask_ensemble.ensemble.costs import measured_costs, member_costs
 from facemask_ensemble.errors import InputError
 
 FIELDS = {"milliseconds", "megabytes", "file_megabytes", "image_size", "precision", "measured"}
@@ -99,3 +99,13 @@ def test_a_damaged_memory_is_measured_anew(models, tmp_path, measured, content):
 def test_an_empty_batch_is_refused(batch_size, pictures, tmp_path):
     with pytest.raises(InputError, match=f"received {batch_size} and {pictures}"):
         member_costs({}, tmp_path, batch_size=batch_size, pictures=pictures)
+
+
+def test_what_was_measured_is_recalled_and_nothing_is_measured_for_it(models, tmp_path, monkeypatch):
+    assert measured_costs(models, tmp_path, batch_size=2, pictures=2) is None
+    one = {"small": models["small"]}
+    known = member_costs(one, tmp_path, batch_size=2, pictures=2)
+    monkeypatch.setattr(costs, "_measure", None)
+    assert measured_costs(one, tmp_path, batch_size=2, pictures=2) == known
+    assert measured_costs(one, tmp_path, batch_size=4, pictures=2) is None
+    assert measured_costs(models, tmp_path, batch_size=2, pictures=2) is None

@@ -1,9 +1,5 @@
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-import pytest
 from PIL import Image
 
 from facemask_ensemble.ensemble.prediction import answers, predict_all
@@ -21,7 +17,7 @@ def test_answers_are_laid_out_as_worked_out_by_hand():
             [[0.6, 0.1, 0.3], [0.3, 0.2, 0.5]],
         ]
     )
-    table = answers(probs, ["deep_cnn", "xception", "resnet50v2"], [Path("a.jpg"), Path("x/b.png")], CLASSES, majority)
+    table = answers(probs, ["deep_cnn", "xception", "resnet50v2"], ["a.jpg", "x/b.png"], CLASSES, majority)
     expected = pd.DataFrame(
         {
             "path": ["a.jpg", "x/b.png"],
@@ -32,6 +28,7 @@ def test_answers_are_laid_out_as_worked_out_by_hand():
             "vote_xception": ["all", "all"],
             "vote_resnet50v2": ["none", "some"],
             "tie": [False, True],
+            "reason": ["", ""],
         }
     )
     pd.testing.assert_frame_equal(table, expected, check_dtype=False)
@@ -40,28 +37,26 @@ def test_answers_are_laid_out_as_worked_out_by_hand():
 def test_a_vote_that_follows_no_member_has_no_agreement():
     """The mean may favour a class that is nobody's first: 0.45 against 0.275."""
     probs = np.array([[[0.55, 0.0, 0.45]], [[0.0, 0.55, 0.45]]])
-    table = answers(probs, ["one", "two"], [Path("a.jpg")], CLASSES, soft)
+    table = answers(probs, ["one", "two"], ["a.jpg"], CLASSES, soft)
     (row,) = table.to_dict("records")
     assert (row["prediction"], row["confidence"], row["agreement"], row["tie"]) == ("some", 0.45, 0.0, True)
 
 
-@pytest.fixture
-def members(tmp_path):
-    """Two saved classifiers of different sizes that answer by the mean of red and of green."""
-    import keras
-
-    from facemask_ensemble.models.classifier import build_classifier
-
-    files = {}
-    for name, size, channel in (("red", 8, 0), ("green", 12, 1)):
-        scaled = partial(keras.layers.Rescaling, 1 / 255)
-        model = build_classifier(name, lambda pixels, scaled=scaled: scaled()(pixels), size, 2, dropout=0.0)
-        kernel = np.zeros((3, 2), "float32")
-        kernel[channel, 1] = 2
-        model.get_layer("probs").set_weights([kernel, np.array([1, 0], "float32")])
-        files[name] = tmp_path / f"{name}.keras"
-        model.save(files[name])
-    return files
+def test_a_picture_that_cannot_be_read_has_a_row_with_the_reason_alone():
+    probs = np.array([[[np.nan, np.nan, np.nan], [0.2, 0.7, 0.1]]])
+    table = answers(probs, ["one"], ["a.jpg", "b.jpg"], CLASSES, soft, ["empty file", ""])
+    expected = pd.DataFrame(
+        {
+            "path": ["a.jpg", "b.jpg"],
+            "prediction": ["", "all"],
+            "confidence": [np.nan, 0.7],
+            "agreement": [np.nan, 1.0],
+            "vote_one": ["", "all"],
+            "tie": [False, False],
+            "reason": ["empty file", ""],
+        }
+    )
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False)
 
 
 def test_every_member_answers_every_picture_at_its_own_size_in_order(members, tmp_path):

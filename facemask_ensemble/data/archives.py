@@ -1,0 +1,83 @@
+"""Pictures in an archive, read without being unpacked to disk."""
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from facemask_ensemble.data.decoding import SUFFIXES, PictureError
+from facemask_ensemble.data.items import Item, Pictures, limited, written
+from facemask_ensemble.errors import InputError
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+
+
+def open_archive(path: Path, key: str) -> Pictures:
+    """Look into an archive; hidden files and those that are no picture by their name are passed over.
+
+    Raises:
+        InputError: it is broken.
+    """
+    try:
+        if path.suffix.lower() != ".zip":
+            tarfile.open(path).close()
+            return Pictures(key, lambda: _in_tar(path), lambda: None)
+        archive = zipfile.ZipFile(path)
+    except DAMAGE as error:
+        raise _broken(path, error) from None
+    inside = [info for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
+
+    def item(info: zipfile.ZipInfo) -> Item:
+        return Item(written(f"{path}/{info.filename}"), partial(_unzip, archive, info))
+
+    return Pictures(key, lambda: map(item, inside), lambda: len(inside))
+
+
+def _wanted(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not any(
+        part.startswith(".") or part == "__MACOSX" for part in path.parts if part not in (".", "..")
+    )
+
+
+def _unzip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(info) as file:
+            return limited(file)
+    except DAMAGE as error:
+        raise PictureError(f"cannot be unpacked: {error}") from None
+
+
+def _in_tar(path: Path) -> Iterator[Item]:
+    """Go through an archive that can only be read from its beginning to its end."""
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            while (info := archive.next()) is not None:
+                archive.members = []  # type: ignore[attr-defined]  # it would remember them all
+                if not info.isdir() and _wanted(info.name):
+                    yield _taken(written(f"{path}/{info.name}"), archive, info)
+    except DAMAGE as error:
+        raise _broken(path, error) from None
+
+
+def _taken(name: str, archive: tarfile.TarFile, info: tarfile.TarInfo) -> Item:
+    """Read a member at once: it cannot be come back to."""
+    file = archive.extractfile(info) if info.isreg() else None
+    try:
+        if file is None:
+            raise PictureError("not a file")
+        data = limited(file)
+    except PictureError as error:
+        return Item(name, partial(_refuse, str(error)))
+    return Item(name, lambda: data, held=len(data))
+
+
+def _refuse(reason: str) -> bytes:
+    raise PictureError(reason)
+
+
+def _broken(path: Path, error: BaseException) -> InputError:
+    return InputError(f"input={path}: a broken archive ({error or type(error).__name__}): pack or fetch it again")

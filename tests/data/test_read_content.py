@@ -1,0 +1,81 @@
+"""A file decoded once for several sizes: the pixels that a training at each of them sees."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facemask_ensemble.data import reader
+from facemask_ensemble.data.decoding import PictureError
+from facemask_ensemble.data.reader import read_content, read_pixels
+from facemask_ensemble.data.scenes import draw_scene
+
+SIZES = (32, 71, 75, 160)
+LYING = Image.Exif()
+LYING[0x0112] = 6
+
+
+def encoded(kind, side, mode="RGB", **options):
+    image = Image.fromarray(draw_scene(seed=0, index=1, size=side).pixels).convert(mode)
+    content = io.BytesIO()
+    image.resize((side, side * 3 // 4)).save(content, kind, **options)
+    return content.getvalue()
+
+
+KINDS = {
+    "small": encoded("JPEG", 60),
+    "middling": encoded("JPEG", 250),  # at its half for one size, and whole for others
+    "large": encoded("JPEG", 900),
+    "lying": encoded("JPEG", 900, exif=LYING),
+    "grey": encoded("JPEG", 300, "L"),
+    "cmyk": encoded("JPEG", 900, "CMYK"),
+    "png": encoded("PNG", 300),
+    "palette": encoded("GIF", 300, "P"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_size_gets_the_pixels_that_it_is_trained_with(tmp_path, name):
+    (tmp_path / "a").write_bytes(KINDS[name])
+    for size, square in zip(SIZES, read_content(KINDS[name], SIZES), strict=True):
+        assert square.shape == (size, size, 3)
+        np.testing.assert_array_equal(square, read_pixels(tmp_path / "a", size))
+
+
+@pytest.mark.parametrize(("name", "times"), [("png", 1), ("palette", 1), ("lying", 2), ("cmyk", 2)])
+def test_pillow_decodes_once_and_a_jpeg_once_for_each_scale(name, times, monkeypatch):
+    """A JPEG of 900 by 675 may be an eighth for 32 px and 71 px (0.85 of it, 61), a quarter for 160 px (136)."""
+    decoded, decode = [], reader.decode
+    monkeypatch.setattr(reader, "decode", lambda *given: decoded.append(given) or decode(*given))
+    read_content(KINDS[name], SIZES)
+    assert len(decoded) == times
+
+
+def test_tensorflow_decodes_once_for_sizes_of_one_scale(monkeypatch):
+    asked, compiled = [], reader._squares
+    monkeypatch.setattr(reader, "_squares", lambda sizes, scale: asked.append((sizes, scale)) or compiled(sizes, scale))
+    read_content(KINDS["large"], SIZES)
+    assert sorted(asked) == [((32, 71, 75), 8), ((160,), 4)]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty file"),
+        (b"GIF89a", "not a picture"),
+        (b"\xff\xd8\xff", "not a picture"),
+        (KINDS["large"][:5000], "truncated"),
+        (KINDS["png"][:5000], "truncated"),
+    ],
+)
+def test_what_is_no_picture_says_why(data, words):
+    with pytest.raises(PictureError, match=words):
+        read_content(data, SIZES)
+
+
+@pytest.mark.parametrize("name", ["large", "png"])
+def test_more_pixels_than_a_picture_has_are_not_decoded(name, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)
+    with pytest.raises(PictureError, match="more than 0 million pixels"):
+        read_content(KINDS[name], SIZES)

@@ -1,0 +1,165 @@
+"""Predictions through the command line: without end, stopped, gone on with, and asked of as few members as it takes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.heavy
+
+MEMBERS = {"basic_cnn": 32, "deep_cnn": 32, "four_convolutions": 48}  # pixels
+SMALL = ("schedule.epochs=1", "precision=float32", "batch_size=8", "augmentation=none", "study=three")
+KILLED = """
+import os, signal, sys
+from functools import partial
+from facemask_ensemble.data import chunks
+from facemask_ensemble.ensemble.rows import AnswerTable
+
+append = AnswerTable.append
+
+def die(table, rows):
+    append(table, rows)
+    with table.rows.open() as file:
+        lines = sum(1 for _ in file)
+    if lines > 130:
+        os.truncate(table.rows, table.rows.stat().st_size - 7)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+AnswerTable.append = die
+chunks.read_chunks = partial(chunks.read_chunks, most=32)
+sys.argv = ["predict", *sys.argv[1:]]
+from facemask_ensemble.predict import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, command, draw_faces):
+    """A place with three members that have hardly learned anything, and 300 small pictures, two of them spoilt."""
+    place = tmp_path_factory.mktemp("predict")
+    draw_faces(place / "masks", ["bare", "masked"], 20)
+    for backbone, size in MEMBERS.items():
+        done = command(
+            "train", f"backbone={backbone}", f"image_size={size}", *SMALL, "dataset=folders", "dataset.root=masks",
+            cwd=place,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    rng = np.random.default_rng(0)
+    (place / "many").mkdir()
+    for number in range(300):
+        blocks = rng.integers(0, 256, (4, 4, 3), np.uint8)
+        picture = Image.fromarray(blocks).resize((48, 40), Image.Resampling.NEAREST)
+        picture.save(place / "many" / f"{number:03d}.{'jpg' if number % 3 else 'png'}")
+    (place / "many" / "100.jpg").write_bytes(b"")
+    (place / "many" / "299.jpg").write_text("no picture")
+    return place
+
+
+def predicted(command, place, *arguments, output="answers.csv"):
+    done = command("predict", *arguments, f"output={output}", cwd=place)
+    assert done.returncode == 0, done.stderr
+    return done, pd.read_parquet(place / output) if output.endswith("parquet") else pd.read_csv(place / output)
+
+
+@pytest.fixture(scope="module")
+def everyone(place, command):
+    return predicted(command, place, "input=many", "votes=all", output="everyone.csv")
+
+
+def test_a_majority_that_is_decided_is_that_of_all_members(place, command, everyone):
+    done, table = predicted(command, place, "input=many", output="decided.csv")
+    columns = ["path", "prediction", "tie", "reason"]
+    pd.testing.assert_frame_equal(table[columns], everyone[1][columns])
+    assert "asked: 894 of 894 (3 members x 298 pictures)" in everyone[0].stdout
+    votes = table[[f"vote_{name}" for name in MEMBERS]].notna()
+    asked = int(re.search(r"asked: (\d+) of 894 \(3 members x 298 pictures\)", done.stdout)[1])
+    assert asked == votes.to_numpy().sum() < 894
+    readable = table["reason"].isna()
+    assert set(votes[readable].sum(axis=1)) == {2, 3}
+    assert not votes[~readable].any(axis=None)
+    assert table.loc[~readable, "path"].tolist() == ["many/100.jpg", "many/299.jpg"]
+
+
+def test_killed_in_the_middle_and_started_again_every_picture_is_there_once(place, command, everyone):
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, "input=many", "votes=all", "output=killed.csv"],
+        cwd=place, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (place / "killed.csv").read_text().endswith("\n")
+    done, table = predicted(command, place, "input=many", "votes=all", output="killed.csv")
+    assert "goes on after 159 pictures answered before" in done.stdout
+    pd.testing.assert_frame_equal(table, everyone[1], atol=1e-4)
+    before = os.stat(place / "killed.csv").st_mtime_ns
+    again, same = predicted(command, place, "input=many", "votes=all", output="killed.csv")
+    assert "asked: 894 of 894" in again.stdout
+    assert os.stat(place / "killed.csv").st_mtime_ns == before
+    pd.testing.assert_frame_equal(same, table)
+
+
+def test_another_rule_members_or_input_do_not_mix_with_what_is_there(place, command, everyone, assert_refused):
+    for other, word in {
+        "votes=decided": "votes", "voting=soft": "rule", "ties=abstain": "ties", "input=masks": "input",
+        "members=[{}]": "members",
+    }.items():  # fmt: skip
+        run = json.loads((place / "everyone.csv.json").read_text())["members"][0]
+        given = ["input=many", "votes=all", "output=everyone.csv", other.format(run)]
+        given = given[1:] if other.startswith("input") else given
+        refused = command("predict", *given, cwd=place)
+        assert_refused(refused, f"holds answers of another {word};", "again=true", "another output=FILE")
+
+
+def test_an_archive_a_list_and_standard_input_are_answered_like_the_folder(place, command, everyone):
+    names = everyone[1]["path"].tolist()
+    with zipfile.ZipFile(place / "many.zip", "w") as archive:
+        for name in names:
+            archive.write(place / name, name)
+    (place / "list.txt").write_text("\n".join(names))
+    _, zipped = predicted(command, place, "input=many.zip", "votes=all", output="zipped.parquet")
+    assert zipped["path"].tolist() == [f"many.zip/{name}" for name in names]
+    _, listed = predicted(command, place, "input=list.txt", "votes=all", output="listed.csv")
+    piped = subprocess.run(
+        [sys.executable, "-m", "facemask_ensemble.predict", "input=-", "votes=all", "output=piped.csv"],
+        cwd=place, input="\n".join(names), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert piped.returncode == 0, piped.stderr
+    for table in (listed, pd.read_csv(place / "piped.csv"), zipped.assign(path=names)):
+        pd.testing.assert_frame_equal(table, everyone[1], check_dtype=False, atol=1e-4)
+
+
+def test_heatmaps_are_drawn_of_the_members_that_were_asked(place, command):
+    (place / "few").mkdir()
+    for number in range(4):
+        os.link(place / "many" / f"{3 * number:03d}.png", place / "few" / f"{number}.png")
+    (place / "few" / "0.png").unlink()
+    (place / "few" / "0.png").write_bytes(b"")
+    done, table = predicted(command, place, "input=few", "saliency=gradcam", output="heat/answers.csv")
+    expected = {
+        f"{row:05d}_{row}--{name}.jpg"
+        for row in range(4)
+        for name in MEMBERS
+        if pd.notna(table.loc[row, f"vote_{name}"])
+    }
+    drawn = {file.name for file in (place / "heat" / "overlays").iterdir()}
+    assert drawn <= expected
+    silent = set(re.findall(r"no heatmap of (\w+)", done.stdout))
+    assert all(name.rpartition("--")[2].removesuffix(".jpg") in silent for name in expected - drawn)
+    assert drawn
+
+
+def test_pictures_none_of_which_can_be_read_are_refused_with_their_table(place, command, assert_refused):
+    (place / "bad").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (place / "bad" / name).write_text("no picture")
+    done = command("predict", "input=bad", "output=bad.csv", cwd=place)
+    assert done.returncode == 2
+    assert "error: input: none of 2 pictures can be read (bad/a.jpg: not a picture); give others" in done.stderr
+    assert pd.read_csv(place / "bad.csv")["reason"].tolist() == ["not a picture"] * 2
