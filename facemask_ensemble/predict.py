@@ -65,7 +65,7 @@ def predict(config: dict[str, Any], pictures: "Pictures", rule: str) -> Path:
     table = AnswerTable(file, ["path", "prediction", "confidence", "agreement", *votes, "tie", "reason"])
     vote = _vote(config, rule, store, members)
     try:
-        table.open(_belongs(config, pictures, rule, members), config["again"])
+        table.open(_belongs(config, pictures, rule, members), config["again"], replace=config["output"] is None)
         _answer(config, pictures, table, store, members, vote)
         _conclude(table, members)
     finally:

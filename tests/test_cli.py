@@ -161,7 +161,7 @@ def test_a_disk_that_fills_up_is_named_and_what_was_finished_is_kept(command, pl
 
 
 def answers(command, place):
-    done = command("predict", "input=masks/bare", "study=masks", "again=true", cwd=place)
+    done = command("predict", "input=masks/bare", "study=masks", cwd=place)
     assert done.returncode == 0, done.stderr
     return pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
 
@@ -169,7 +169,7 @@ def answers(command, place):
 @pytest.mark.heavy
 def test_predictions_hold_the_vote_of_every_member_and_the_reason_of_a_picture_without(command, place):
     (place / "masks" / "bare" / "notes.jpg").write_text("no picture")
-    done = command("predict", "input=masks/*/*", "study=masks", "again=true", cwd=place)
+    done = command("predict", "input=masks/*/*", "study=masks", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "left out: masks/bare/notes.jpg: not a picture" in done.stderr
     assert "asked: 40 of 40 (1 members x 40 pictures)" in done.stdout

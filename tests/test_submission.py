@@ -93,7 +93,7 @@ def test_members_of_the_competition_write_its_file_with_an_answer_for_an_unreada
 ):
     folder = competition / "outputs" / "predictions"
     (folder / "submission.csv").unlink(missing_ok=True)
-    done = command("predict", given, "again=true", cwd=competition)
+    done = command("predict", given, cwd=competition)
     assert done.returncode == 0, done.stderr
     assert f"submission: {folder / 'submission.csv'}" in done.stdout
     rows = pd.read_csv(folder / "submission.csv")

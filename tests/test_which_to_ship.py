@@ -75,7 +75,7 @@ def test_the_kept_ensemble_answers_as_the_report_says(place):
 
 
 def test_predict_learns_the_same_weights_from_the_members_own_validation_pictures(place, command):
-    done = command("predict", "input=masks", "study=pair", "voting=greedy", "ties=abstain", "again=true", cwd=place)
+    done = command("predict", "input=masks", "study=pair", "voting=greedy", "ties=abstain", cwd=place)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
     heavier = max(read(place, "report.json")["rules"]["greedy"]["weights"].items(), key=lambda item: item[1])[0]
@@ -86,7 +86,7 @@ def test_predict_learns_the_same_weights_from_the_members_own_validation_picture
 
 
 def test_predict_leaves_a_tie_without_an_answer_where_it_is_told_to_abstain(place, command):
-    done = command("predict", "input=masks", "study=pair", "ties=abstain", "again=true", cwd=place)
+    done = command("predict", "input=masks", "study=pair", "ties=abstain", cwd=place)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
     split = table["vote_deep_cnn"] != table["vote_basic_cnn"]

@@ -36,18 +36,19 @@ class AnswerTable:
         self.about = file.with_name(f"{file.name}.json")
         self._lock = filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=0)
 
-    def open(self, belongs: Mapping[str, Any], again: bool) -> None:
+    def open(self, belongs: Mapping[str, Any], again: bool, *, replace: bool = False) -> None:
         """Prepare the file for more rows: those of the same command stay, a half-written last one is cut.
 
         Args:
             belongs: what the answers depend on, as JSON can hold it.
             again: begin anew, whatever is there.
+            replace: begin anew where what is there was finished.
 
         Raises:
             InputError: it holds something else, or another command is writing it.
         """
         self._take()
-        if again:
+        if again or (replace and self._about().get("finished")):
             for file in (self.about, self.rows, self.file):
                 file.unlink(missing_ok=True)
         if self.rows.exists() or self.file.exists():
@@ -56,8 +57,8 @@ class AnswerTable:
                 _cut(self.rows)
             else:
                 to_csv(self.file, self.rows)
+        write_atomically(json.dumps(dict(belongs), indent=2), self.about)  # not finished any more
         if not self.rows.exists() or not self.rows.stat().st_size:
-            write_atomically(json.dumps(dict(belongs), indent=2), self.about)
             self.rows.write_text(_line(self.columns), encoding="utf-8")
 
     def close(self) -> None:
@@ -100,6 +101,7 @@ class AnswerTable:
         if self.file.suffix == PARQUET:
             to_parquet(self.rows, self.file, self.columns)
             self.rows.unlink()
+        write_atomically(json.dumps(self._about() | {"finished": True}, indent=2), self.about)
 
     def _take(self) -> None:
         try:
@@ -110,12 +112,17 @@ class AnswerTable:
         except OSError as error:
             raise InputError(f"output={self.file}: cannot be written ({error.strerror}); give another output") from None
 
-    def _refuse_other(self, belongs: Mapping[str, Any]) -> None:
+    def _about(self) -> dict[str, Any]:
+        """Read what it belongs to; nothing where that cannot be read."""
         try:
-            before = json.loads(self.about.read_text(encoding="utf-8"))
-            other = [key for key in belongs if before.get(key) != belongs[key]]
-        except (OSError, ValueError, AttributeError):
-            other = ["origin"]
+            about = json.loads(self.about.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return about if isinstance(about, dict) else {}
+
+    def _refuse_other(self, belongs: Mapping[str, Any]) -> None:
+        before = self._about()
+        other = [key for key in belongs if before.get(key) != belongs[key]] if before else ["origin"]
         if other:
             raise InputError(f"output={self.file}: holds answers of another {', '.join(other)}; {ADVICE}")
 

@@ -73,7 +73,7 @@ def test_the_table_has_a_row_for_every_picture_with_empty_cells_for_one_that_can
     assert (table["tie"].dtype, table["confidence"].dtype) == (bool, float)
     assert table.loc[3, ["prediction", "confidence", "agreement", "vote_a"]].isna().all()
     assert (file.parent / "quarantine.csv").read_text() == 'path,reason\nbad.jpg,"damaged: so, so"\n'
-    assert json.loads(file.with_name(f"{file.name}.json").read_text()) == OURS
+    assert json.loads(file.with_name(f"{file.name}.json").read_text()) == OURS | {"finished": True}
     assert not list(file.parent.glob("*.rows.csv"))
 
 
@@ -146,3 +146,19 @@ def test_a_table_that_cannot_lie_where_it_should_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
         AnswerTable(tmp_path / "file" / "answers.csv", COLUMNS).open(OURS, again=False)
+
+
+def test_a_finished_table_makes_room_where_it_may_and_an_unfinished_one_never_does(tmp_path):
+    file = tmp_path / "answers.csv"
+    answer(file, stop=2)
+    for_others = AnswerTable(file, COLUMNS)
+    with pytest.raises(InputError, match="holds answers of another members"):
+        for_others.open(OURS | {"members": ["2f"]}, again=False, replace=True)
+    for_others.close()
+    answer(file)
+    with pytest.raises(InputError, match="holds answers of another members"):
+        for_others.open(OURS | {"members": ["2f"]}, again=False)
+    for_others.close()
+    for_others.open(OURS | {"members": ["2f"]}, again=False, replace=True)
+    assert for_others.skip(iter(())) == 0
+    for_others.close()
