@@ -1,5 +1,6 @@
 """Pictures in an archive, read without being unpacked to disk."""
 
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -12,7 +13,10 @@ from facemask_ensemble.data.items import Item, Pictures, limited, written
 from facemask_ensemble.errors import InputError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+BROKEN = (zlib.error, lzma.LZMAError, EOFError, OSError)
+TAR_DAMAGE = (tarfile.TarError, *BROKEN)
+# What `zipfile` raises for a password is a RuntimeError, for a compression that it does not know a NotImplementedError.
+ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, *BROKEN)
 
 
 def open_archive(path: Path, key: str) -> Pictures:
@@ -26,7 +30,7 @@ def open_archive(path: Path, key: str) -> Pictures:
             tarfile.open(path).close()
             return Pictures(key, lambda: _in_tar(path), lambda: None)
         archive = zipfile.ZipFile(path)
-    except DAMAGE as error:
+    except (zipfile.BadZipFile, NotImplementedError, *TAR_DAMAGE) as error:
         raise _broken(path, error) from None
     inside = [info for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
 
@@ -47,7 +51,7 @@ def _unzip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(info) as file:
             return limited(file)
-    except DAMAGE as error:
+    except ZIP_DAMAGE as error:
         raise PictureError(f"cannot be unpacked: {error}") from None
 
 
@@ -59,7 +63,7 @@ def _in_tar(path: Path) -> Iterator[Item]:
                 archive.members = []  # type: ignore[attr-defined]  # it would remember them all
                 if not info.isdir() and _wanted(info.name):
                     yield _taken(written(f"{path}/{info.name}"), archive, info)
-    except DAMAGE as error:
+    except TAR_DAMAGE as error:
         raise _broken(path, error) from None
 
 

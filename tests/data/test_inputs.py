@@ -166,3 +166,22 @@ def test_an_input_without_a_picture_is_refused(tmp_path, name, words):
         (tmp_path / file).touch()
     with pytest.raises(InputError, match=words):
         open_input(str(tmp_path / name))
+
+
+def test_a_picture_that_cannot_be_unpacked_is_refused_alone(tmp_path):
+    """One member claims a compression that nobody knows, and one a password."""
+    archive = tmp_path / "odd.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        for name in ("known.png", "locked.png", "unknown.png"):
+            made.writestr(name, b"some bytes")
+    content = bytearray(archive.read_bytes())
+    for name, offset, value in ((b"locked.png", 8, 1), (b"unknown.png", 10, 99)):
+        central = content.rindex(name) - 46  # the directory's entry; flags lie 8 bytes in, the method 10
+        content[central + offset] = value
+    archive.write_bytes(content)
+    known, locked, unknown = open_input(str(archive)).items()
+    assert known.read() == b"some bytes"
+    with pytest.raises(PictureError, match="cannot be unpacked: .*(password|encrypted)"):
+        locked.read()
+    with pytest.raises(PictureError, match="cannot be unpacked: .*compression"):
+        unknown.read()
