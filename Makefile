@@ -7,7 +7,8 @@ READY := .venv/ready
 ALL := .venv/ready-all
 # Beforehand and on all cores: where Python may not write it, TensorFlow's start takes 13 s instead of 5.
 COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib facemask_ensemble || true
-LOCK := --universal --python-version 3.11 --upgrade --quiet --no-emit-index-url --no-header --no-annotate
+EXTRAS := app export jax openvino postgresql ray slurm spark tune webcam
+LOCK := --universal --python-version 3.11 --quiet --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
 .PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train bench-evaluate clean
@@ -27,7 +28,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 $(ALL): $(READY) requirements-all.lock
-	@echo "Adding what tests need: Ray, submitit, Optuna, JAX and psycopg2"
+	@echo "Adding what tests need: $(EXTRAS)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-all.lock
 	@$(COMPILE)
 	@touch $(ALL)
@@ -50,8 +51,8 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 lock: ## pin every version anew (needs uv)
-	@uv pip compile pyproject.toml --group dev $(LOCK) -o requirements.lock
-	@uv pip compile pyproject.toml --group dev --extra jax --extra postgresql --extra ray --extra slurm --extra tune $(LOCK) -o requirements-all.lock
+	@uv pip compile pyproject.toml --group dev $(EXTRAS:%=--extra %) $(LOCK) --upgrade -o requirements-all.lock
+	@uv pip compile pyproject.toml --group dev $(LOCK) --constraint requirements-all.lock -o requirements.lock
 
 wheel: $(READY) ## build dist/*.whl
 	@$(BIN)/python -m build --no-isolation --wheel

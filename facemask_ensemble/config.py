@@ -1,8 +1,10 @@
 """Where the configuration lies, and what its values may be."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.errors import InputError
@@ -104,13 +106,18 @@ def check_prediction(cfg: DictConfig) -> None:
         raise InputError(
             "input: no pictures named; give input=PATH, a picture, a folder, a glob in quotes, a list or an archive"
         )
-    _whole(cfg, "batch_size", 1)
+    _check_ensemble(cfg)
     if cfg.votes not in ("decided", "all"):
         raise InputError(f"votes={cfg.votes}: must be one of decided, all")
     if not isinstance(cfg.again, bool):
         raise InputError(f"again={cfg.again}: must be true or false")
     if cfg.output is not None and not str(cfg.output).endswith((".csv", ".parquet")):
         raise InputError(f"output={cfg.output}: must be a file whose name ends in .csv or .parquet")
+
+
+def _check_ensemble(cfg: DictConfig) -> None:
+    _whole(cfg, "batch_size", 1)
+    refuse_other_rule(cfg)
 
 
 def absolute_paths(cfg: DictConfig) -> DictConfig:
@@ -120,6 +127,23 @@ def absolute_paths(cfg: DictConfig) -> DictConfig:
         if isinstance(value, str) and is_path(value):
             OmegaConf.update(cfg, key, str(Path(value).expanduser().resolve()))
     return cfg
+
+
+def chosen_groups() -> dict[str, str]:
+    """Name what the running command chose in the groups `voting` and `ties`."""
+    choices = HydraConfig.get().runtime.choices
+    return {group: str(choices[group]) for group in ("voting", "ties")}
+
+
+def refuse_other_rule(cfg: DictConfig) -> None:
+    """Refuse a rule, its members or its ties beside an ensemble that brings its own."""
+    if cfg.ensemble is None:
+        return
+    for text in HydraConfig.get().overrides.task:
+        if re.match(r"\+*(voting|ties|study|members)[.=]", text):
+            raise InputError(
+                f"{text}: ensemble={cfg.ensemble} brings its own members and its own rule; give one or the other"
+            )
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

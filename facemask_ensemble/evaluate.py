@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, check_evaluation, plain
+from facemask_ensemble.config import absolute_paths, check_evaluation, chosen_groups, plain
 
 if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest
@@ -31,11 +31,9 @@ SAME = ("dataset.root", "dataset.table", "dataset.name")  # they do not change w
 def task(cfg: DictConfig) -> None:
     """Compose the config and evaluate."""
     check_evaluation(absolute_paths(cfg))
-    hydra_config = HydraConfig.get()
-    choices = {group: str(hydra_config.runtime.choices[group]) for group in ("voting", "ties")}
-    changed = [text for text in hydra_config.overrides.task if text.startswith("dataset.")]
+    changed = [text for text in HydraConfig.get().overrides.task if text.startswith("dataset.")]
     changed = [text for text in changed if not text.startswith(SAME)]
-    evaluate(plain(cfg), choices, changed=changed, command=_command())
+    evaluate(plain(cfg), chosen_groups(), changed=changed, command=_command())
 
 
 def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Sequence[str], command: str) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 
 from facemask_ensemble.data.decoding import PictureError
 from facemask_ensemble.data.items import Item
+from facemask_ensemble.data.squares import read_content, squeeze
 from facemask_ensemble.errors import InputError
 
 Show = Callable[[bytes], np.ndarray]
@@ -34,6 +35,15 @@ class Chunk:
     def readable(self) -> np.ndarray:
         """Give the places of the pictures that could be read, int (m,)."""
         return np.flatnonzero([not reason for reason in self.reasons])
+
+
+def chunk_of(pictures: Sequence[np.ndarray], names: Sequence[str], sizes: Sequence[int]) -> Chunk:
+    """Make a chunk of pictures that are decoded already, uint8 (h, w, 3), RGB."""
+    pixels = {size: np.zeros((len(pictures), size, size, 3), np.uint8) for size in sizes}
+    for size, squares in pixels.items():
+        for place, picture in enumerate(pictures):
+            squares[place] = squeeze(picture, size)
+    return Chunk(list(names), [""] * len(pictures), pixels, list(pictures))
 
 
 def read_chunks(
@@ -98,8 +108,6 @@ def _ready(chunk: Chunk, reading: list[Future]) -> Chunk:
 
 def _read(chunk: Chunk, place: int, item: Item, show: Show | None) -> None:
     """Fill one picture's place in a chunk, or note why it cannot be read."""
-    from facemask_ensemble.data.reader import read_content
-
     try:
         data = item.read()
         for size, square in zip(chunk.pixels, read_content(data, list(chunk.pixels)), strict=True):

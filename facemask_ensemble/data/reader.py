@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from facemask_ensemble.data.decoding import PictureError, decode, drafted, too_large
+from facemask_ensemble.data.decoding import PictureError, decode
 from facemask_ensemble.data.pipelines import steady
+from facemask_ensemble.data.squares import least_side
 from facemask_ensemble.errors import InputError
 
 BATCH = 32
-SHARP = 0.85  # a JPEG may come at half its size, or a quarter, if no side falls below this share of the size asked for
 HEADER = 4096  # bytes within which a JPEG says how it is turned
 SCALES = (1, 2, 4, 8)
 
@@ -46,48 +46,6 @@ def read_pixels(file: Path, size: int) -> np.ndarray:
     return next(stream_pixels([file], size))[0]
 
 
-def read_content(data: bytes, sizes: Sequence[int]) -> list[np.ndarray]:
-    """Read a file's content as `stream_pixels` reads the file, uint8 (size, size, 3) for each of the sizes.
-
-    It is decoded once for all of them; a JPEG that one size allows to shrink further than another, once for each scale.
-
-    Raises:
-        PictureError: it is no picture.
-    """
-    if not data or not _may_be_plain(data):
-        return _all_by_pillow(data, sizes)
-    content = tf.constant(data)
-    try:
-        branches = np.asarray(_branches(tuple(sizes))(content)).tolist()
-        if 0 in branches:
-            return _all_by_pillow(data, sizes)
-        found: dict[int, tf.Tensor] = {}
-        for branch in set(branches):
-            own = tuple(size for size, its in zip(sizes, branches, strict=True) if its == branch)
-            found |= zip(own, _squares(own, SCALES[branch - 1])(content), strict=True)
-    except tf.errors.OpError:  # Pillow is more patient, or says why not
-        return _all_by_pillow(data, sizes)
-    return [np.asarray(found[size]) for size in sizes]
-
-
-def _may_be_plain(data: bytes) -> bool:
-    """Tell whether TensorFlow may decode it: a JPEG of no more pixels than Pillow would take."""
-    return data.startswith(b"\xff\xd8\xff") and not too_large(data)
-
-
-def _all_by_pillow(data: bytes, sizes: Sequence[int]) -> list[np.ndarray]:
-    """Squeeze what Pillow decodes, once for each side that a JPEG shrinks to on the way."""
-    decoded: dict[tuple[int, int], tf.Tensor] = {}
-    squares = []
-    for size in sizes:
-        at_least = int(np.ceil(SHARP * size))
-        side = drafted(data, at_least)
-        if side not in decoded:
-            decoded[side] = tf.constant(np.asarray(decode(data, at_least)))
-        squares.append(_squeezing(size)(decoded[side]).numpy())
-    return squares
-
-
 def _refuse_unreadable(file: Path) -> None:
     try:
         decode(file.read_bytes())
@@ -118,45 +76,12 @@ def _reading(size: int, plain: bool) -> Callable[[tf.Tensor], tf.Tensor]:
     return read
 
 
-@cache
-def _branches(sizes: tuple[int, ...]) -> Callable[[tf.Tensor], tf.Tensor]:
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
-    def branches(content: tf.Tensor) -> tf.Tensor:
-        with tf.device("CPU"):
-            return tf.stack([_branch(content, size) for size in sizes])
-
-    return branches
-
-
-@cache
-def _squares(sizes: tuple[int, ...], scale: int) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-    """Compile the way from a JPEG's content to squares of several sizes, decoded once."""
-
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
-    def squares(content: tf.Tensor) -> list[tf.Tensor]:
-        with tf.device("CPU"):
-            picture = _by_tensorflow(content, scale)
-            return [squeeze(picture, size) for size in sizes]
-
-    return squares
-
-
-@cache
-def _squeezing(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)], autograph=False)
-    def squeezed(picture: tf.Tensor) -> tf.Tensor:
-        with tf.device("CPU"):
-            return squeeze(picture, size)
-
-    return squeezed
-
-
 def _branch(content: tf.Tensor, size: int) -> tf.Tensor:
     """Choose 0 for Pillow, or how far TensorFlow shrinks a JPEG as it decodes it."""
     jpeg = tf.io.is_jpeg(content)
     shape = tf.cond(jpeg, lambda: tf.io.extract_jpeg_shape(content), lambda: tf.zeros(3, tf.int32))
     turned = tf.strings.regex_full_match(tf.strings.substr(content, 0, HEADER), r"\C*Exif\x00\C*")
-    fits = [tf.reduce_min(shape[:2]) >= int(np.ceil(SHARP * size)) * scale for scale in SCALES[1:]]
+    fits = [tf.reduce_min(shape[:2]) >= least_side(size) * scale for scale in SCALES[1:]]
     scale = 1 + tf.add_n([tf.cast(fit, tf.int32) for fit in fits])
     return tf.where((shape[2] == 3) | (shape[2] == 1), tf.where(turned, 0, scale), 0)
 
@@ -167,7 +92,7 @@ def _by_tensorflow(content: tf.Tensor, scale: int) -> tf.Tensor:
 
 def _by_pillow(content: tf.Tensor, size: int) -> tf.Tensor:
     def read(data: bytes) -> np.ndarray:
-        return np.asarray(decode(data, at_least=int(np.ceil(SHARP * size))))
+        return np.asarray(decode(data, at_least=least_side(size)))
 
     return tf.ensure_shape(tf.numpy_function(read, [content], tf.uint8), (None, None, 3))
 

@@ -13,6 +13,7 @@ from facemask_ensemble.ensemble.leaks import Overlap, overlaps, refuse_seen, wit
 from facemask_ensemble.ensemble.prediction import predict_all
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.verdict import MemberPredictions
+from facemask_ensemble.runtimes import Judged
 from facemask_ensemble.training.record import HISTORY, MODEL, PROBABILITIES
 
 JUDGED = ("validation", "test")
@@ -96,6 +97,23 @@ def shared_validation(
     shared = [sha for sha in tables[0].index if all(sha in table.index for table in tables)]
     probs = np.stack([table.loc[shared, columns].to_numpy() for table in tables])
     return probs, tables[0].loc[shared, "label"].to_numpy(int)
+
+
+def validation_answers(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Judged:
+    """Give a way to a member's validation pictures, n files, and its answers to them, float32 (n, classes).
+
+    Calling it raises InputError where its run's files are lost; where pictures have been moved, their files are not
+    there.
+    """
+
+    def judged() -> tuple[list[Path], np.ndarray]:
+        manifest = Manifest.load(_manifest_folder(store, member, cache))
+        rows = manifest.split("validation")
+        columns = [f"p_{name}" for name in member.class_names]
+        answers = _by_content(tracking.artifact(store, member.run_id, PROBABILITIES, cache), columns)
+        return [manifest.root / path for path in rows["path"]], answers.loc[rows["sha256"]].to_numpy(np.float32)
+
+    return judged
 
 
 def model_file(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Path:

@@ -15,7 +15,7 @@ from facemask_ensemble.saliency.overlay import overlay
 
 if TYPE_CHECKING:
     from facemask_ensemble.data.chunks import Chunk
-    from facemask_ensemble.ensemble.streaming import Member
+    from facemask_ensemble.ensemble.ensemble import Member
 
 Overlays = dict[tuple[str, str], np.ndarray | str]
 
@@ -97,7 +97,7 @@ def write_overlays(
     for member, own in zip(members, probs, strict=True):
         asked = np.flatnonzero(~np.isnan(own[:, 0]))
         pixels, shown = chunk.pixels[member.size][asked], [chunk.shown[place] for place in asked]
-        overlays = overlays_of(member.model(), pixels, shown, own[asked].argmax(axis=1), method)
+        overlays = overlays_of(member.network.model(), pixels, shown, own[asked].argmax(axis=1), method)
         for place, drawn in zip(asked, overlays, strict=True):
             if isinstance(drawn, str):
                 silent.setdefault(member.name, drawn)
