@@ -11,7 +11,7 @@ EXTRAS := app export jax openvino postgresql ray slurm spark tune webcam
 LOCK := --universal --python-version 3.11 --quiet --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train bench-evaluate clean
+.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train bench-evaluate bench-predict clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,7 +28,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 $(ALL): $(READY) requirements-all.lock
-	@echo "Adding what tests need: $(EXTRAS)"
+	@echo "Adding what tests need: $(EXTRAS), playwright"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-all.lock
 	@$(COMPILE)
 	@touch $(ALL)
@@ -51,7 +51,7 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 lock: ## pin every version anew (needs uv)
-	@uv pip compile pyproject.toml --group dev $(EXTRAS:%=--extra %) $(LOCK) --upgrade -o requirements-all.lock
+	@uv pip compile pyproject.toml --group dev --group browser $(EXTRAS:%=--extra %) $(LOCK) --upgrade -o requirements-all.lock
 	@uv pip compile pyproject.toml --group dev $(LOCK) --constraint requirements-all.lock -o requirements.lock
 
 wheel: $(READY) ## build dist/*.whl
@@ -68,6 +68,9 @@ bench-train: $(ALL) ## training beside the bare way and the reference's, frozen 
 
 bench-evaluate: $(READY) ## voting rules and the whole verdict on synthetic probabilities (some minutes, 4 GB of memory)
 	@$(BIN)/python -m facemask_ensemble.evaluation.bench
+
+bench-predict: $(ALL) ## prediction in Keras, OpenVINO and PyTorch beside one picture at a time, cold start, memory (half an hour)
+	@$(BIN)/python -m facemask_ensemble.ensemble.bench
 
 clean: ## remove .venv and caches; outputs/ stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

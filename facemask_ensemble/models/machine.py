@@ -40,13 +40,13 @@ def this_machine() -> Machine:
     """Describe this machine; no memory of a GPU is taken."""
     name = backend()
     gpus = _ask_jax() if name == "jax" else _tensorflow_gpus()
-    processor, bfloat16 = _processor()
+    brand, bfloat16 = processor()
     versions = tuple(f"{package} {version(package)}" for package in ("keras", name))
     lowest = min((capability for _, capability in gpus), default=(0, 0))
-    return Machine(name, versions, processor, bfloat16, tuple(gpu for gpu, _ in gpus), lowest)
+    return Machine(name, versions, brand, bfloat16, tuple(gpu for gpu, _ in gpus), lowest)
 
 
-def _processor() -> tuple[str, tuple[str, ...]]:
+def processor() -> tuple[str, tuple[str, ...]]:
     """Read the processor's name and its instructions for bfloat16, where the system tells them."""
     text = CPUINFO.read_text() if CPUINFO.exists() else ""
     name = re.search(r"^model name\s*:\s*(.+)$", text, re.M)

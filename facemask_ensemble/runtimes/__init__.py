@@ -23,12 +23,13 @@ class Source:
     """A member to be loaded: its name and its `.keras` file.
 
     `judged` gives validation pictures, n files, and what the network answered to them in Keras, float32 (n, classes),
-    where these can still be had; else none of them.
+    where these can still be had; else none of them. `learned` gives the pictures that it was trained on.
     """
 
     name: str
     file: Path
     judged: Judged | None = None
+    learned: Callable[[], list[Path]] | None = None
 
 
 class Network(Protocol):

@@ -70,4 +70,5 @@ def _compile(model: "keras.Model") -> Run:
     def run(pixels: tf.Tensor) -> tf.Tensor:
         return tf.cast(model(tf.cast(pixels, tf.float32), training=False), tf.float32)
 
-    return run
+    traced = run.get_concrete_function()
+    return lambda pixels: traced(tf.constant(pixels)).numpy()

@@ -1,0 +1,90 @@
+"""The runtime for many pictures on a processor: OpenVINO, into which every member is converted once."""
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.models.machine import processor
+from facemask_ensemble.runtimes import Source
+from facemask_ensemble.runtimes.openvino_acceptance import measured, refusal, speed, told
+from facemask_ensemble.runtimes.openvino_conversion import FULL, SMALL, convert
+from facemask_ensemble.runtimes.openvino_network import HALF, PRECISIONS, OpenvinoNetwork
+from facemask_ensemble.runtimes.openvino_place import Place
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A conversion that may answer."""
+
+    source: Source
+    place: Place
+    precision: str
+    milliseconds: float
+
+    def open(self) -> OpenvinoNetwork:
+        """Bring it into memory."""
+        return OpenvinoNetwork(self.source.file, self.place, self.precision, self.milliseconds)
+
+
+def load(
+    sources: Sequence[Source], batch_size: int, precision: str = AUTO, differ: float | None = 0.005
+) -> list[OpenvinoNetwork]:
+    """Load members, converting those that were not converted before.
+
+    Args:
+        sources: the members.
+        batch_size: means nothing here, where each picture is a request of its own.
+        precision: float32, bfloat16 or int8; auto is bfloat16 where the processor has it and it is accepted.
+        differ: the share of a member's validation pictures that may be decided otherwise; None: not checked.
+
+    Raises:
+        InputError: OpenVINO is not there, or a conversion is not accepted.
+    """
+    check(precision, differ)
+    convert(sources)
+    accepted = [_accept(source, _ways(precision), differ) for source in sources]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(Accepted.open, accepted))
+
+
+def check(precision: str, differ: float | None) -> None:
+    """Refuse settings that there are not, or that this machine cannot follow.
+
+    Raises:
+        InputError: naming the key, the value and the rule.
+    """
+    if precision not in (AUTO, *PRECISIONS):
+        raise InputError(f"runtime.precision={precision}: must be one of {AUTO}, {', '.join(PRECISIONS)}")
+    if differ is not None and not (isinstance(differ, int | float) and 0 <= differ < 1):
+        raise InputError(f"runtime.differ={differ}: must be a share from 0 to below 1, or null for no check")
+    for package in ("openvino", "nncf") if precision == SMALL else ("openvino",):
+        if importlib.util.find_spec(package) is None:
+            raise InputError('runtime=openvino needs the extra: pip install "facemask-ensemble[openvino]"')
+    if precision == HALF and not processor()[1]:
+        raise InputError(f"runtime.precision={HALF}: this processor does not multiply it; give float32 or auto")
+
+
+def _ways(precision: str) -> tuple[str, ...]:
+    """List the precisions to try, the quickest first."""
+    if precision != AUTO:
+        return (precision,)
+    return (HALF, FULL) if processor()[1] else (FULL,)
+
+
+def _accept(source: Source, ways: Sequence[str], differ: float | None) -> Accepted:
+    """Find the first precision in which a member's conversion decides as the member does."""
+    place = Place.of(source.file)
+    for way in ways:
+        found = measured(source, place, way, differ)
+        refused = refusal(source.name, way, found, differ)
+        if refused is None:
+            print(f"{source.name} in {way}: {told(found)}; {speed(found):.1f} ms a picture", flush=True)
+            return Accepted(source, place, way, speed(found))
+        if way != ways[-1]:
+            print(f"{source.name} in {way}: {told(found)}; not used", flush=True)
+    raise InputError(refused)

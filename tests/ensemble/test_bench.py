@@ -1,0 +1,135 @@
+"""The bench of prediction: what it measures beside what, and how it judges that."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from facemask_ensemble.command import explain
+from facemask_ensemble.ensemble import bench, bench_members, bench_parts
+from facemask_ensemble.ensemble.bench_members import Members, photographs, random_members, speckle
+from facemask_ensemble.ensemble.bench_parts import Settings
+from facemask_ensemble.training.bench_watch import Watched
+
+
+@pytest.fixture
+def scripted(monkeypatch, tmp_path):
+    """Let the ways find what they are told to, in order, and the members be none."""
+
+    def script(*found):
+        left, told = list(found), []
+        monkeypatch.setattr(bench_parts, "members_of", lambda asked, place: Members(tmp_path, "toys", "toys"))
+        monkeypatch.setattr(bench_parts, "photographs", lambda *given: (["a", "b"], "pictures"))
+
+        def way(name, members, files, *overrides, **more):
+            told.append((name, *overrides))
+            return left.pop(0)
+
+        monkeypatch.setattr(bench_parts, "_way", way)
+        return told
+
+    return script
+
+
+def answered(seconds, predictions="ab", asked=14):
+    return {"seconds": seconds, "predictions": list(predictions), "asked": asked}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("parts=[nothing]", "parts=nothing: there is no such one; choose among speed, cold, many, service"),
+        ("precisions=[int4]", "precisions=int4: there is no such one; choose among float32, bfloat16, int8"),
+        ("count=0", "count=0: must be a whole number of at least 1"),
+        ("study=quickstart", "study and output_dir: trained members need both"),
+        ("pictures=nowhere", "pictures=nowhere: no such folder"),
+        ("many=lots", "lots"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(given, said, capsys):
+    with pytest.raises(Exception, match=said) as refused:
+        bench.read_settings([given])
+    assert explain(refused.value)
+    with pytest.raises(SystemExit) as ended:
+        bench.main([given])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_help_lists_the_parts_without_importing_tensorflow():
+    code = "import sys; from facemask_ensemble.ensemble.bench import main; main(['--help']); "
+    code += "sys.exit('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(f"\n  {part} " in done.stdout for part in bench_parts.PARTS)
+
+
+def test_every_way_is_judged_beside_one_picture_at_a_time(scripted, monkeypatch, tmp_path):
+    monkeypatch.setattr(bench_parts, "_torch", lambda *given: 0.2)
+    told = scripted(
+        {"seconds": 1.0}, {"seconds": 0.5}, answered(0.4), answered(0.25, asked=7),
+        answered(0.05), answered(0.04, "ac", asked=7),
+    )  # fmt: skip
+    rows = list(bench_parts.speed(Settings(precisions=["int8"]), tmp_path))
+    assert [way[0] for way in told] == ["alone", "batched", *["ours"] * 4]
+    assert told[-1][1:] == ("runtime=openvino", "runtime.precision=int8", "runtime.differ=null", "votes=decided")
+    judged = [(row.figure, row.met) for row in rows if row.bound]
+    assert judged == [("4.00", False), ("25.00", True), ("5.00", True), ("50.00%", False)]
+    assert rows[3].figure == "250.0 ms a picture, 50.0% of the evaluations saved"
+
+
+def test_a_python_without_torch_is_said_to_be_none(tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'timm'\" >&2\nexit 1\n")
+    broken.chmod(0o755)
+    row = bench_parts._torch(Settings(torch_python=str(broken)), Members(tmp_path, "toys", "toys"))
+    assert row.figure == "not at hand (ModuleNotFoundError: No module named 'timm')"
+
+
+def test_a_cold_start_is_the_best_after_the_first(scripted, monkeypatch, tmp_path):
+    scripted()
+    seen = iter([90.0, 7.0, 5.5])
+    monkeypatch.setattr(bench_parts, "watch", lambda *given, **more: Watched(0.0, next(seen), []))
+    [row] = bench_parts.cold(Settings(), tmp_path)
+    assert (row.figure, row.bound, row.met) == ("5.5 s", "under 6 s", True)
+
+
+def test_memory_is_to_stay_flat_and_time_to_grow_with_the_pictures(scripted, monkeypatch, tmp_path):
+    monkeypatch.setattr(bench_parts, "random_members", lambda *given: Members(tmp_path, "toys", "toys"))
+    monkeypatch.setattr(bench_parts, "speckle", lambda *given: tmp_path)
+    seen = iter([(10.0, 500.0), (15.0, 505.0), (30.0, 600.0)])
+
+    def watched(*given, **more):
+        seconds, peak = next(seen)
+        return Watched(0.0, seconds, [], {"waiting": peak})
+
+    monkeypatch.setattr(bench_parts, "watch", watched)
+    *_, memory, time = bench_parts.many(Settings(many=4000), tmp_path)
+    assert (memory.figure, memory.met) == ("1.20", False)
+    assert (time.figure, time.met) == ("1.50", False)
+
+
+def test_pictures_are_spread_over_a_folder_or_drawn(tmp_path, monkeypatch):
+    folder = speckle(tmp_path / "many", 10)
+    files, what = photographs(str(folder), 3, tmp_path)
+    assert [file[-11:] for file in files] == ["0000000.jpg", "0000003.jpg", "0000006.jpg"]
+    assert what == "photographs"
+    monkeypatch.delenv("FACEMASK_REAL_DATA", raising=False)
+    drawn, what = photographs(None, 2, tmp_path)
+    assert (len(drawn), what) == (2, "drawn scenes")
+
+
+@pytest.mark.heavy
+def test_random_members_are_asked_in_every_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_members, "aside", lambda work, *given: work(*given))
+    monkeypatch.setattr(bench_members, "LEARNED", 4)
+    members = random_members(tmp_path / "random", {"basic_cnn": 32, "deep_cnn": 32})
+    from facemask_ensemble.ensemble.bench_ways import WAYS
+
+    files = [str(file) for file in sorted((tmp_path / "random" / "learned").glob("*.jpg"))]
+    asked = json.loads(json.dumps({"overrides": members.overrides, "files": files, "batch_size": 2}))
+    found = {name: way(asked) for name, way in WAYS.items()}
+    assert all(one["seconds"] > 0 for one in found.values())
+    assert len(found["ours"]["predictions"]) == 4
+    assert found["ours"]["asked"] == 8
+    assert {*found["ours"]["predictions"]} <= {"none", "all", "some"}
