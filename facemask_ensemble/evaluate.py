@@ -179,6 +179,8 @@ def _keep_ensemble(
     members = [(member.name, member.run_id) for member in predictions]
     about = described(ballot.fitted, report["break_tie"], members, manifest.class_names)
     about |= {"name": manifest.name, "study": study, "fingerprint": manifest.fingerprint}
+    for member in about["members"]:
+        member["milliseconds"] = report["costs"].get(member["name"], {}).get("milliseconds")
     about["temperatures"] = [row["temperature"] for row in report["calibration"]["rows"]]
     (folder / "ensemble.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
     rows = manifest.split("test")[["sha256", "label"]].assign(prediction=ballot.answers)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from facemask_ensemble.tracking import Store
     from facemask_ensemble.tracking.registry import Version
 
 NO_RIVAL = "there was none to compare it with"
@@ -67,6 +68,8 @@ def ship(config: dict[str, Any]) -> "Version":
         restore = f"it is the champion, {name} version {before.number}: restore it, or move the alias in MLflow by hand"
         old = read_shipment(registry.ensemble_folder(store, before.run_id, cache, restore))
         _refuse_other_classes(name, new, old)
+    if not registry.has_model(store, run_id):
+        keep_model(store, run_id, new, output_dir)
     version, made = registry.register(store, name, run_id, _tags(new), new.card["sentence"])
     print(f"{name} version {version.number}{'' if made else ' (registered before)'}: {_summary(new)}")
     print(f"card: {new.page}\nto see it: {registry.page_of(store, version)}")
@@ -87,6 +90,28 @@ def read_shipment(folder: Path) -> Shipment:
 
     about, card = (json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("ensemble", "card"))
     return Shipment(about, card, pd.read_parquet(folder / "answers.parquet"), folder / "card.html")
+
+
+def keep_model(store: "Store", run_id: str, new: Shipment, output_dir: Path) -> None:
+    """Put the whole ensemble, members and all, beside what the report keeps of it, as a model that MLflow loads.
+
+    Raises:
+        InputError: a member is lost, or the description is too old to be restored.
+    """
+    import tempfile
+
+    from facemask_ensemble.ensemble.packaging import packaged_members, write_package
+    from facemask_ensemble.serving.service import PARAMS, SETTINGS
+    from facemask_ensemble.tracking.model import save_model
+    from facemask_ensemble.tracking.registry import add_model
+
+    members = packaged_members(store, new.about, output_dir / "data" / "artifacts")
+    with tempfile.TemporaryDirectory(prefix="ship-", dir=output_dir) as place:
+        package, saved = Path(place) / "ensemble", Path(place) / "model"
+        write_package(new.about, members, new.page.parent, package)
+        names = [member["name"] for member in new.about["members"]]
+        save_model(package, names, new.about["class_names"], SETTINGS, PARAMS, saved)
+        add_model(store, run_id, saved)
 
 
 def common_answers(new: "pd.DataFrame", old: "pd.DataFrame") -> tuple["np.ndarray", "np.ndarray"]:

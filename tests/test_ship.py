@@ -33,14 +33,27 @@ def answers(right, wrong, start=0):
     return pd.DataFrame({"sha256": hashes, "label": labels, "prediction": predictions})
 
 
-def log_report(store, folder, right=90, wrong=10, study="masks", start=0, classes=CLASSES, files=ENSEMBLE):
+def member(store, folder, name):
+    """Log a member as a training does, its model a file of a few bytes; return its run."""
+    tags = {"kind": "member", "backbone": name, "image_size": "32", "parameters": "9", "init": "random initialisation"}
+    run_id = tracking.start_run(store, "members", name, tags, {})
+    model = folder / f"files-{run_id}" / "model.keras"
+    model.parent.mkdir()
+    model.write_bytes(name.encode())
+    tracking.finish_run(store, run_id, files=model.parent, metrics={})
+    return run_id
+
+
+def log_report(store, folder, right=90, wrong=10, study="masks", start=0, classes=CLASSES, files=ENSEMBLE, without=()):
     """Log a report as an evaluation does, with an ensemble that answered so many pictures rightly; return its run."""
     judged = answers(right, wrong, start)
-    members = [{"name": name, "run_id": f"run-{name}", "weight": 0.5} for name in ("ada", "bea")]
+    members = [{"name": name, "run_id": member(store, folder, name), "weight": 0.5} for name in ("ada", "bea")]
     about = {
-        "name": "masks", "rule": "greedy", "ties": "mean_probability", "learned": {"weights": [0.5, 0.5]},
-        "temperatures": None, "class_names": classes, "members": members, "fingerprint": "f1", "study": study,
+        "name": "masks", "rule": "greedy", "ties": "mean_probability", "tie_arguments": {},
+        "learned": {"weights": [0.5, 0.5]}, "temperatures": None, "class_names": classes, "members": members,
+        "fingerprint": "f1", "study": study,
     }  # fmt: skip
+    about = {key: value for key, value in about.items() if key not in without}
     share = right / (right + wrong)
     card = {"accuracy": share, "accuracy_interval": [share - 0.05, share + 0.05], "pictures": right + wrong}
     card["sentence"] = f"The greedy vote of two members is right on {right} pictures."
@@ -94,7 +107,7 @@ def test_mlflow_hands_out_the_champions_folder(store, tmp_path):
     log_report(store, tmp_path)
     ship(config(tmp_path))
     folder = mlflow.artifacts.download_artifacts("models:/facemask-masks@champion", dst_path=str(tmp_path / "got"))
-    assert sorted(path.name for path in Path(folder).iterdir()) == sorted(ENSEMBLE)
+    assert {*ENSEMBLE, "MLmodel", "model.py", "artifacts"} <= {path.name for path in Path(folder).iterdir()}
 
 
 def test_a_report_shipped_twice_has_one_version(store, tmp_path, capsys):
@@ -149,7 +162,7 @@ def test_without_a_common_picture_it_is_said_how_to_judge_both(store, tmp_path):
     log_report(store, tmp_path, study="new", start=500)
     message = (
         r"no picture in common; judge the new members on the data set of study old .*: python -m "
-        r"facemask_ensemble.evaluate 'members=\[run-ada,run-bea\]' voting=greedy ties=mean_probability "
+        r"facemask_ensemble.evaluate 'members=\[[0-9a-f]{32},[0-9a-f]{32}\]' voting=greedy ties=mean_probability "
         r"dataset=… .*Version 2 is kept"
     )
     with pytest.raises(InputError, match=message):
@@ -233,11 +246,41 @@ def test_a_run_that_is_no_finished_report_is_refused(kind, status, store, tmp_pa
         ship(config(tmp_path, report=run_id))
 
 
+def test_a_report_of_an_older_version_is_refused_before_anything_is_registered(store, tmp_path):
+    log_report(store, tmp_path, without=["tie_arguments"])
+    with pytest.raises(
+        InputError, match="has no tie_arguments, it is of an older version, .*facemask_ensemble.evaluate"
+    ):
+        ship(config(tmp_path))
+    assert versions(store) == []
+
+
+def test_a_report_whose_member_is_lost_is_refused_before_anything_is_registered(store, tmp_path):
+    log_report(store, tmp_path)
+    for model in tmp_path.glob("mlruns/members/*/artifacts/model.keras"):
+        model.unlink()
+    with pytest.raises(InputError, match="members=[0-9a-f]{32}: model.keras cannot be had from .*train that"):
+        ship(config(tmp_path))
+    assert versions(store) == []
+    assert not list(tmp_path.glob("ship-*"))
+
+
+def test_an_ensemble_registered_without_its_members_gets_them_when_it_is_shipped_again(store, tmp_path):
+    run_id = log_report(store, tmp_path)
+    version, _ = registry.register(store, "facemask-masks", run_id, {}, "as older versions did it")
+    cache = tmp_path / "cache"
+    with pytest.raises(InputError, match=f"its members do not lie beside it; ship it again: .*report={run_id} name="):
+        registry.version_folder(store, "models:/facemask-masks/1", cache)
+    assert ship(config(tmp_path)).number == version.number == 1
+    package = registry.version_folder(store, "models:/facemask-masks@champion", cache) / "artifacts" / "ensemble"
+    assert {file.name for file in (package / "members").iterdir()} == {"ada.keras", "bea.keras"}
+    assert (package / "members" / "ada.keras").read_bytes() == b"ada"
+
+
 def test_a_champion_whose_files_are_gone_is_named(store, tmp_path):
     first = log_report(store, tmp_path)
     ship(config(tmp_path))
-    for file in (tmp_path / "mlruns" / "masks" / first / "artifacts" / "ensemble").iterdir():
-        file.unlink()
+    shutil.rmtree(tmp_path / "mlruns" / "masks" / first / "artifacts" / "ensemble")
     log_report(store, tmp_path)
     with pytest.raises(InputError, match="it is the champion, facemask-masks version 1: restore it, or move the alias"):
         ship(config(tmp_path))

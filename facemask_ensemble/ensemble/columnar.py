@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 NUMBERS = ("confidence", "agreement")
+COUNTS = ("faces", "masked")
 
 
 def to_parquet(rows: Path, file: Path, columns: Sequence[str]) -> None:
@@ -12,9 +13,8 @@ def to_parquet(rows: Path, file: Path, columns: Sequence[str]) -> None:
     from pyarrow import csv as arrow_csv
     from pyarrow import parquet
 
-    kinds = {
-        name: pa.float64() if name in NUMBERS else pa.bool_() if name == "tie" else pa.string() for name in columns
-    }
+    known = dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(COUNTS, pa.int64()) | {"tie": pa.bool_()}
+    kinds = {name: known.get(name, pa.string()) for name in columns}
     convert = arrow_csv.ConvertOptions(column_types=kinds, null_values=[""], strings_can_be_null=True)
 
     def write(part: Path) -> None:

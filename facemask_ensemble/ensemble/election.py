@@ -1,6 +1,7 @@
 """The rules of `conf/voting` and `conf/ties`, ready to be fitted, and an ensemble's description that can be kept."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import hydra
@@ -53,12 +54,21 @@ def validation_accuracy(probs: np.ndarray, labels: np.ndarray) -> np.ndarray | N
 def described(
     fitted: FittedRule, ties: str, members: Sequence[tuple[str, str]], class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Describe an ensemble so that it can be kept and asked again: rule, what it learned, members and run ids."""
-    learned = fitted.learned
+    """Describe an ensemble so that it can be kept and asked again, as `restored` does: rule, what it learned, members.
+
+    Args:
+        fitted: the rule.
+        ties: the name of its tie's breaker, whose arguments come from the rule.
+        members: name and run id of each.
+        class_names: in label order.
+    """
+    learned, break_tie = fitted.learned, fitted.rule.break_tie
+    known = break_tie.keywords if isinstance(break_tie, partial) else {}
     weights = [None] * len(members) if learned is None else learned.weights.tolist()
     return {
         "rule": fitted.name,
         "ties": ties,
+        "tie_arguments": {key: np.asarray(value).tolist() for key, value in known.items()},
         "learned": {key: np.asarray(value).tolist() for key, value in learned.arguments.items()} if learned else {},
         "class_names": list(class_names),
         "members": [

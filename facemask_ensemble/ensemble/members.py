@@ -1,8 +1,9 @@
 """Members: finished trainings found in MLflow, and what they answered."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ from facemask_ensemble.data.manifest import MANIFEST_FILES, Manifest, write_atom
 from facemask_ensemble.ensemble.leaks import Overlap, overlaps, refuse_seen, without_seen
 from facemask_ensemble.ensemble.prediction import predict_all
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.evaluation.verdict import MemberPredictions
 from facemask_ensemble.runtimes import Judged
 from facemask_ensemble.training.record import HISTORY, MODEL, PROBABILITIES
+
+if TYPE_CHECKING:
+    from facemask_ensemble.evaluation.verdict import MemberPredictions
 
 JUDGED = ("validation", "test")
 BATCH = 32
@@ -76,7 +79,7 @@ def latest_members(store: tracking.Store, study: str | None, run_ids: Sequence[s
 
 def load_predictions(
     store: tracking.Store, members: Sequence[tracking.LoggedMember], manifest: Manifest, cache: Path
-) -> list[MemberPredictions]:
+) -> list["MemberPredictions"]:
     """Read the cached probabilities of members in the manifest's order."""
     return [_predictions(store, member, manifest, cache) for member in members]
 
@@ -116,6 +119,16 @@ def validation_answers(store: tracking.Store, member: tracking.LoggedMember, cac
     return judged
 
 
+def training_pictures(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Callable[[], list[Path]]:
+    """Give a way to the files of the pictures that a member was trained on, as `validation_answers` does."""
+
+    def learned() -> list[Path]:
+        manifest = Manifest.load(_manifest_folder(store, member, cache))
+        return [manifest.root / path for path in manifest.split("train")["path"]]
+
+    return learned
+
+
 def model_file(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Path:
     """Return a local file of the member's model."""
     return tracking.artifact(store, member.run_id, MODEL, cache)
@@ -123,7 +136,9 @@ def model_file(store: tracking.Store, member: tracking.LoggedMember, cache: Path
 
 def _predictions(
     store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path
-) -> MemberPredictions:
+) -> "MemberPredictions":
+    from facemask_ensemble.evaluation.verdict import MemberPredictions  # which takes a second that `predict` has not
+
     columns = [f"p_{name}" for name in manifest.class_names]
     wanted = {split: manifest.split(split)["sha256"] for split in JUDGED}
     answers = _by_content(tracking.artifact(store, member.run_id, PROBABILITIES, cache), columns)

@@ -66,19 +66,27 @@ def choose_ensemble(config: Mapping[str, Any], choices: Mapping[str, str]) -> Ch
 
         return shipped_choice(config)
     from facemask_ensemble import tracking
-    from facemask_ensemble.ensemble.members import latest_members, model_file, validation_answers
+    from facemask_ensemble.ensemble.members import latest_members, model_file, training_pictures, validation_answers
 
     output_dir = Path(config["output_dir"])
     cache = output_dir / "data" / "artifacts"
     store = tracking.open_store(config["tracking"]["uri"], output_dir)
     members = latest_members(store, config["study"], config["members"])
     models = {member.name: model_file(store, member, cache) for member in members}
-    sources = [Source(member.name, models[member.name], validation_answers(store, member, cache)) for member in members]
+    sources = [
+        Source(
+            member.name,
+            models[member.name],
+            validation_answers(store, member, cache),
+            training_pictures(store, member, cache),
+        )
+        for member in members
+    ]
     return Choice(
         members[0].class_names,
         sources,
         _fitted(config, choices["voting"], store, members, cache),
-        _price(members, models, output_dir / "data" / "costs"),
+        _price(members, models, output_dir / "data" / "costs", config["runtime"]["name"]),
         members[0].tags["dataset"],
         {
             "members": [member.run_id for member in members],
@@ -103,11 +111,11 @@ def _fitted(
     return rule.fit(probs, labels)
 
 
-def _price(members: Sequence["LoggedMember"], models: Mapping[str, Path], costs: Path) -> list[float]:
-    """Tell what members cost: milliseconds where all were measured on this machine, else their parameters."""
+def _price(members: Sequence["LoggedMember"], models: Mapping[str, Path], costs: Path, runtime: str) -> list[float]:
+    """Tell what members cost: milliseconds where all were measured in Keras on this machine, else their parameters."""
     from facemask_ensemble.ensemble.costs import measured_costs
 
-    known = measured_costs(models, costs)
+    known = measured_costs(models, costs) if runtime == "keras" else None  # it reads all models and starts TensorFlow
     return [known[member.name]["milliseconds"] if known else int(member.tags["parameters"]) for member in members]
 
 

@@ -69,8 +69,19 @@ def head_layers(model: keras.Model) -> list[keras.Layer]:
 
 
 def load_classifier(path: Path) -> keras.Model:
-    """Load a saved classifier for inference."""
-    return keras.models.load_model(path, compile=False, safe_mode=True)
+    """Load a saved classifier for inference.
+
+    Raises:
+        InputError: it holds code, as a Lambda layer does.
+    """
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except ValueError as error:
+        if "unsafe" not in str(error):
+            raise
+        raise InputError(
+            f"{path.name}: it holds code of its own, such as a Lambda layer, which is never loaded; train it again"
+        ) from None
 
 
 def _check_head(pooling: str, hidden: Sequence[int]) -> None:

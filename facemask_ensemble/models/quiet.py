@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from facemask_ensemble.errors import InputError
 
@@ -16,21 +18,29 @@ def start_tensorflow() -> None:
         InputError: Keras runs on another backend in this process already.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
+    with silent_stderr():
         import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
     if (running := keras.backend.backend()) != "tensorflow":
         raise InputError(
             f"KERAS_BACKEND={running}: Keras runs on it in this process already, and this needs TensorFlow; "
             "do it in a process of its own"
         )
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Throw away what is written to stderr meanwhile, from C++ too."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)

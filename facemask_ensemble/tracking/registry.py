@@ -1,6 +1,7 @@
 """MLflow's model registry: an ensemble's versions, and which of them is the champion."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # three 
 CHAMPION = "champion"
 FOLDER = "ensemble"  # of a report's artifacts
 FILES = ("ensemble.json", "card.json", "card.html", "answers.parquet")
+MODEL = "MLmodel"
+ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,51 @@ def champion(store: Store, name: str) -> Version | None:
     return Version(name, int(found.version), found.run_id or "")
 
 
+def has_model(store: Store, run_id: str) -> bool:
+    """Tell whether a report's folder can be loaded as a model already."""
+    return MODEL in {Path(file.path).name for file in store.client.list_artifacts(run_id, FOLDER)}
+
+
+@uninterrupted()
+def add_model(store: Store, run_id: str, folder: Path) -> None:
+    """Put a saved model's files beside those that a report keeps of its ensemble; what makes it a model comes last."""
+    parts = sorted(folder.iterdir(), key=lambda part: part.name == MODEL)
+    for part in parts:
+        if part.is_dir():
+            store.client.log_artifacts(run_id, str(part), f"{FOLDER}/{part.name}")
+        else:
+            store.client.log_artifact(run_id, str(part), FOLDER)
+
+
+def version_folder(store: Store, address: str, cache: Path) -> Path:
+    """Return a local copy of a registered version's files.
+
+    Args:
+        store: of the registry.
+        address: `models:/NAME@ALIAS` or `models:/NAME/NUMBER`.
+        cache: for what lies on a server.
+
+    Raises:
+        InputError: it is no such address, or there is no such version.
+    """
+    found = ADDRESS.fullmatch(address)
+    if not found:
+        raise InputError(f"ensemble={address}: give models:/NAME@{CHAMPION} or models:/NAME/VERSION")
+    name, number = found["name"], found["number"]
+    with _asked(store, address):
+        version = (
+            store.client.get_model_version(name, number)
+            if number
+            else store.client.get_model_version_by_alias(name, found["alias"])
+        )
+    if not version.run_id:
+        raise InputError(f"ensemble={address}: registered by hand; python -m facemask_ensemble.ship registers another")
+    if not has_model(store, version.run_id):
+        again = f"python -m facemask_ensemble.ship report={version.run_id} name={name} champion=false"
+        raise InputError(f"ensemble={address}: its members do not lie beside it; ship it again: {again}")
+    return artifact(store, version.run_id, FOLDER, cache / "models")
+
+
 @uninterrupted()
 def register(store: Store, name: str, run_id: str, tags: Mapping[str, str], description: str) -> tuple[Version, bool]:
     """Register a report's ensemble; return its version, and whether it is new: a report has one of each name."""
@@ -133,6 +181,17 @@ def _report_run(store: Store, run_id: str) -> Run:
             f"{run.info.lifecycle_stage}, {status}); write one: python -m facemask_ensemble.evaluate study=STUDY"
         )
     return run
+
+
+@contextmanager
+def _asked(store: Store, address: str) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        known = ", ".join(sorted(model.name for model in store.client.search_registered_models())) or "none"
+        raise InputError(
+            f"ensemble={address}: {store.uri} has no such version ({short(error)}); models there: {known}"
+        ) from error
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""The description of an ensemble in a package, `ensemble.json`: what it has to say, and that it is data alone."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from facemask_ensemble.errors import InputError
+
+ABOUT = "ensemble.json"
+NEEDED = ("rule", "ties", "tie_arguments", "learned", "class_names", "members", "name")
+NEEDED_OF_MEMBERS = ("name", "run_id", "file", "sha256", "image_size", "price")
+AGAIN = "evaluate and ship again: python -m facemask_ensemble.evaluate, then python -m facemask_ensemble.ship"
+
+
+def read_description(file: Path) -> dict[str, Any]:
+    """Read the description of a package.
+
+    Raises:
+        InputError: it is not plain data of the expected kind.
+    """
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"ensemble={file}: cannot be read as JSON; ship it again") from None
+    if not isinstance(about, dict):
+        raise InputError(f"ensemble={file}: is no description of an ensemble; ship it again")
+    if "_target_" in set(_keys(about)):
+        raise InputError(f"ensemble={file}: names a _target_, and nothing that a file names is run")
+    refuse_older(about)
+    if not _is_sound(about):
+        raise InputError(f"ensemble={file}: lacks members, their files or numbers; {AGAIN}")
+    return about
+
+
+def refuse_older(about: Mapping[str, Any]) -> None:
+    """Refuse a description that says too little to restore the ensemble, as older ones do."""
+    missing = [key for key in NEEDED if key not in about]
+    if missing:
+        raise InputError(
+            f"ensemble: {ABOUT} has no {missing[0]}, it is of an older version, and cannot answer again; {AGAIN}"
+        )
+
+
+def _is_sound(about: Mapping[str, Any]) -> bool:
+    """Tell whether names are names, a file is one of its folder, and there are numbers where they belong."""
+    members, classes = about["members"], about["class_names"]
+    return (
+        all(isinstance(about[key], str) for key in ("rule", "ties", "name"))
+        and all(isinstance(about[key], dict) for key in ("tie_arguments", "learned"))
+        and isinstance(classes, list)
+        and all(isinstance(name, str) for name in classes)
+        and isinstance(members, list)
+        and bool(members)
+        and all(_is_sound_member(member) for member in members)
+        and len({member["name"] for member in members}) == len(members)
+    )
+
+
+def _is_sound_member(member: Any) -> bool:
+    return (
+        isinstance(member, dict)
+        and set(NEEDED_OF_MEMBERS) <= set(member)
+        and all(isinstance(member[key], str) for key in ("name", "file", "sha256"))
+        and member["file"] == Path(member["file"]).name
+        and member["file"].endswith(".keras")
+        and all(isinstance(member[key], int | float) for key in ("image_size", "price"))
+    )
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """Yield every key of nested dicts and lists."""
+    if isinstance(value, dict):
+        yield from value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _keys(inner)

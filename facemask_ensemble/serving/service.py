@@ -1,0 +1,136 @@
+"""An ensemble that stays in memory and answers tables of pictures: what MLflow's model of it does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from facemask_ensemble.config import CONF_DIR, options
+from facemask_ensemble.ensemble.packaging import read_package
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.serving.requests import requested, rows_of
+from facemask_ensemble.serving.uploads import Limits, ask
+
+if TYPE_CHECKING:
+    from facemask_ensemble.ensemble.ensemble import Ensemble
+
+SETTINGS: Mapping[str, Any] = {
+    "runtime": "keras",
+    "root": None,
+    "batch_size": 32,
+    "megabytes": 20.0,
+    "megapixels": 40.0,
+}
+PARAMS: Mapping[str, Any] = {"votes": "decided", "heatmap": False, "member": ""}
+VOTES = ("decided", "all")
+SHOWN = 480  # longest side of a heatmap, pixels
+
+
+@dataclass(frozen=True)
+class Service:
+    """An ensemble in memory, how large the pictures it takes may be, and the folder below which it opens paths."""
+
+    ensemble: "Ensemble"
+    limits: Limits
+    root: Path | None
+
+    @classmethod
+    def open(cls, package: Path, settings: Mapping[str, Any] | None = None) -> "Service":
+        """Bring a package into memory.
+
+        Args:
+            package: its folder.
+            settings: some of `SETTINGS`, to be other than they are.
+
+        Raises:
+            InputError: the package cannot be read, or a setting cannot be.
+        """
+        chosen = {**SETTINGS, **(settings or {})}
+        runtime = _runtime(chosen["runtime"])
+        batch_size = int(_positive(chosen, "batch_size"))
+        limits = Limits(_positive(chosen, "megabytes"), _positive(chosen, "megapixels"))
+        root = None if chosen["root"] is None else Path(str(chosen["root"])).expanduser()
+        if root is not None and not root.is_dir():
+            raise InputError(f"root={root}: no such folder; give the one that holds the pictures, or null")
+        choice = read_package(package).choice()
+        return cls(choice.load(runtime, batch_size, "decided"), limits, root)
+
+    def answer(self, table: Any, params: Mapping[str, Any]) -> pd.DataFrame:
+        """Answer each row of a table, in order.
+
+        Args:
+            table: as `requests.rows_of` and `requests.requested` read it.
+            params: some of `PARAMS`, to be other than they are.
+
+        Returns:
+            `path`, `prediction`, `confidence`, `agreement`, `vote_MEMBER`, `tie` and `reason` as in `predict`'s table,
+            and every member's probabilities as `p_MEMBER_CLASS`; None where there is no number. With heatmaps also
+            `heatmap` (PNG in base64), `heatmap_member`, and `heatmap_reason` where there is none.
+
+        Raises:
+            InputError: a parameter cannot be.
+        """
+        asked = {**PARAMS, **params}
+        ensemble = self._voting(asked["votes"])
+        member = self._member(asked["member"])
+        rows = rows_of(table)
+        parts = [
+            self._answer(ensemble, rows[start : start + self.limits.pictures], bool(asked["heatmap"]), member)
+            for start in range(0, max(len(rows), 1), self.limits.pictures)
+        ]
+        return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+
+    def _answer(
+        self, ensemble: "Ensemble", rows: Sequence[Mapping[str, Any]], maps: bool, member: int | None
+    ) -> pd.DataFrame:
+        items = [requested(row, self.root, self.limits) for row in rows]
+        chunk, probs, answers = ask(ensemble, items, SHOWN if maps else None)
+        columns: dict[str, list[Any]] = {str(name): answers[name].tolist() for name in answers}
+        for name, own in zip(ensemble.names, probs, strict=True):
+            for label, values in zip(ensemble.class_names, own.T, strict=True):
+                columns[f"p_{name}_{label}"] = values.tolist()
+        known = {name: [None if value != value else value for value in values] for name, values in columns.items()}
+        table = pd.DataFrame(known, dtype=object)  # JSON knows no nan, and a column of numbers no None
+        table["tie"] = table["tie"].astype(bool)
+        if maps:
+            from facemask_ensemble.serving.explaining import explained
+
+            table = table.join(explained(ensemble, chunk, probs, columns["prediction"], member))
+        return table
+
+    def _voting(self, votes: object) -> "Ensemble":
+        if votes not in VOTES:
+            raise InputError(f"votes={votes}: must be one of {', '.join(VOTES)}")
+        return replace(self.ensemble, order=None) if votes == "all" else self.ensemble
+
+    def _member(self, name: str) -> int | None:
+        if not name:
+            return None
+        if name not in self.ensemble.names:
+            raise InputError(f"member={name}: must be one of {', '.join(self.ensemble.names)}")
+        return self.ensemble.names.index(name)
+
+
+def _runtime(given: object) -> dict[str, Any]:
+    """Resolve a leaf of `conf/runtime`, given by its name, or by its `name` and others of its values."""
+    from omegaconf import OmegaConf
+
+    changes = dict(given) if isinstance(given, Mapping) else {"name": given}
+    name = changes.get("name")
+    if name not in options("runtime"):
+        raise InputError(f"runtime={name}: must be one of {', '.join(options('runtime'))}")
+    leaf = OmegaConf.load(CONF_DIR / "runtime" / f"{name}.yaml")
+    if unknown := sorted({*changes} - ({*leaf} - {"load"})):
+        raise InputError(f"runtime.{unknown[0]}: {name} has no such value to be set")
+    whole = OmegaConf.create({"runtime": {**leaf, **changes}})
+    resolved: dict[str, Any] = OmegaConf.to_container(whole, resolve=True)["runtime"]  # type: ignore[assignment, call-overload, index]
+    return resolved
+
+
+def _positive(settings: Mapping[str, Any], key: str) -> float:
+    value = settings[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= (1 if key == "batch_size" else 0):
+        raise InputError(f"{key}={value}: must be a number of at least {1 if key == 'batch_size' else 0}")
+    return value

@@ -1,0 +1,102 @@
+"""Pictures that others send: how large they may be, which formats are looked at, and what an ensemble says to them."""
+
+import io
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from facemask_ensemble.data.chunks import Chunk, chunk_of, read_chunks
+from facemask_ensemble.data.decoding import DAMAGE, FORMATS, PictureError
+from facemask_ensemble.data.items import Item
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from facemask_ensemble.ensemble.ensemble import Ensemble
+
+ACCEPTED = sorted({*FORMATS.values(), "DIB"})  # Pillow would start programs for others, such as EPS
+LONGEST_NAME = 120  # characters
+UNNAMED = "picture"
+one_at_a_time = threading.Lock()  # members share all cores, and a network of OpenVINO answers one caller at a time
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a file that others send may be, how many pixels it may unfold to, and how many may come at once."""
+
+    megabytes: float = 20
+    megapixels: float = 40
+    pictures: int = 64
+
+
+def upload(name: str, data: bytes, limits: Limits) -> Item:
+    """Make an item of what somebody sent.
+
+    Args:
+        name: as the sender gives it; only its last component is kept, in signs that can be shown.
+        data: the file's content.
+        limits: a file beyond them is not decoded: reading the item raises PictureError.
+    """
+    return Item(shown_name(name), partial(within, data, limits), len(data))
+
+
+def ask(
+    ensemble: "Ensemble", items: Sequence[Item], longest: int | None = None
+) -> tuple[Chunk, np.ndarray, "pd.DataFrame"]:
+    """Read pictures that were sent, and ask an ensemble about them; one caller at a time is answered.
+
+    Args:
+        ensemble: that is asked.
+        items: held in memory all at once.
+        longest: side in pixels of the pictures in `chunk.shown`; None for none of them.
+
+    Returns:
+        The pictures as a chunk, the members' probabilities as `Ensemble.ask` gives them, and the table of answers.
+    """
+    from facemask_ensemble.report.pictures import show
+
+    chunk = chunk_of([], [], ensemble.sizes)
+    if items:
+        loose = (Item(item.name, item.read) for item in items)  # what they hold is held already
+        [chunk] = read_chunks(loose, ensemble.sizes, partial(show, longest=longest) if longest else None, len(items))
+    with one_at_a_time:
+        probs = ensemble.ask(chunk)
+    return chunk, probs, ensemble.answers(chunk, probs)
+
+
+def shown_name(name: str) -> str:
+    """Keep of a name what can be shown: its last component, in printable signs, not too long."""
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return printable(last) or UNNAMED
+
+
+def printable(text: str) -> str:
+    """Keep the end of a text, in signs that can be shown."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text).strip()[-LONGEST_NAME:]
+
+
+def within(data: bytes, limits: Limits) -> bytes:
+    """Give the content back if its size and its header are within the limits.
+
+    Raises:
+        PictureError: they are not, or it is no picture.
+    """
+    if len(data) > limits.megabytes * 1e6:
+        raise PictureError(f"larger than {limits.megabytes:g} MB")
+    if not data:
+        raise PictureError("empty file")
+    try:
+        with Image.open(io.BytesIO(data), formats=ACCEPTED) as image:
+            pixels = float(image.width * image.height)
+    except Image.DecompressionBombError:
+        pixels = float("inf")
+    except (Image.UnidentifiedImageError, *DAMAGE):
+        raise PictureError("not a picture") from None
+    if pixels > limits.megapixels * 1e6:
+        raise PictureError(f"more than {limits.megapixels:g} million pixels")
+    return data

@@ -1,0 +1,121 @@
+"""Twenty pictures, ten of them odd, by every way there is: the same classes, and numbers within a bound."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.heavy
+
+ADDRESS = "models:/facemask-lights@champion"
+MEMBERS = ("red", "green", "blue")
+FRAME = (60, 44)
+BOUND = 0.005  # of a confidence: OpenVINO computes in half precision, the others in single
+NUMBERS = ["confidence", "agreement"]
+
+
+@pytest.fixture(scope="module")
+def twenty(tmp_path_factory, odd_pictures):
+    """The ten odd pictures, and ten of sixteen random colours."""
+    folder = tmp_path_factory.mktemp("twenty")
+    for name, content in odd_pictures[0].items():
+        (folder / name).write_bytes(content)
+    for number in range(10):
+        colours = np.random.default_rng(100 + number).integers(0, 256, (4, 4, 3), np.uint8)
+        picture = Image.fromarray(colours).resize((70 + 9 * number, 60), Image.Resampling.NEAREST)
+        picture.save(folder / f"usual{number}.{'jpg' if number % 2 else 'png'}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ask(command, shipped):
+    """Ask by `predict`, and give the table by the pictures' names."""
+
+    def asked(folder, output, *arguments):
+        given = [f"input={folder}", f"ensemble={ADDRESS}", "votes=all", f"output={output}", *arguments]
+        done = command("predict", *given, cwd=shipped, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
+        assert done.returncode == 0, done.stderr
+        table = pd.read_csv(shipped / output, keep_default_na=False).set_index("path")
+        return table.set_axis(table.index.str.rpartition("/").get_level_values(2))
+
+    return asked
+
+
+@pytest.fixture(scope="module")
+def expected(ask, twenty, odd_pictures):
+    table = ask(twenty, "keras.csv")
+    assert len(table) == 20
+    assert set(table.index[table["reason"] != ""]) == set(odd_pictures[1])
+    assert set(table["prediction"]) == {"dark", "bright", ""}
+    return table
+
+
+def assert_same(table, expected):
+    words = ["prediction", *(f"vote_{member}" for member in MEMBERS), "reason"]
+    limitless = partial(re.sub, r"\d+ million", "so many million")
+    said = [one[words].map(limitless) for one in (table, expected)]  # the limits of pixels differ
+    pd.testing.assert_frame_equal(*said, check_dtype=False)
+    given, known = (pd.to_numeric(one[NUMBERS].stack(), errors="coerce") for one in (table, expected))
+    pd.testing.assert_series_equal(given, known, rtol=0, atol=BOUND)
+
+
+def test_openvino_answers_as_keras_does(ask, twenty, expected):
+    pytest.importorskip("openvino", reason='pip install "facemask-ensemble[openvino]"')
+    assert_same(ask(twenty, "openvino.csv", "runtime=openvino", "runtime.differ=null"), expected)
+
+
+def test_ray_answers_as_one_process_does(ask, twenty, expected):
+    pytest.importorskip("ray", reason='pip install "facemask-ensemble[ray]"')
+    assert_same(ask(twenty, "ray.csv", "engine=ray"), expected)
+
+
+def test_the_page_answers_programs_as_predict_does(shipped, twenty, expected):
+    client = pytest.importorskip("gradio_client", reason='pip install "facemask-ensemble[app]"')
+    start = [sys.executable, "-m", "facemask_ensemble.app", f"ensemble={ADDRESS}", "port=0"]
+    with subprocess.Popen(start, cwd=shipped, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        late = threading.Timer(120, server.kill)
+        late.start()
+        try:
+            found = (re.match(r"page: (\S+)", line) for line in server.stdout)
+            page = client.Client(next(filter(None, found))[1], verbose=False)
+            names = sorted(file.name for file in twenty.iterdir())
+            rows = page.predict([client.handle_file(twenty / name) for name in names], api_name="/predict")
+        finally:
+            late.cancel()
+            server.terminate()
+    table = pd.DataFrame(rows, dtype=object).assign(path=names).set_index("path")
+    assert_same(table.where(table.notna(), "").reindex(expected.index), expected)
+
+
+def test_a_video_of_the_pictures_is_answered_as_its_frames_are(ask, command, shipped, twenty, tmp_path):
+    """A frame has the size of all others, so the pictures are brought to it before both ways see them."""
+    cv2 = pytest.importorskip("cv2", reason='pip install "facemask-ensemble[webcam]"')
+    (tmp_path / "frames").mkdir()
+    film = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter_fourcc(*"MPNG"), 5, FRAME)
+    for file in sorted(twenty.iterdir()):
+        try:
+            frame = Image.open(file).convert("RGB").resize(FRAME)
+        except (OSError, Image.DecompressionBombError):
+            continue
+        frame.save(tmp_path / "frames" / f"{file.stem}.png")
+        film.write(np.asarray(frame)[:, :, ::-1].copy())
+    film.release()
+    frames = ask(tmp_path / "frames", "frames.csv")
+    watch = [f"source={tmp_path}/film.avi", f"output={tmp_path}/out.mp4", f"ensemble={ADDRESS}", "votes=all"]
+    done = command("webcam", *watch, "detector=whole", "detector.masked=[bright]", cwd=shipped)
+    assert done.returncode == 0, done.stderr
+    seen = [json.loads(boxes) for boxes in pd.read_csv(tmp_path / "out.csv")["boxes"]]
+    assert len(seen) == len(frames) == 16
+    for (face,), row in zip(seen, frames.to_dict("records"), strict=True):
+        assert face["prediction"] == row["prediction"]
+        assert face["votes"] == {member: row[f"vote_{member}"] for member in MEMBERS}
+        assert face["confidence"] == pytest.approx(float(row["confidence"]), abs=BOUND)
+    assert os.path.getsize(tmp_path / "out.mp4")
