@@ -3,10 +3,13 @@
 Everything up to `features` runs as one step in the member's own precision, so that the map explains the member that
 votes; the few layers behind it are copied in float32 with a linear last layer, since gradients in bfloat16 fail in
 tf-keras-vis. No network of 700 layers is copied or differentiated.
+
+To cut and trace a network takes seconds: the last cut of a model is kept for as long as the model lives.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import tensorflow as tf
@@ -14,6 +17,10 @@ import tensorflow as tf
 from facemask_ensemble.errors import InputError
 
 FEATURES, PROBS = "features", "probs"
+HEAD = "head"  # of the surrogate
+Size = tuple[int, int]
+_kept: WeakKeyDictionary[keras.Model, tuple[Size, keras.Model]] = WeakKeyDictionary()
+_map_sizes: WeakKeyDictionary[keras.Model, dict[Size, Size]] = WeakKeyDictionary()
 
 
 class Trunk(keras.layers.Layer):
@@ -35,7 +42,21 @@ class Trunk(keras.layers.Layer):
 
 
 def surrogate(model: keras.Model, height: int, width: int) -> keras.Model:
-    """Build a flat float32 model from pixels over `features` to logits, leaving the given model as it is.
+    """Give a flat float32 model from pixels over `features` to logits, leaving the given model as it is.
+
+    Asked again for the same size, it gives the same one, with the head's weights as they are now.
+    """
+    size, cut = _kept.get(model, (None, None))
+    if cut is None or size != (height, width):
+        cut = _cut(model, height, width)
+        _kept[model] = (height, width), cut
+    else:
+        _copy_weights(model, cut.get_layer(HEAD))
+    return cut
+
+
+def _cut(model: keras.Model, height: int, width: int) -> keras.Model:
+    """Build the surrogate.
 
     The trunk is traced as one graph: run layer by layer it takes up to five times the memory and twice the time.
     """
@@ -52,10 +73,13 @@ def surrogate(model: keras.Model, height: int, width: int) -> keras.Model:
 
 def last_map_size(model: keras.Model, height: int, width: int) -> tuple[int, int]:
     """Give the rows and columns of the features for pictures of that size."""
-    trunk = _trunk(model)
-    trunk.input_spec = keras.layers.InputSpec(ndim=4)  # or it refuses every size but its own
-    rows, columns = trunk.compute_output_shape((None, height, width, 3))[1:3]
-    return rows, columns
+    known = _map_sizes.setdefault(model, {})
+    if (height, width) not in known:
+        trunk = _trunk(model)
+        trunk.input_spec = keras.layers.InputSpec(ndim=4)  # or it refuses every size but its own
+        rows, columns = trunk.compute_output_shape((None, height, width, 3))[1:3]
+        known[height, width] = rows, columns
+    return known[height, width]
 
 
 def _trunk(model: keras.Model) -> keras.Model:
@@ -79,15 +103,19 @@ def _linear_head(model: keras.Model) -> keras.Model:
     )
     head = keras.Model.from_config(
         {
-            "name": "head",
+            "name": HEAD,
             "layers": [{**entry, "name": FEATURES, "inbound_nodes": []}, *layers],
             "input_layers": [[FEATURES, 0, 0]],
             "output_layers": [[PROBS, 0, 0]],
         }
     )
+    _copy_weights(model, head)
+    return head
+
+
+def _copy_weights(model: keras.Model, head: keras.Model) -> None:
     for layer in head.layers[1:]:
         layer.set_weights(model.get_layer(layer.name).get_weights())
-    return head
 
 
 def _head_layers(model: keras.Model) -> list[dict[str, Any]]:

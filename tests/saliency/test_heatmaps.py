@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.saliency.heatmaps import heatmaps
 from facemask_ensemble.saliency.overlay import enlarge
+from facemask_ensemble.saliency.surrogate import surrogate
 
 RED, BLUE = 0, 1
 PRECISIONS = ["float32", "mixed_float16", "mixed_bfloat16"]
@@ -163,6 +167,31 @@ def test_a_saved_and_reloaded_model_is_explained_the_same(tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     maps, _ = heatmaps(loaded, two_blobs()[None], np.array([RED]), Gradcam)
     np.testing.assert_allclose(maps[0], one_cell(2, 5), atol=0.01)
+
+
+def test_a_model_that_is_asked_again_is_not_traced_again_and_its_weights_are_those_of_now():
+    model, pixels = colour_network(), two_blobs()[None]
+    cut = surrogate(model, 32, 32)
+    heatmaps(model, pixels, np.array([RED]), Gradcam)
+    run = cut.get_layer("features").run
+    traces = run.experimental_get_tracing_count()
+    kernel, bias = model.get_layer("probs").get_weights()
+    model.get_layer("probs").set_weights([kernel[:, ::-1], bias])
+    model.get_layer("colours").set_weights([model.get_layer("colours").get_weights()[0][..., ::-1]])
+    maps, _ = heatmaps(model, pixels, np.array([BLUE]), Gradcam)
+    assert surrogate(model, 32, 32) is cut
+    assert run.experimental_get_tracing_count() == traces == 1
+    np.testing.assert_allclose(maps, [one_cell(6, 1)], atol=0.01)
+
+
+def test_a_model_that_is_let_go_takes_what_was_kept_for_it_along():
+    model = colour_network()
+    heatmaps(model, two_blobs()[None], np.array([RED]), Gradcam)
+    cut = weakref.ref(surrogate(model, 32, 32))
+    del model
+    gc.collect()  # the model, and with it the entry
+    gc.collect()  # what was kept
+    assert cut() is None
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

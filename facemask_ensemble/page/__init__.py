@@ -1,0 +1,1 @@
+"""The web page: an ensemble to try by hand. Gradio carries it, and nothing else imports it."""

@@ -1,0 +1,36 @@
+"""The ship card beside an ensemble, if it has one."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Card:
+    """What was found out about an ensemble: `facts` by their names in card.json, and the page; or `advice` without."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    page: str = ""
+    advice: str = ""
+
+
+def read_card(folder: Path) -> Card:
+    """Read card.json and card.html of a shipped ensemble."""
+    facts = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    return Card({"sentence": "", "warnings": ()} | facts, (folder / "card.html").read_text(encoding="utf-8"))
+
+
+def no_card(study: str | None) -> Card:
+    """Say how members that are asked as they are would get a card."""
+    return Card(advice=f"python -m facemask_ensemble.evaluate study={study or 'STUDY'}")
+
+
+def find_card(config: Mapping[str, Any]) -> Card:
+    """Find the card of the ensemble that was chosen: a shipped one has it."""
+    if config["ensemble"] is None:
+        return no_card(config["study"])
+    from facemask_ensemble.ensemble.packaging import package_folder
+
+    return read_card(package_folder(config))

@@ -1,0 +1,111 @@
+"""What the page shows of an answer: fragments filled from the table of answers and the members' probabilities."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from facemask_ensemble import __version__
+from facemask_ensemble.evaluation.card import RANDOM
+from facemask_ensemble.page import words
+from facemask_ensemble.page.desk import PICTURE, Answered, Desk
+from facemask_ensemble.page.fragments import render
+from facemask_ensemble.report.encoding import encode
+
+
+def head(desk: Desk) -> str:
+    """Show what is asked, and who answers."""
+    asked, told = words.question(desk.ensemble.class_names), desk.introduction
+    return render("head", question=asked, introduction=told, random=RANDOM in told, all_random=f"({RANDOM})" in told)
+
+
+def hint(desk: Desk) -> str:
+    """Show what can be sent."""
+    return render("hint", limits=desk.limits, class_names=desk.ensemble.class_names, members=desk.ensemble.names)
+
+
+def foot(desk: Desk, keep_seconds: float) -> str:
+    """Show what this page is."""
+    return render("foot", version=__version__, rule=desk.ensemble.vote.name, minutes=keep_seconds / 60)
+
+
+def card(desk: Desk) -> str:
+    """Show the ship card, or how to get one."""
+    return render("card", card=desk.card, facts=desk.card.facts)
+
+
+def programs(address: str) -> str:
+    """Show how programs ask."""
+    return render("programs", address=address)
+
+
+def pictures(answered: Answered, chosen: int) -> str:
+    """Show every picture with its answer, to choose from."""
+    rows = answered.table[["path", "prediction", "confidence", "tie", "reason"]].to_dict("records")
+    shown = [row | {"src": src} for row, src in zip(rows, answered.thumbnails, strict=True)]
+    return render("pictures", rows=shown, chosen=chosen)
+
+
+def answer(desk: Desk, answered: Answered, place: int) -> str:
+    """Show the vote on a picture, big."""
+    row = answered.table.iloc[place]
+    given = [str(row[f"vote_{name}"]) for name in desk.ensemble.names]
+    asked, counts = [vote for vote in given if vote], Counter(given)
+    classes = desk.ensemble.class_names
+    return render(
+        "answer",
+        row=row.to_dict(),
+        meaning=words.meaning(row["prediction"], classes),
+        sentence=words.said(asked, row["prediction"], bool(row["tie"]), len(asked) == len(given)) if asked else "",
+        counts=[(name, counts[name]) for name in sorted(classes, key=lambda name: -counts[name])],
+        asked=len(asked),
+        members=len(given),
+    )
+
+
+def votes(desk: Desk, answered: Answered, place: int) -> str:
+    """Show what each member answered to a picture, and their mean."""
+    own = answered.probs[:, place]
+    asked = ~np.isnan(own[:, 0])
+    row = answered.table.iloc[place]
+    members = [
+        {"name": member.name, "size": member.size, "vote": row[f"vote_{member.name}"], "probs": shares}
+        for member, shares in zip(desk.ensemble.members, _shares(own), strict=True)
+    ]
+    return render(
+        "votes",
+        class_names=desk.ensemble.class_names,
+        prediction=row["prediction"],
+        members=members,
+        mean=_shares(own[asked].mean(axis=0)[None])[0],
+        asked=int(asked.sum()),
+    )
+
+
+def figure(desk: Desk, answered: Answered, place: int, member: int = PICTURE) -> str:
+    """Show a picture, with a member's heatmap over it if one is named."""
+    shown = desk.look(answered, place, member)
+    values: dict[str, Any] = {"picture": None, "reason": "", "member": "", "label": "", "share": None}
+    values["name"] = answered.table["path"].iloc[place]
+    if member != PICTURE:
+        label = int(answered.probs[member, place].argmax())
+        values |= {"member": desk.ensemble.names[member], "label": desk.ensemble.class_names[label]}
+        values["share"] = float(answered.probs[member, place, label])
+        if isinstance(shown, str):
+            values["reason"], shown = shown, desk.look(answered, place)
+    if isinstance(shown, str):
+        return render("figure", **values | {"reason": shown, "member": ""})
+    return render("figure", **values | {"picture": encode(shown)})
+
+
+def looks(desk: Desk, answered: Answered, place: int) -> list[tuple[str, int]]:
+    """Name the heatmaps that there may be of a picture: of the members that were asked."""
+    asked = np.flatnonzero(~np.isnan(answered.probs[:, place, 0]))
+    if desk.method is None or not len(asked):
+        return []
+    return [("the picture", PICTURE), *((desk.ensemble.names[member], int(member)) for member in asked)]
+
+
+def _shares(probs: np.ndarray) -> list[Sequence[float] | None]:
+    return [None if np.isnan(own).any() else [float(share) for share in own] for own in probs]

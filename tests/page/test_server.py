@@ -1,0 +1,95 @@
+"""What a page keeps of what is sent to it, with members that need no TensorFlow."""
+
+import io
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("gradio", reason='pip install "facemask-ensemble[app]"')
+
+from facemask_ensemble.ensemble import voting
+from facemask_ensemble.ensemble.ensemble import Ensemble, Member
+from facemask_ensemble.ensemble.rules import make_rule
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.page.card import no_card
+from facemask_ensemble.page.desk import Desk
+from facemask_ensemble.page.server import bind, make_app
+from facemask_ensemble.serving.uploads import Limits
+
+
+class Brightness:
+    """A network that answers by the mean of all channels."""
+
+    size, milliseconds = 8, None
+
+    def __call__(self, pixels):
+        share = pixels.mean(axis=(1, 2, 3), dtype=np.float32) / 255
+        return np.stack([1 - share, share], axis=1)
+
+
+@pytest.fixture
+def desk():
+    rule = make_rule("majority", voting.majority).fit(np.empty(0), np.empty(0))
+    ensemble = Ensemble(["dark", "bright"], [Member("ada", Brightness())], rule)
+    return Desk(ensemble, "1 member trained on lights", no_card("lights"), Limits(pictures=2), None)
+
+
+@pytest.mark.heavy
+def test_what_was_sent_is_deleted_when_it_is_too_old(desk, tmp_path, monkeypatch):
+    from starlette.testclient import TestClient
+
+    for name in ("GRADIO_TEMP_DIR", "GRADIO_EXAMPLES_CACHE", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(name, "")  # put back afterwards
+    content = io.BytesIO()
+    Image.new("RGB", (20, 20), "white").save(content, "PNG")
+    app = make_app(desk, tmp_path, "http://127.0.0.1:7860", keep_seconds=1)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        before = client.post("/gradio_api/upload", files={"files": ("a.png", content.getvalue())}).json()
+        kept = [file for file in tmp_path.glob("sent/**/*") if file.is_file()]
+        assert [str(file) for file in kept] == before
+        late = time.monotonic() + 20
+        while kept[0].exists() and time.monotonic() < late:
+            time.sleep(0.2)
+        assert not [file for file in tmp_path.glob("**/*") if file.is_file()]
+
+
+def test_a_member_alone_is_said_to_be_one_and_no_heatmap_is_offered_without_a_method(desk, tmp_path):
+    from facemask_ensemble.page import views
+    from facemask_ensemble.page.desk import Sent
+
+    Image.new("RGB", (20, 20), (255, 255, 255)).save(tmp_path / "white.png")
+    answered = desk.answer([Sent("white.png", tmp_path / "white.png"), Sent("gone.png", tmp_path / "gone.png")])
+    assert "The one member asked says bright." in views.answer(desk, answered, 0)
+    assert views.looks(desk, answered, 0) == []
+    assert answered.table["reason"].tolist() == ["", "no longer kept here: send it again"]
+    (tmp_path / "white.png").unlink()
+    assert "no longer kept here: send it again" in views.figure(desk, answered, 0)
+
+
+def test_a_member_that_was_not_asked_is_shown_so_and_has_no_heatmap(desk, tmp_path):
+    from facemask_ensemble.page import views
+    from facemask_ensemble.page.desk import Sent
+
+    members = [Member(name, Brightness()) for name in ("ada", "bea", "cleo")]
+    three = replace(desk, ensemble=replace(desk.ensemble, members=members, order=[0, 2, 1]), method=lambda model: None)
+    Image.new("RGB", (20, 20), (204, 204, 204)).save(tmp_path / "grey.png")
+    answered = three.answer([Sent("grey.png", tmp_path / "grey.png")])
+    assert "not asked: it could not change the vote" in views.votes(three, answered, 0)
+    assert views.votes(three, answered, 0).count("80.0") == 3 * 2  # ada, cleo and their mean, each with its bar
+    assert views.looks(three, answered, 0) == [("the picture", -1), ("ada", 0), ("cleo", 2)]
+    said = views.answer(three, answered, 0)
+    assert "Both members asked say bright." in said
+    assert "2 of 3 members asked" in said
+
+
+def test_an_address_that_is_taken_or_of_another_machine_is_refused():
+    with bind("127.0.0.1", 0) as first:
+        first.listen()
+        port = first.getsockname()[1]
+        with pytest.raises(InputError, match=f"host=127.0.0.1 port={port}: no page can be opened there .*in use"):
+            bind("127.0.0.1", port)
+    with pytest.raises(InputError, match="host=192.0.2.1 port=0: no page can be opened there"):
+        bind("192.0.2.1", 0)
