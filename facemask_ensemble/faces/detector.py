@@ -1,0 +1,117 @@
+"""Faces found in pictures, and what an ensemble of single faces answers about each."""
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import hydra
+import numpy as np
+from numpy.typing import NDArray
+
+from facemask_ensemble.data.chunks import chunk_of
+from facemask_ensemble.faces.boxes import Box, Find, Margin, cut, find_boxes
+from facemask_ensemble.faces.masks import masked_classes, scene
+
+if TYPE_CHECKING:
+    from facemask_ensemble.ensemble.ensemble import Ensemble
+    from facemask_ensemble.ensemble.opening import Choice
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face and the vote about it: `worn` tells whether it wears a mask; None, and no `confidence`, for no answer."""
+
+    box: Box
+    prediction: str
+    worn: bool | None
+    confidence: float | None
+    votes: Mapping[str, str]
+
+    def record(self) -> dict[str, Any]:
+        """Lay it out as JSON can hold it."""
+        return {
+            "box": [self.box.left, self.box.top, self.box.width, self.box.height],
+            "score": self.box.score,
+            "prediction": self.prediction,
+            "mask": self.worn,
+            "confidence": self.confidence,
+            "votes": dict(self.votes),
+        }
+
+
+@dataclass(frozen=True)
+class MaskDetector:
+    """A way to find faces, and an ensemble that answers about each: called with pictures, it gives their faces.
+
+    `masked` are the classes that mean a mask is worn; `margin` and `longest` are as `cut` and `find_boxes` take them.
+    """
+
+    find: Find
+    ensemble: "Ensemble"
+    masked: Collection[str]
+    margin: Margin
+    longest: int | None
+
+    def __call__(self, pictures: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
+        """Find the faces of pictures, uint8 (h, w, 3), RGB, and ask about all of them together."""
+        boxes = [find_boxes(self.find, picture, self.longest) for picture in pictures]
+        crops = [cut(picture, box, self.margin) for picture, own in zip(pictures, boxes, strict=True) for box in own]
+        faces = iter(self._answer([box for own in boxes for box in own], crops))
+        return [[next(faces) for _ in own] for own in boxes]
+
+    def _answer(self, boxes: Sequence[Box], crops: Sequence[NDArray[np.uint8]]) -> list[Face]:
+        if not crops:
+            return []
+        chunk = chunk_of(crops, [""] * len(crops), self.ensemble.sizes)
+        rows = self.ensemble.answers(chunk, self.ensemble.ask(chunk)).to_dict("records")
+        return [self._face(box, row) for box, row in zip(boxes, rows, strict=True)]
+
+    def _face(self, box: Box, row: Mapping[Any, Any]) -> Face:
+        prediction, confidence = str(row["prediction"]), float(row["confidence"])
+        return Face(
+            box,
+            prediction,
+            prediction in self.masked if prediction else None,
+            None if math.isnan(confidence) else confidence,
+            {name: str(row[f"vote_{name}"]) for name in self.ensemble.names},
+        )
+
+
+def answer_of(faces: Sequence[Face]) -> list[Any]:
+    """Give a picture's prediction, the confidence in its least certain face, faces, masked ones, and all as JSON."""
+    worn = [face.worn for face in faces]
+    sure = [face.confidence for face in faces if face.confidence is not None]
+    boxes = json.dumps([face.record() for face in faces], separators=(",", ":"))
+    return [scene(worn), min(sure, default=None), len(faces), sum(one is True for one in worn), boxes]
+
+
+@dataclass(frozen=True)
+class OpenedDetector:
+    """A mask detector whose ensemble is not in memory yet."""
+
+    find: Find
+    choice: "Choice"
+    masked: Collection[str]
+
+    def load(self, config: Mapping[str, Any]) -> MaskDetector:
+        """Bring the ensemble into memory."""
+        ensemble = self.choice.load(config["runtime"], config["batch_size"], config["votes"])
+        margin, longest = config["detector"]["margin"], config["detector"]["longest"]
+        left, top, right, bottom = margin if isinstance(margin, list) else [margin] * 4
+        return MaskDetector(self.find, ensemble, self.masked, (left, top, right, bottom), longest)
+
+
+def open_detector(config: Mapping[str, Any], choices: Mapping[str, str]) -> OpenedDetector:
+    """Open what a command's `detector` group and its ensemble's keys name.
+
+    Raises:
+        InputError: an extra is missing, there is no such ensemble, or its classes do not say who wears a mask.
+    """
+    from facemask_ensemble.ensemble.opening import choose_ensemble
+
+    find = hydra.utils.instantiate(config["detector"]["find"])
+    choice = choose_ensemble(config, choices)
+    masked = masked_classes(choice.class_names, config["detector"]["masked"])
+    return OpenedDetector(find, choice, masked)

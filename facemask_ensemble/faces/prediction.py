@@ -1,0 +1,154 @@
+"""Predictions face by face: `predict detector=haar` writes a row a picture, a row a face, and the boxes drawn."""
+
+import csv
+import gc
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from facemask_ensemble.data.chunks import Chunk, read_chunks
+from facemask_ensemble.data.decoding import decode
+from facemask_ensemble.data.inputs import Pictures
+from facemask_ensemble.data.parallel import counting
+from facemask_ensemble.ensemble.rows import AnswerTable, summary
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.faces.boxes import scaled
+from facemask_ensemble.faces.detector import Face, MaskDetector, OpenedDetector, answer_of, open_detector
+from facemask_ensemble.faces.drawing import draw_faces
+
+COLUMNS = ["path", "prediction", "confidence", "faces", "masked", "boxes", "reason"]
+FACE_COLUMNS = ["path", "face", "left", "top", "width", "height", "score", "mask", "prediction", "confidence"]
+TOGETHER = 4  # photographs in full size that are in memory, and as many that are being read
+LEAST_SHOWN, MOST_SHOWN = 800, 1600  # longer side in pixels of a picture with its boxes
+
+
+def predict_faces(config: Mapping[str, Any], pictures: Pictures, choices: Mapping[str, str]) -> Path:
+    """Find the faces of every picture, let the ensemble answer about each, and write the answers as they come.
+
+    Args:
+        config: the resolved predict config.
+        pictures: those that cannot be read have a row with the reason, and are listed in `quarantine.csv`.
+        choices: the names of the `voting` rule and of what breaks `ties`.
+
+    Returns:
+        The table of answers, a row a picture. Beside it lie `faces.csv`, a row a face, `boxes/` and `quarantine.csv`.
+
+    Raises:
+        InputError: as `open_detector`, a table that belongs to others, or no picture that can be read.
+    """
+    opened = open_detector(config, choices)
+    print(opened.choice.introduction)
+    file = Path(config["output"] or Path(config["output_dir"]) / "predictions" / "predictions.csv")
+    table = AnswerTable(file, COLUMNS)
+    belongs = {
+        **opened.choice.about,
+        **{key: config[key] for key in ("votes", "runtime", "detector")},
+        "input": pictures.key,
+    }
+    try:
+        table.open(belongs, config["again"], replace=config["output"] is None)
+        _answer(config, pictures, table, opened)
+        _conclude(table, opened)
+    finally:
+        table.close()
+    return file
+
+
+def _answer(config: Mapping[str, Any], pictures: Pictures, table: AnswerTable, opened: OpenedDetector) -> None:
+    """Answer the pictures that have no row yet."""
+    items = pictures.items()
+    done = table.skip(items)
+    if done:
+        print(f"goes on after {done} pictures answered before")
+    first = next(items, None)
+    if first is None:
+        return
+    total = pictures.count()
+    detector, folder = opened.load(config), table.file.parent / "boxes"
+    folder.mkdir(exist_ok=True)
+    gc.enable()  # which `predict` does without while it starts
+    with counting(total, done, "Finding faces") as count:
+        for chunk in read_chunks(chain([first], items), [], _whole, TOGETHER):
+            table.append(_rows(chunk, detector, folder, done))
+            done += len(chunk.names)
+            count(len(chunk.names))
+    print(f"boxes: {folder}")
+
+
+def _whole(data: bytes) -> np.ndarray:
+    """Read a file's content in its full size."""
+    return np.asarray(decode(data))
+
+
+def _rows(chunk: Chunk, detector: MaskDetector, folder: Path, first: int) -> pd.DataFrame:
+    """Answer a chunk of pictures, and draw them; `first` is the number of the chunk's first picture."""
+    found = dict(zip(chunk.readable, detector([chunk.shown[place] for place in chunk.readable]), strict=True))
+    rows = []
+    for place, (name, reason) in enumerate(zip(chunk.names, chunk.reasons, strict=True)):
+        if reason:
+            print(f"left out: {name}: {reason}", file=sys.stderr)
+            rows.append([name, "", None, None, None, "", reason])
+            continue
+        faces = found[place]
+        rows.append([name, *answer_of(faces), ""])
+        drawn = draw_faces(*_shown(chunk.shown[place], faces))
+        Image.fromarray(drawn).save(folder / f"{first + place:05d}_{Path(name).stem}.jpg", quality=88)
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"faces": "Int64", "masked": "Int64"})
+
+
+def _shown(picture: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[Face]]:
+    """Bring a picture and its faces to a size at which labels can be read and a page can hold it."""
+    height, width = picture.shape[:2]
+    longest = max(height, width)
+    scale = min(max(longest, LEAST_SHOWN), MOST_SHOWN) / longest
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    image = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
+    across, down = size[0] / width, size[1] / height
+    return np.asarray(image), [replace(face, box=scaled(face.box, across, down)) for face in faces]
+
+
+def _conclude(table: AnswerTable, opened: OpenedDetector) -> None:
+    """Say what was answered, and write what can only be written at the end."""
+    folder = table.file.parent
+    found = summary(table, [], folder / "quarantine.csv")
+    if found["pictures"] == found["unreadable"]:
+        table.finish()
+        path, why = found["first"] or ("", "there is no picture")
+        raise InputError(f"input: none of {found['pictures']} pictures can be read ({path}: {why}); give others")
+    for name, count in found["predictions"].items():
+        print(f"{name or 'undecided'}: {count}")
+    members = [source.name for source in opened.choice.sources]
+    masks = _write_faces(table, members, folder / "faces.csv")
+    table.finish()
+    undecided = f", {masks[None]} undecided" if masks[None] else ""
+    print(f"faces: {masks.total()}, {masks[True]} with a mask, {masks[False]} without{undecided}")
+    print(f"answers: {table.file}, {folder / 'faces.csv'}")
+
+
+def _write_faces(table: AnswerTable, members: Sequence[str], file: Path) -> Counter[bool | None]:
+    """Write a row a face, and count who wears a mask; they follow from the table, and so are as whole as it is."""
+    masks: Counter[bool | None] = Counter()
+    with file.open("w", encoding="utf-8", newline="") as rows:
+        writer = csv.writer(rows, lineterminator="\n")
+        writer.writerow([*FACE_COLUMNS, *(f"vote_{member}" for member in members)])
+        for path, number, face in _faces(table):
+            masks[face["mask"]] += 1
+            answer = [face[key] for key in ("score", "mask", "prediction", "confidence")]
+            writer.writerow([path, number, *face["box"], *answer, *(face["votes"][member] for member in members)])
+    return masks
+
+
+def _faces(table: AnswerTable) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    for rows in table.passes(["path", "boxes"]):
+        for path, boxes in rows.itertuples(index=False, name=None):
+            for number, face in enumerate(json.loads(boxes or "[]"), start=1):
+                yield path, number, face
