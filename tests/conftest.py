@@ -1,12 +1,11 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,41 +19,71 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: -heavy[item.path])
 
 
+SHARED = ("hydra", "matplotlib.figure", "pandas", "sklearn.metrics", "facemask_ensemble.tracking")
+TRAINING = (*SHARED, "facemask_ensemble.training.member")
+ANSWERING = ("evaluate", "predict")  # commands that need TensorFlow themselves
+STARTING = ("train", "tune")  # commands that start others
+
+
 @pytest.fixture(scope="session")
-def command(tmp_path_factory):
+def zygotes(tmp_path_factory):
+    """Give the socket of a zygote that has imported some modules, started when it is first asked for."""
+    started = {}
+
+    def socket_of(*modules):
+        if modules not in started:
+            place = tmp_path_factory.mktemp("zygote") / "socket"
+            program = [sys.executable, str(Path(__file__).parent / "zygote.py"), str(place), *modules]
+            started[modules] = place, subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert started[modules][1].stdout.readline() == b"ready\n"
+        return str(started[modules][0])
+
+    yield socket_of
+    for _, process in started.values():
+        process.stdin.close()
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def preloaded(tmp_path_factory, zygotes):
+    """Give a `python` whose commands start their trainings at once, see preloaded.py."""
+    program = tmp_path_factory.mktemp("preloaded") / "python"
+    known = f"ZYGOTE, PYTHON = {zygotes(*TRAINING)!r}, {sys.executable!r}"
+    program.write_text(f"#!{sys.executable} -IS\n{known}\n{(Path(__file__).parent / 'preloaded.py').read_text()}")
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.fixture(scope="session")
+def command(tmp_path_factory, zygotes, request):
     """Run a command of the package in a process of its own, forked from one that has imported what all of them do."""
     printed = tmp_path_factory.mktemp("printed")
-    zygote = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / "zygote.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
     def run(name, *arguments, cwd, timeout=300, **environment):
-        streams = {stream: printed / stream for stream in ("stdout", "stderr")}
-        for file in streams.values():
-            file.write_text("")
-        request = {
-            "name": name,
-            "arguments": [str(argument) for argument in arguments],
+        files = [printed / stream for stream in ("stdout", "stderr")]
+        asks = {
+            "arguments": ["-m", f"facemask_ensemble.{name}", *map(str, arguments)],
             "cwd": str(cwd),
+            "executable": request.getfixturevalue("preloaded") if name in STARTING else sys.executable,
             "environment": {**os.environ, **environment},
-            **{stream: str(file) for stream, file in streams.items()},
         }
-        print(json.dumps(request), file=zygote.stdin, flush=True)
-        child = int(zygote.stdout.readline())
-        late = threading.Timer(timeout, os.kill, (child, signal.SIGKILL))
-        late.start()
-        status = int(zygote.stdout.readline())
-        late.cancel()
-        told = {stream: file.read_text() for stream, file in streams.items()}
-        assert status != -signal.SIGKILL, f"{name} {arguments} was ended after {timeout} s: {told}"
-        return subprocess.CompletedProcess(request["arguments"], status, **told)
+        with socket.socket(socket.AF_UNIX) as asked, ExitStack() as opened:
+            asked.connect(zygotes(*(TRAINING if name in ANSWERING else SHARED)))
+            asked.settimeout(timeout)
+            streams = [opened.enter_context(open(os.devnull))]
+            streams += [opened.enter_context(file.open("w")) for file in files]
+            socket.send_fds(asked, [f"{json.dumps(asks)}\n".encode()], [stream.fileno() for stream in streams])
+            answers = asked.makefile()
+            answers.readline()
+            try:
+                status = int(answers.readline())
+            except TimeoutError:  # the zygote kills what nobody waits for
+                raise AssertionError(
+                    f"{name} {arguments}: {timeout} s: {[file.read_text() for file in files]}"
+                ) from None
+        return subprocess.CompletedProcess(asks["arguments"], status, *[file.read_text() for file in files])
 
-    yield run
-    zygote.stdin.close()
-    zygote.wait(30)
+    return run
 
 
 @pytest.fixture(scope="session")

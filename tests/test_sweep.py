@@ -124,8 +124,8 @@ def test_a_sweep_of_members_that_are_all_refused_ends_as_bad_input_does(command,
 @pytest.mark.parametrize(
     "launcher", [["seed=0,1"], ["seed=0", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]], ids=["basic", "joblib"]
 )
-def test_ctrl_c_stops_the_whole_sweep_and_closes_its_runs(launcher, place_with_store):
-    train = [sys.executable, "-m", "facemask_ensemble.train", *SMALL, "schedule.epochs=5000", *launcher]
+def test_ctrl_c_stops_the_whole_sweep_and_closes_its_runs(launcher, preloaded, place_with_store):
+    train = [preloaded, "-m", "facemask_ensemble.train", *SMALL, "schedule.epochs=5000", *launcher]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(train, cwd=place_with_store, text=True, start_new_session=True, **pipes) as process:
         next(line for line in iter(process.stdout.readline, "") if "epoch  2/5000" in line)

@@ -138,8 +138,8 @@ def test_a_trial_that_promises_nothing_is_stopped_in_mid_training(command, place
 
 
 @pytest.mark.heavy
-def test_two_searches_side_by_side_share_one_study(place_with_store):
-    search = [sys.executable, "-m", "facemask_ensemble.tune", *SMALL, "trials=3"]
+def test_two_searches_side_by_side_share_one_study(preloaded, place_with_store):
+    search = [preloaded, "-m", "facemask_ensemble.tune", *SMALL, "trials=3"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     both = [subprocess.Popen(search, cwd=place_with_store, **pipes) for _ in range(2)]
     said = [process.communicate(timeout=400) for process in both]
@@ -156,9 +156,11 @@ def test_two_searches_side_by_side_share_one_study(place_with_store):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_ctrl_c_keeps_the_trials_that_run_side_by_side_or_alone_for_the_next_time(jobs, command, place_with_store):
+def test_ctrl_c_keeps_the_trials_that_run_side_by_side_or_alone_for_the_next_time(
+    jobs, command, preloaded, place_with_store
+):
     many = [*SMALL, "schedule.epochs=30", f"jobs={jobs}", "pruner=none", "trials=2"]
-    search = [sys.executable, "-m", "facemask_ensemble.tune", *many]
+    search = [preloaded, "-m", "facemask_ensemble.tune", *many]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(search, cwd=place_with_store, start_new_session=True, **pipes) as process:
         wait_for_epochs(place_with_store, jobs)

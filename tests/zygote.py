@@ -1,48 +1,85 @@
-"""A process that has imported what every command imports, and forks for each: that saves a command three seconds.
+"""A process that has imported what many commands import, and forks for each: that saves seconds of every command.
 
-It reads a request a line, JSON with name, arguments, folder, environment and two files for what is printed, and answers
-with the exit status. TensorFlow is not among what it has imported: a command that needs it starts it as ever.
+`python zygote.py SOCKET [MODULE ...]` imports the modules and listens. A request is a line, JSON with the program's
+arguments as after `python`, its folder and its environment, and with it come its three streams. The answers are two
+lines: the id of the process, and its exit status. If whoever asked goes away before, the process is killed.
+
+`python -IS preloaded.py` is the other side: what stands in for `python` where a command starts a training.
 """
 
+import contextlib
+import importlib
 import json
 import os
 import runpy
+import select
+import signal
+import socket
 import sys
 
-import hydra  # noqa: F401
-import matplotlib.figure  # noqa: F401
-import pandas  # noqa: F401
-import sklearn.metrics  # noqa: F401
-
-import facemask_ensemble.tracking  # noqa: F401
+OWN = dict(os.environ)
 
 
-def become(request: dict) -> None:
-    """Be the process of `python -m facemask_ensemble.NAME ARGUMENTS`, started in the folder."""
-    for descriptor, file in ((0, os.devnull), (1, request["stdout"]), (2, request["stderr"])):
-        os.dup2(os.open(file, os.O_RDONLY if descriptor == 0 else os.O_WRONLY), descriptor)
+def become(request: dict, streams: list[int]) -> None:
+    """Be the process of `python ARGUMENTS`, started in the folder."""
+    for descriptor, stream in enumerate(streams):
+        os.dup2(stream, descriptor)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
     os.chdir(request["cwd"])
-    set_by_imports = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+    set_by_imports = {name: value for name, value in os.environ.items() if OWN.get(name) != value}
     os.environ.clear()
     os.environ.update(set_by_imports | request["environment"])
     sys.path[0] = request["cwd"]
-    sys.argv = ["", *request["arguments"]]
-    runpy.run_module(f"facemask_ensemble.{request['name']}", run_name="__main__", alter_sys=True)
+    sys.executable = request["executable"]
+    _, module, *arguments = request["arguments"]
+    sys.argv = ["", *arguments]
+    sys.orig_argv = [sys.executable, *request["arguments"]]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def main() -> None:
-    """Fork for every line until there are no more."""
-    requests, answers = sys.stdin, os.fdopen(os.dup(1), "w")
-    for line in requests:
-        child = os.fork()
-        if not child:
-            return become(json.loads(line))
-        print(child, file=answers, flush=True)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
-    return None
+def keep(connection: socket.socket, child: int) -> None:
+    """Answer with the child's id and, when it has ended, its status; kill it where nobody waits for it any more."""
+    ended = os.pidfd_open(child)
+    connection.sendall(f"{child}\n".encode())
+    ready, _, _ = select.select([ended, connection], [], [])
+    if ended not in ready:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    with contextlib.suppress(OSError):
+        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def serve(listening: socket.socket) -> None:
+    """Fork for every request, until the zygote's own input ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        ready, _, _ = select.select([listening, 0], [], [])
+        if 0 in ready:
+            os._exit(0)
+        connection, _ = listening.accept()
+        if os.fork():
+            connection.close()
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        listening.close()
+        content, streams, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+        while not content.endswith(b"\n"):
+            content += connection.recv(1 << 20)
+        if child := os.fork():
+            for stream in streams:
+                os.close(stream)
+            keep(connection, child)
+            os._exit(0)
+        connection.close()
+        return become(json.loads(content), streams)
 
 
 if __name__ == "__main__":
-    main()
+    for name in sys.argv[2:]:
+        importlib.import_module(name)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(sys.argv[1])
+        listening.listen(16)
+        print("ready", flush=True)
+        serve(listening)
