@@ -12,6 +12,9 @@ COMMANDS = {
     "evaluate": "let the finished members of a data set vote, and write the report",
     "ship": "register the ensemble that a report judged, as champion if it is not worse than the one before",
     "predict": "let an ensemble answer for pictures of your own",
+    "app": "show an ensemble on a web page of this machine",
+    "webcam": "box every face of a camera or a video, and say who wears a mask",
+    "export": "write members, or the ensemble with its vote, to run without this package",
     "upload": "send a finished training to MLflow that could not be logged when it ended",
 }
 

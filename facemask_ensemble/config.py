@@ -1,5 +1,6 @@
 """Where the configuration lies, and what its values may be."""
 
+import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -113,11 +114,48 @@ def check_prediction(cfg: DictConfig) -> None:
         raise InputError(f"again={cfg.again}: must be true or false")
     if cfg.output is not None and not str(cfg.output).endswith((".csv", ".parquet")):
         raise InputError(f"output={cfg.output}: must be a file whose name ends in .csv or .parquet")
+    if cfg.engine.name != "local":
+        _check_ray(cfg)
+
+
+def _check_ray(cfg: DictConfig) -> None:
+    """Refuse what cannot be had from pictures that are decoded elsewhere, and workers that cannot be."""
+    for group in ("saliency", "detector"):
+        if (name := cfg[group].name) != "none":
+            raise InputError(f"engine=ray: gives answers alone; give {group}=none, or engine=local for {group}={name}")
+    _whole(cfg, "engine.cores", 1)
+    if cfg.engine.workers is not None:
+        _whole(cfg, "engine.workers", 1)
+    gpus = cfg.engine.gpus
+    if not isinstance(gpus, int | float) or isinstance(gpus, bool) or gpus < 0:
+        raise InputError(f"engine.gpus={gpus}: must be a number of at least 0")
+    if importlib.util.find_spec("ray") is None:
+        raise InputError('engine=ray needs the extra: pip install "facemask-ensemble[ray]"')
+
+
+def check_page(cfg: DictConfig) -> None:
+    """Refuse an address at which no page can be, or limits that let nothing in."""
+    _check_ensemble(cfg)
+    if cfg.votes not in ("decided", "all"):
+        raise InputError(f"votes={cfg.votes}: must be one of decided, all")
+    if not isinstance(cfg.port, int) or isinstance(cfg.port, bool) or not 0 <= cfg.port <= 65535:
+        raise InputError(f"port={cfg.port}: must be a whole number from 0 to 65535; 0 takes any that is free")
+    if not isinstance(cfg.open_browser, bool):
+        raise InputError(f"open_browser={cfg.open_browser}: must be true or false")
+    _whole(cfg, "limits.pictures", 1)
+    for key in ("limits.megabytes", "limits.megapixels", "keep_minutes"):
+        value = OmegaConf.select(cfg, key)
+        if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+            raise InputError(f"{key}={value}: must be a number above 0")
 
 
 def _check_ensemble(cfg: DictConfig) -> None:
     _whole(cfg, "batch_size", 1)
     refuse_other_rule(cfg)
+    if cfg.runtime.name == "openvino":
+        from facemask_ensemble.runtimes.openvino import check
+
+        check(cfg.runtime.precision, cfg.runtime.differ)
 
 
 def absolute_paths(cfg: DictConfig) -> DictConfig:

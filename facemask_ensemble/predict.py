@@ -1,5 +1,6 @@
 """Let an ensemble answer for pictures: `python -m facemask_ensemble.predict input=photos`."""
 
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from omegaconf import DictConfig
 from facemask_ensemble.command import run_command
 from facemask_ensemble.config import absolute_paths, check_prediction, chosen_groups, plain
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.faces.settings import check_detector
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,7 @@ def task(cfg: DictConfig) -> None:
     from facemask_ensemble.data.inputs import open_input
 
     check_prediction(cfg)
+    check_detector(cfg)
     pictures = open_input(str(cfg.input))
     predict(plain(absolute_paths(cfg)), pictures, chosen_groups())
 
@@ -51,6 +54,10 @@ def predict(config: dict[str, Any], pictures: "Pictures", choices: Mapping[str, 
     from facemask_ensemble.ensemble.opening import choose_ensemble
     from facemask_ensemble.ensemble.rows import AnswerTable
 
+    if config["detector"]["find"]:
+        from facemask_ensemble.faces.prediction import predict_faces
+
+        return predict_faces(config, pictures, choices)
     choice = choose_ensemble(config, choices)
     print(choice.introduction)
     names = [source.name for source in choice.sources]
@@ -72,8 +79,9 @@ def _answer(config: Mapping[str, Any], pictures: "Pictures", table: "AnswerTable
     from functools import partial
     from itertools import chain
 
-    from facemask_ensemble.data import chunks
     from facemask_ensemble.data.parallel import counting
+    from facemask_ensemble.engines import Load
+    from facemask_ensemble.ensemble.prediction import answers
     from facemask_ensemble.report.pictures import show
 
     items = pictures.items()
@@ -84,7 +92,9 @@ def _answer(config: Mapping[str, Any], pictures: "Pictures", table: "AnswerTable
     if first is None:
         return
     total = pictures.count()
-    ensemble = choice.load(config["runtime"], config["batch_size"], config["votes"])
+    engine = hydra.utils.instantiate(config["engine"]["answer"])
+    load = Load(config["runtime"], config["batch_size"], config["votes"])
+    names = [source.name for source in choice.sources]
     method, overlays = config["saliency"]["method"], table.file.parent / "overlays"
     silent: dict[str, str] = {}
     if method:
@@ -92,15 +102,16 @@ def _answer(config: Mapping[str, Any], pictures: "Pictures", table: "AnswerTable
 
         explain = hydra.utils.instantiate(method)
     shown = partial(show, longest=SHOWN) if method else None
+    gc.freeze()  # what is there by now stays to the end
+    gc.enable()
     with counting(total, done, "Answering") as count:
-        for chunk in chunks.read_chunks(chain([first], items), ensemble.sizes, shown):
-            probs = ensemble.ask(chunk)
+        for chunk, probs, members in engine(choice, load, chain([first], items), shown):
             for name, why in zip(chunk.names, chunk.reasons, strict=True):
                 if why:
                     print(f"left out: {name}: {why}", file=sys.stderr)
             if method:
-                silent |= write_overlays(chunk, ensemble.members, probs, explain, overlays, done)
-            table.append(ensemble.answers(chunk, probs))
+                silent |= write_overlays(chunk, members, probs, explain, overlays, done)
+            table.append(answers(probs, names, chunk.names, choice.class_names, choice.vote, chunk.reasons))
             done += len(chunk.names)
             count(len(chunk.names))
     for name, why in silent.items():
@@ -152,6 +163,7 @@ def _submit(table: "pd.DataFrame", quarantine: "pd.DataFrame", class_names: Sequ
 
 def main() -> None:
     """Run the command."""
+    gc.disable()  # thousands of modules come and none goes: looking for garbage among them takes a second
     run_command("predict", task)
 
 

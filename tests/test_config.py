@@ -24,6 +24,10 @@ COMMANDS = {
     "pruner": "tune",
     "sampler": "tune",
     "search": "tune",
+    "detector": "webcam",
+    "engine": "predict",
+    "runtime": "predict",
+    "format": "export",
 }
 
 
@@ -53,6 +57,8 @@ def test_every_leaf_composes_and_resolves(group, leaf):
 
 
 def needed(group, leaf):
+    if COMMANDS.get(group) in ("predict", "export"):
+        return [f"{'input' if COMMANDS[group] == 'predict' else 'output'}=here"]
     return ["tracking.uri=http://127.0.0.1:5000"] if (group, leaf) == ("tracking", "server") else []
 
 

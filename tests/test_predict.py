@@ -163,3 +163,36 @@ def test_pictures_none_of_which_can_be_read_are_refused_with_their_table(place, 
     assert done.returncode == 2
     assert "error: input: none of 2 pictures can be read (bad/a.jpg: not a picture); give others" in done.stderr
     assert pd.read_csv(place / "bad.csv")["reason"].tolist() == ["not a picture"] * 2
+
+
+CONVERTED = """
+import sys
+sys.argv = ["predict", *sys.argv[1:]]
+from facemask_ensemble.predict import main
+main()
+sys.exit(" ".join({"tensorflow", "keras", "nncf", "sklearn", "matplotlib"} & {*sys.modules}) or None)
+"""
+
+
+def test_openvino_answers_as_keras_does_without_tensorflow_and_its_decided_majority_as_all(place, command, everyone):
+    runtime = ("input=many", "runtime=openvino", "runtime.precision=float32")
+    done, full = predicted(command, place, *runtime, "votes=all", output="openvino.csv")
+    for name in MEMBERS:
+        assert f"{name}: is converted to OpenVINO, which is done once" in done.stdout
+        assert f"{name} in float32: 0 of 6 validation pictures (0.00%) decided otherwise than in Keras" in done.stdout
+    assert (full["prediction"] == everyone[1]["prediction"]).sum() >= 297
+    fresh = subprocess.run(
+        [sys.executable, "-c", CONVERTED, *runtime, "output=decided-openvino.csv"],
+        cwd=place, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (fresh.returncode, "is converted" in fresh.stdout) == (0, False), fresh.stderr
+    decided = pd.read_csv(place / "decided-openvino.csv")
+    columns = ["path", "prediction", "tie", "reason"]
+    pd.testing.assert_frame_equal(decided[columns], full[columns])
+    votes = decided.loc[decided["reason"].isna(), [f"vote_{name}" for name in MEMBERS]]
+    assert (votes.notna().sum(axis=1) == votes.nunique(axis=1) + 1).all()  # two that agree, or all three
+
+
+def test_a_precision_that_there_is_not_is_refused_before_anything_is_read(place, command, assert_refused):
+    done = command("predict", "input=many", "runtime=openvino", "runtime.precision=float64", cwd=place)
+    assert_refused(done, "runtime.precision=float64", "auto, float32, bfloat16, int8")

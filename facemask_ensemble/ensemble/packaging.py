@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +163,10 @@ def shipped_choice(config: Mapping[str, Any]) -> Choice:
     Raises:
         InputError: there is no such ensemble, or its package cannot be read.
     """
-    return read_package(package_folder(config)).choice()
+    choice = read_package(package_folder(config)).choice()
+    if not str(config["ensemble"]).startswith(REGISTERED):
+        return choice
+    return replace(choice, sources=_with_pictures(config, choice))
 
 
 def package_folder(config: Mapping[str, Any]) -> Path:
@@ -186,6 +189,23 @@ def package_folder(config: Mapping[str, Any]) -> Path:
             f"folder with {ABOUT} and {MEMBERS}/"
         )
     return folder
+
+
+def _with_pictures(config: Mapping[str, Any], choice: Choice) -> list[Source]:
+    """Give members the pictures that a conversion of theirs is accepted by, where their runs are still in the store."""
+    from facemask_ensemble import tracking
+    from facemask_ensemble.ensemble.members import training_pictures, validation_answers
+
+    output_dir = Path(config["output_dir"])
+    store = tracking.open_store(config["tracking"]["uri"], output_dir)
+    run_ids = [member["run_id"] for member in choice.about["ensemble"]["members"]]
+    try:
+        found = tracking.finished_members(store, run_ids=run_ids)
+    except InputError:
+        return list(choice.sources)
+    cache = output_dir / "data" / "artifacts"
+    pictures = [(validation_answers(store, member, cache), training_pictures(store, member, cache)) for member in found]
+    return [Source(known.name, known.file, *own) for known, own in zip(choice.sources, pictures, strict=True)]
 
 
 def _copy_conversions(beside: Path, members: Path, sha256: str) -> None:

@@ -1,0 +1,165 @@
+"""From members in Keras to files of one format, each checked."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+import numpy as np
+
+from facemask_ensemble.data.manifest import write_atomically
+from facemask_ensemble.ensemble.opening import Choice
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.exporting import Options
+from facemask_ensemble.exporting.checking import Check, Pixels, ask_export, ask_keras, compare, read_pictures, samples
+from facemask_ensemble.exporting.folder import RECORD, digests
+from facemask_ensemble.report.environment import versions
+from facemask_ensemble.runtimes import Source
+
+if TYPE_CHECKING:
+    import keras
+
+    from facemask_ensemble.exporting.graphs import Graph
+
+PACKAGES = ("facemask-ensemble", "tensorflow", "keras", "numpy")
+
+
+class Exporter:
+    """An ensemble on its way into `folder`, in the format and with the checks of a resolved export config."""
+
+    def __init__(self, choice: Choice, config: Mapping[str, Any], folder: Path) -> None:
+        from facemask_ensemble.models.quiet import start_tensorflow
+
+        start_tensorflow()
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it counts how often it has traced, and worries
+        self._choice, self._config, self._folder = choice, config, folder
+        self._format = config["format"]
+        self._write, self._read = (hydra.utils.instantiate(self._format[key]) for key in ("write", "read"))
+        self._precision: str = self._format["precision"]
+        own = self._format["bounds"][self._precision]
+        self._bound: float = own if config["tolerance"] is None else config["tolerance"]
+
+    def members(self) -> list[dict[str, Any]]:
+        """Write every member's graph, and describe them."""
+        return [self._member(source) for source in self._choice.sources]
+
+    def ensemble(self, choices: Mapping[str, str]) -> dict[str, Any]:
+        """Write one graph of all members that votes, and describe it."""
+        import tensorflow as tf
+
+        from facemask_ensemble.exporting.graphs import PROBS, ensemble_graph
+        from facemask_ensemble.exporting.votes import vote_graph
+        from facemask_ensemble.models.twin import float32_twin
+
+        trained = [_load(source) for source in self._choice.sources]
+        twins = [float32_twin(model) for model in trained]
+        graph = ensemble_graph(twins, self._choice.vote)
+        checked, calibration = self._pictures(self._choice.sources[0], list(graph.inputs.values()))
+        path, found = self._written(graph, checked, calibration)
+        probs = np.ascontiguousarray(found[PROBS].transpose(1, 0, 2))
+        again = vote_graph(self._choice.vote)(tf.constant(found[PROBS]))["prediction"].numpy()
+        if not np.array_equal(again, found["prediction"]):
+            raise InputError(
+                f"format={self._format['name']}: votes otherwise than TensorFlow on the same probabilities; give "
+                "graph=members and vote outside"
+            )
+        expected = _ask_all(twins, checked)
+        check = compare(probs, expected, (found["prediction"], self._choice.vote(expected)))
+        halves = [model for model, twin in zip(trained, twins, strict=True) if model is not twin]
+        rounded = None
+        if halves:
+            original = _ask_all(trained, checked)
+            rounded = compare(expected, original, (self._choice.vote(expected), self._choice.vote(original)))
+        about = {"rule": self._choice.vote.name, "ties": choices.get("ties")}
+        return self._described(graph, path, check, rounded) | about
+
+    def record(self, graphs: Sequence[dict[str, Any]]) -> None:
+        """Write what a program needs to know."""
+        from facemask_ensemble.exporting.graphs import PREPROCESSING
+
+        about = {
+            "format": self._format["name"],
+            "precision": self._precision,
+            "class_names": list(self._choice.class_names),
+            "members": [source.name for source in self._choice.sources],
+            "preprocessing": PREPROCESSING,
+            "tolerance": self._bound,
+            "versions": versions([*PACKAGES, *self._format["modules"]]),
+            "graphs": list(graphs),
+        }
+        write_atomically(json.dumps(about, indent=2), self._folder / RECORD)
+
+    def _member(self, source: Source) -> dict[str, Any]:
+        from facemask_ensemble.exporting.graphs import PIXELS, PROBS, member_graph
+        from facemask_ensemble.models.twin import float32_twin
+
+        trained = _load(source)
+        twin = float32_twin(trained)
+        graph = member_graph(source.name, twin)
+        checked, calibration = self._pictures(source, list(graph.inputs.values()))
+        path, found = self._written(graph, checked, calibration)
+        pixels = checked[graph.inputs[PIXELS]]
+        expected = ask_keras(twin, pixels)
+        rounded = None if twin is trained else compare(expected, ask_keras(trained, pixels))
+        return self._described(graph, path, compare(found[PROBS], expected), rounded)
+
+    def _pictures(self, source: Source, sides: Sequence[int]) -> tuple[Pixels, Pixels]:
+        """Read pictures to check with; for int8 as many others to calibrate with."""
+        given, count = self._config["pictures"], self._config["count"]
+        if self._precision != "int8":
+            return read_pictures(source, given, sides, count), {}
+        both = read_pictures(source, given, sides, 2 * count)
+        parts = [{side: some[start::2] for side, some in both.items()} for start in (0, 1)]
+        if not len(parts[1][sides[0]]):
+            raise InputError("pictures: int8 needs at least 2, one to calibrate with and one to check; give more")
+        return parts[0], parts[1]
+
+    def _written(self, graph: "Graph", checked: Pixels, calibration: Pixels) -> tuple[Path, dict[str, Any]]:
+        """Write a graph, open what was written, and ask it about the pictures."""
+        print(f"{graph.name}: writing …", flush=True)
+        options = Options(self._precision, samples(graph.inputs, calibration) if calibration else [])
+        with tempfile.TemporaryDirectory() as place:
+            path = self._write(graph.save(Path(place) / "saved"), self._folder / graph.name, options)
+        return path, ask_export(self._read(path), graph.inputs, checked)
+
+    def _described(self, graph: "Graph", path: Path, check: Check, rounded: Check | None) -> dict[str, Any]:
+        """Say what came of a graph, and give its entry of `export.json`.
+
+        Raises:
+            InputError: it differs from Keras by more than the tolerance.
+        """
+        if not check.largest_difference <= self._bound:  # nan is no less than anything
+            raise InputError(
+                f"{graph.name}: as {self._format['name']} in {self._precision} a probability differs from Keras by "
+                f"{check.largest_difference:.2g}, where tolerance={self._bound:g} bears no more; give another "
+                "format.precision=…, or a larger tolerance=…. Nothing was exported"
+            )
+        files = digests(path, self._folder)
+        size = sum((self._folder / name).stat().st_size for name in files) / 1e6
+        print(f"{graph.name}: {path.name}, {size:.1f} MB; beside Keras: {check}")
+        if rounded:
+            print(
+                f"{graph.name}: trained in half precision and exported in float32; against itself as trained: {rounded}"
+            )
+        return {
+            "name": graph.name,
+            "path": path.name,
+            "files": files,
+            "inputs": graph.described_inputs(),
+            "check": asdict(check),
+            "against_half_precision": asdict(rounded) if rounded else None,
+        }
+
+
+def _load(source: Source) -> "keras.Model":
+    from facemask_ensemble.models.classifier import load_classifier
+
+    return load_classifier(source.file)
+
+
+def _ask_all(models: Sequence["keras.Model"], pixels: Pixels) -> np.ndarray:
+    return np.stack([ask_keras(model, pixels[model.input_shape[1]]) for model in models])

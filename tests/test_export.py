@@ -1,0 +1,93 @@
+"""The command `export`: what it refuses, and one export from end to end."""
+
+import importlib.util
+import json
+import sys
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from facemask_ensemble.config import CONF_DIR, plain
+from facemask_ensemble.ensemble import opening, voting
+from facemask_ensemble.ensemble.opening import Choice
+from facemask_ensemble.ensemble.rules import make_rule
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.export import check_export, export
+from facemask_ensemble.runtimes import Source
+
+
+def config(*overrides):
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return compose("export", list(overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "output: no folder named; give output=FOLDER"),
+        (["output=out", "graph=all"], "graph=all: must be one of members, ensemble, both"),
+        (["output=out", "again=perhaps"], "again=perhaps: must be true or false"),
+        (["output=out", "count=0"], "count=0: must be a whole number of at least 1"),
+        (["output=out", "tolerance=2"], "tolerance=2: must be a difference of probabilities from 0 to 1"),
+        (["output=out", "format=onnx", "format.precision=int8"], "format.precision=int8: onnx is written in float32"),
+        (["output=out", "format=litert", "format.precision=int4"], "litert is written in float32, float16, int8"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_anything_is_loaded(overrides, message):
+    with pytest.raises(InputError, match=message):
+        check_export(config(*overrides))
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else find(name))
+    with pytest.raises(InputError, match=r'format=onnx needs the extra: pip install "facemask-ensemble\[export\]"'):
+        check_export(config("output=out", "format=onnx"))
+
+
+@pytest.mark.heavy
+def test_an_ensemble_is_exported_whole_or_leaves_nothing(tmp_path, monkeypatch, capsys):
+    import keras
+    from PIL import Image
+
+    from facemask_ensemble.models.classifier import build_classifier
+
+    model = build_classifier("ada", lambda pixels: keras.layers.Rescaling(1 / 255)(pixels), 8, 2, dropout=0.0)
+    model.save(tmp_path / "ada.keras")
+    Image.new("RGB", (20, 10), "red").save(tmp_path / "red.png")
+    judged = Source("ada", tmp_path / "ada.keras", lambda: ([tmp_path / "red.png"], np.zeros((1, 2), np.float32)))
+    vote = make_rule("soft", voting.soft).fit(np.empty(0), np.empty(0))
+    choice = Choice(["bare", "masked"], [judged], vote, [1], "masks", {}, "one member")
+    monkeypatch.setattr(opening, "choose_ensemble", lambda *given: choice)
+    given = plain(config("graph=both", f"output={tmp_path / 'out'}"))
+    place = export(given, {"voting": "soft", "ties": "mean_probability"})
+    record = json.loads((place / "export.json").read_text())
+    assert [graph["name"] for graph in record["graphs"]] == ["ada", "ensemble"]
+    assert (record["graphs"][1]["rule"], record["graphs"][1]["ties"]) == ("soft", "mean_probability")
+    said = capsys.readouterr().out
+    assert "ada: ada, " in said
+    assert "beside Keras: 1 pictures, a probability differs by" in said
+    with pytest.raises(InputError, match="there is an export already; give again=true"):
+        export(given, {})
+    before = sorted(path.name for path in tmp_path.iterdir())
+    monkeypatch.setattr(
+        "facemask_ensemble.exporting.savedmodel.read", lambda path: lambda inputs: {"probs": np.ones((1, 2))}
+    )
+    with pytest.raises(InputError, match="ada: as savedmodel in float32 a probability differs from Keras by 0.5"):
+        export(given | {"again": True}, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert json.loads((place / "export.json").read_text()) == record
+
+
+def test_help_is_shown_without_tensorflow(tmp_path):
+    import subprocess
+
+    script = (
+        "import sys; sys.argv = ['export', '--help']\n"
+        "from facemask_ensemble.export import main\n"
+        "try:\n    main()\nfinally:\n    assert 'tensorflow' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "format=       litert | onnx | openvino | savedmodel" in done.stdout
