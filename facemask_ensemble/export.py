@@ -57,7 +57,7 @@ def export(config: dict[str, Any], choices: Mapping[str, str]) -> Path:
 
     Raises:
         InputError: no member, no picture to check with, a rule that cannot be a graph, or an export that differs from
-            Keras by more than the tolerance; then nothing is left behind.
+            Keras by more than the tolerance; that one is not left behind, the others are.
     """
     from facemask_ensemble.ensemble.opening import choose_ensemble
     from facemask_ensemble.exporting.exporter import Exporter
@@ -67,11 +67,10 @@ def export(config: dict[str, Any], choices: Mapping[str, str]) -> Path:
     print(choice.introduction)
     output = Path(config["output"])
     with new_folder(output, config["again"]) as folder:
-        exporter = Exporter(choice, config, folder)
-        graphs = exporter.members() if config["graph"] != "ensemble" else []
-        graphs += [exporter.ensemble(choices)] if config["graph"] != "members" else []
-        exporter.record(graphs)
+        refused = Exporter(choice, config, folder).write(config["graph"], choices)
     print(f"exported: {output}")
+    if refused:
+        raise InputError(f"{'; '.join(refused)}. The others are in {output}")
     return output
 
 

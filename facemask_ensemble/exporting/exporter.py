@@ -2,9 +2,11 @@
 
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 PACKAGES = ("facemask-ensemble", "tensorflow", "keras", "numpy")
 
 
+class TooDifferent(InputError):
+    """Say which graph differs from Keras by more than is borne."""
+
+
 class Exporter:
     """An ensemble on its way into `folder`, in the format and with the checks of a resolved export config."""
 
@@ -43,12 +49,34 @@ class Exporter:
         own = self._format["bounds"][self._precision]
         self._bound: float = own if config["tolerance"] is None else config["tolerance"]
 
-    def members(self) -> list[dict[str, Any]]:
-        """Write every member's graph, and describe them."""
-        return [self._member(source) for source in self._choice.sources]
+    def write(self, graphs: str, choices: Mapping[str, str]) -> list[str]:
+        """Write every member's graph, one of all members that votes, or both, and `export.json`.
 
-    def ensemble(self, choices: Mapping[str, str]) -> dict[str, Any]:
-        """Write one graph of all members that votes, and describe it."""
+        Args:
+            graphs: `members`, `ensemble` or `both`.
+            choices: the names of the `voting` rule and of what breaks `ties`.
+
+        Returns:
+            Why graphs were refused, one sentence each; the others are written.
+
+        Raises:
+            InputError: all were refused, or one cannot be made.
+        """
+        work = [partial(self._member, source) for source in self._choice.sources] if graphs != "ensemble" else []
+        if graphs != "members":
+            work.append(partial(self._ensemble, choices))
+        written, refused = [], []
+        for one in work:
+            try:
+                written.append(one())
+            except TooDifferent as error:
+                refused.append(str(error))
+        if not written:
+            raise InputError(f"{refused[0]}. Nothing was exported")
+        self._record(written, refused)
+        return refused
+
+    def _ensemble(self, choices: Mapping[str, str]) -> dict[str, Any]:
         import tensorflow as tf
 
         from facemask_ensemble.exporting.graphs import PROBS, ensemble_graph
@@ -77,7 +105,7 @@ class Exporter:
         about = {"rule": self._choice.vote.name, "ties": choices.get("ties")}
         return self._described(graph, path, check, rounded) | about
 
-    def record(self, graphs: Sequence[dict[str, Any]]) -> None:
+    def _record(self, graphs: Sequence[dict[str, Any]], refused: Sequence[str]) -> None:
         """Write what a program needs to know."""
         from facemask_ensemble.exporting.graphs import PREPROCESSING
 
@@ -90,6 +118,7 @@ class Exporter:
             "tolerance": self._bound,
             "versions": versions([*PACKAGES, *self._format["modules"]]),
             "graphs": list(graphs),
+            "refused": list(refused),
         }
         write_atomically(json.dumps(about, indent=2), self._folder / RECORD)
 
@@ -130,15 +159,18 @@ class Exporter:
         """Say what came of a graph, and give its entry of `export.json`.
 
         Raises:
-            InputError: it differs from Keras by more than the tolerance.
+            TooDifferent: it differs from Keras by more than the tolerance; it is deleted.
         """
+        files = digests(path, self._folder)
         if not check.largest_difference <= self._bound:  # nan is no less than anything
-            raise InputError(
+            for name in files:
+                (self._folder / name).unlink()
+            shutil.rmtree(path, ignore_errors=True)
+            raise TooDifferent(
                 f"{graph.name}: as {self._format['name']} in {self._precision} a probability differs from Keras by "
                 f"{check.largest_difference:.2g}, where tolerance={self._bound:g} bears no more; give another "
-                "format.precision=…, or a larger tolerance=…. Nothing was exported"
+                "format.precision=…, or a larger tolerance=…"
             )
-        files = digests(path, self._folder)
         size = sum((self._folder / name).stat().st_size for name in files) / 1e6
         print(f"{graph.name}: {path.name}, {size:.1f} MB; beside Keras: {check}")
         if rounded:

@@ -5,21 +5,29 @@ from pathlib import Path
 
 from facemask_ensemble.exporting import Inputs, Options, Run
 from facemask_ensemble.exporting.graphs import SIGNATURE
+from facemask_ensemble.training.aside import aside
 
 
 def write(saved: Path, place: Path, options: Options, opset: int) -> Path:
-    """Convert with tf2onnx."""
+    """Convert with tf2onnx, in a process of its own: it keeps gigabytes of every graph."""
+    path = place.with_name(f"{place.name}.onnx")
+    aside(_convert, saved, path, opset)
+    return path
+
+
+def _convert(saved: Path, path: Path, opset: int) -> None:
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    from facemask_ensemble.models.quiet import start_tensorflow
+
+    start_tensorflow()
     from tf2onnx import convert, tf_loader
 
     graph, inputs, outputs, names = tf_loader.from_saved_model(
         str(saved), None, None, tag=["serve"], signatures=[SIGNATURE], return_tensors_to_rename=True
     )
-    path = place.with_name(f"{place.name}.onnx")
     convert.from_graph_def(
-        graph, place.name, inputs, outputs, opset=opset, tensors_to_rename=names, output_path=str(path)
+        graph, path.stem, inputs, outputs, opset=opset, tensors_to_rename=names, output_path=str(path)
     )
-    return path
 
 
 def read(path: Path) -> Run:

@@ -56,9 +56,13 @@ def processor() -> tuple[str, tuple[str, ...]]:
 
 
 def _tensorflow_gpus() -> list[tuple[str, tuple[int, int]]]:
-    import tensorflow as tf
+    from facemask_ensemble.models.quiet import silent_stderr
 
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    with silent_stderr():
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     return [(detail.get("device_name", "GPU"), detail.get("compute_capability", (0, 0))) for detail in details]
 
 

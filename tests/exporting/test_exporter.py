@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import re
 
 import numpy as np
 import pytest
@@ -51,8 +52,7 @@ def test_every_format_answers_as_keras_does_alone_and_as_an_ensemble(name, tmp_p
     import hydra
 
     made, form = exporter(tmp_path, sources, photos, name, tie=voting.abstain)
-    graphs = [*made.members(), made.ensemble({"ties": "abstain"})]
-    made.record(graphs)
+    assert made.write("both", {"ties": "abstain"}) == []
     record = json.loads((tmp_path / "export.json").read_text())
     assert [graph["name"] for graph in record["graphs"]] == ["ada", "bea", "cid", "ensemble"]
     assert (record["class_names"], record["members"]) == (CLASSES, ["ada", "bea", "cid"])
@@ -92,7 +92,8 @@ def test_smaller_numbers_make_smaller_files_within_their_own_bound(name, precisi
     for one in ("float32", precision):
         (tmp_path / one).mkdir()
         made, form = exporter(tmp_path / one, sources[:1], photos, name, precision=one, count=10)
-        (graph,) = made.members()
+        made.write("members", {})
+        (graph,) = json.loads((tmp_path / one / "export.json").read_text())["graphs"]
         assert graph["check"]["largest_difference"] <= form["bounds"][one]
         assert graph["check"]["pictures"] in (9, 10)  # the last one is none
         sizes[one] = sum((tmp_path / one / file).stat().st_size for file in graph["files"])
@@ -100,39 +101,48 @@ def test_smaller_numbers_make_smaller_files_within_their_own_bound(name, precisi
     assert sizes[precision] != sizes["float32"]
 
 
-def test_an_export_that_differs_by_more_than_the_tolerance_is_refused(tmp_path, sources, photos, monkeypatch):
+def test_an_export_that_differs_by_more_than_the_tolerance_is_refused_and_the_others_are_kept(
+    tmp_path, sources, photos, monkeypatch
+):
     read = litert.read
 
     def tampered(path):
-        run = read(path)
-        return lambda inputs: {key: value + np.float32(0.002) for key, value in run(inputs).items()}
+        run, more = read(path), np.float32(0.002 if path.stem == "ada" else 0)
+        return lambda inputs: {key: value + more for key, value in run(inputs).items()}
 
     monkeypatch.setattr(litert, "read", tampered)
-    made, _ = exporter(tmp_path, sources[:1], photos, "litert")
-    with pytest.raises(InputError, match=r"ada: as litert in float32 .* by 0.002, where tolerance=0.001 .*tolerance="):
-        made.members()
-    exporter(tmp_path, sources[:1], photos, "litert", tolerance=0.01)[0].members()
+    made, _ = exporter(tmp_path, sources[:2], photos, "litert")
+    (refused,) = made.write("members", {})
+    assert re.match(r"ada: as litert in float32 .* by 0.002, where tolerance=0.001 .*tolerance=", refused)
+    record = json.loads((tmp_path / "export.json").read_text())
+    assert ([graph["name"] for graph in record["graphs"]], record["refused"]) == (["bea"], [refused])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["bea.tflite", "export.json"]
+    alone, _ = exporter(tmp_path, sources[:1], photos, "litert")
+    with pytest.raises(InputError, match=r"ada: as litert .* Nothing was exported"):
+        alone.write("members", {})
+    assert exporter(tmp_path, sources[:1], photos, "litert", tolerance=0.01)[0].write("members", {}) == []
 
 
 def test_without_a_picture_to_check_with_nothing_is_exported(tmp_path, sources, photos):
     (tmp_path / "text.png").write_text("no picture")
     made, _ = exporter(tmp_path, sources[:1], tmp_path, "savedmodel")
     with pytest.raises(InputError, match="pictures: none of 1 can be read; give pictures=FOLDER"):
-        made.members()
+        made.write("members", {})
     made, _ = exporter(tmp_path, sources[:1], photos, "savedmodel", pictures=None)
     with pytest.raises(InputError, match="validation pictures of ada are not known; give pictures=FOLDER"):
-        made.members()
+        made.write("members", {})
     gone = [Source("ada", sources[0].file, lambda: ([tmp_path / "gone" / "1.png"], np.zeros((1, 3))))]
     made, _ = exporter(tmp_path, gone, photos, "savedmodel", pictures=None)
     with pytest.raises(InputError, match="validation pictures of ada are not at .*gone any more; give pictures=FOLDER"):
-        made.members()
+        made.write("members", {})
 
 
 def test_validation_pictures_check_where_no_others_are_given(tmp_path, sources, photos):
     files = sorted(photos.glob("*.png"))
     judged = [Source("ada", sources[0].file, lambda: (files, np.zeros((30, 3), np.float32)))]
     made, _ = exporter(tmp_path, judged, None, "savedmodel", pictures=None, count=7)
-    assert made.members()[0]["check"]["pictures"] == 7
+    made.write("members", {})
+    assert json.loads((tmp_path / "export.json").read_text())["graphs"][0]["check"]["pictures"] == 7
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
