@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from facemask_ensemble.benchmark import Row
 from facemask_ensemble.ensemble import bench_torch
 from facemask_ensemble.ensemble.bench_members import Members, draw, photographs, random_members, speckle
-from facemask_ensemble.training.bench_parts import SEVEN, Row
+from facemask_ensemble.training.bench_parts import SEVEN
 from facemask_ensemble.training.bench_watch import WAITING, watch
 
 SMALL = {"basic_cnn": 32, "deep_cnn": 32, "four_convolutions": 48}  # pixels, of the members that see many pictures

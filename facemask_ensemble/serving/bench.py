@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facemask_ensemble.benchmark import Row
 from facemask_ensemble.serving.bench_clients import Server, besiege, bodies, serving
 from facemask_ensemble.training.aside import aside
-from facemask_ensemble.training.bench_parts import Row
 
 if TYPE_CHECKING:
     from facemask_ensemble.ensemble.bench_members import Members

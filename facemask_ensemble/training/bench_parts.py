@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from facemask_ensemble.benchmark import Row
 from facemask_ensemble.models.measure import NotMeasured, measure
 from facemask_ensemble.training.bench_place import Place
 from facemask_ensemble.training.bench_watch import MEMBER, WAITING, WORKER, Watched
@@ -44,31 +45,6 @@ class Settings:
     epochs: int = 3
     rounds: int = 2
     peaks: list[float] | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table; `met` is None where nothing was promised."""
-
-    what: str
-    figure: str
-    bound: str = ""
-    met: bool | None = None
-
-    @classmethod
-    def at_least(cls, what: str, ratio: float, bound: float) -> "Row":
-        """Judge a ratio that should be large."""
-        return cls(what, f"{ratio:.2f}", f"at least {bound:g}", ratio >= bound)
-
-    @classmethod
-    def at_most(cls, what: str, ratio: float, bound: float) -> "Row":
-        """Judge a ratio that should be small."""
-        return cls(what, f"{ratio:.2f}", f"at most {bound:g}", ratio <= bound)
-
-    @classmethod
-    def of_parent(cls, what: str, megabytes: float) -> "Row":
-        """Judge the memory of a process that waits."""
-        return cls(what, f"{megabytes:.0f} MB", f"under {PARENT:g} MB", megabytes < PARENT)
 
 
 def bare(asked: Settings, folder: Path) -> Iterator[Row]:
@@ -174,15 +150,20 @@ def memory(asked: Settings, folder: Path) -> Iterator[Row]:
         yield Row(f"{name}, {size} px: process of a bare fit", f"{other.peaks[WAITING]:.0f} MB")
         yield Row(f"{name}, {size} px: process of a member", f"{ours.peaks[MEMBER]:.0f} MB")
         yield Row.at_most("of that, member / bare fit", ours.peaks[MEMBER] / other.peaks[WAITING], 1.2)
-        yield Row.of_parent("what waits for a single training", ours.peaks[WAITING])
+        yield _of_parent("what waits for a single training", ours.peaks[WAITING])
     yield from _waiting(place.sweep("backbone=deep_cnn", "seed=0,1", memory=True), "one after another")
     yield from _waiting(place.sweep("backbone=deep_cnn", "seed=2,3", *_by_joblib(), memory=True), "two workers")
 
 
+def _of_parent(what: str, megabytes: float) -> Row:
+    """Judge the memory of a process that waits."""
+    return Row(what, f"{megabytes:.0f} MB", f"under {PARENT:g} MB", megabytes < PARENT)
+
+
 def _waiting(seen: Watched, how: str) -> Iterator[Row]:
-    yield Row.of_parent(f"what waits for a sweep, {how}", seen.peaks[WAITING])
+    yield _of_parent(f"what waits for a sweep, {how}", seen.peaks[WAITING])
     if WORKER in seen.peaks:
-        yield Row.of_parent(f"a worker of a sweep, {how}", seen.peaks[WORKER])
+        yield _of_parent(f"a worker of a sweep, {how}", seen.peaks[WORKER])
 
 
 def gpu(asked: Settings, folder: Path) -> Iterator[Row]:

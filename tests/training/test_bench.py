@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facemask_ensemble.benchmark import Row
 from facemask_ensemble.command import explain
 from facemask_ensemble.training import bench, bench_parts, bench_place
-from facemask_ensemble.training.bench_parts import Row, Settings
+from facemask_ensemble.training.bench_parts import Settings
 from facemask_ensemble.training.bench_place import Place, draw
 from facemask_ensemble.training.bench_watch import Watched, watch
 
@@ -71,10 +72,10 @@ def test_a_command_that_fails_ends_the_bench_with_its_last_words(tmp_path):
 
 
 def test_bounds_are_met_at_the_bound_itself_and_told_in_the_table():
-    assert bench.line(Row.at_least("speed", 0.95, 0.95)) == "| speed | 0.95 | at least 0.95 | yes |"
-    assert bench.line(Row.at_most("time", 2.51, 2.5)) == "| time | 2.51 | at most 2.5 | no |"
-    assert bench.line(Row.of_parent("parent", 250.0)) == "| parent | 250 MB | under 250 MB | no |"
-    assert bench.line(Row("alone", "3 s")) == "| alone | 3 s |  |  |"
+    assert Row.at_least("speed", 0.95, 0.95).line == "| speed | 0.95 | at least 0.95 | yes |"
+    assert Row.at_most("time", 2.51, 2.5).line == "| time | 2.51 | at most 2.5 | no |"
+    assert bench_parts._of_parent("parent", 250.0).line == "| parent | 250 MB | under 250 MB | no |"
+    assert Row("alone", "3 s").line == "| alone | 3 s |  |  |"
 
 
 @pytest.mark.parametrize(
