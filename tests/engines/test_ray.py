@@ -65,7 +65,6 @@ def photos(tmp_path_factory):
 def cluster():
     """The address of a Ray of two cores that goes on until the tests are done."""
     os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # on 127.0.0.1 alone
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 2}
     script = (
         "import ray, sys\n"
         "found = ray.init('local', num_cpus=2, include_dashboard=False, log_to_driver=False)\n"
