@@ -52,8 +52,8 @@ def deep():
 
 
 @pytest.fixture(scope="session")
-def odd_pictures():
-    """Ten odd files' contents by name, and why some of them cannot be read."""
+def pictures_and_reasons():
+    """Twenty files' contents by name, ten of them odd, and why some of these cannot be read."""
     whole = encoded(Image.effect_noise((80, 80), 90).convert("RGB"), "JPEG")
     contents = {
         "alpha.png": with_alpha(),
@@ -66,6 +66,10 @@ def odd_pictures():
         "text.jpg": b"no picture",
         "bomb.png": bomb(),
         "huge.png": encoded(blocks(6), "PNG") + bytes(3_000_000),
+    }
+    contents |= {
+        f"usual{number}.{kind}": encoded(blocks(100 + number, (70 + 9 * number, 60)), {"jpg": "JPEG"}.get(kind, "PNG"))
+        for number, kind in enumerate(["png", "jpg"] * 5)
     }
     reasons = {
         "truncated.jpg": "truncated",

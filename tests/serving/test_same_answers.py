@@ -24,15 +24,11 @@ NUMBERS = ["confidence", "agreement"]
 
 
 @pytest.fixture(scope="module")
-def twenty(tmp_path_factory, odd_pictures):
-    """The ten odd pictures, and ten of sixteen random colours."""
+def twenty(tmp_path_factory, pictures_and_reasons):
+    """Twenty pictures, ten of them odd."""
     folder = tmp_path_factory.mktemp("twenty")
-    for name, content in odd_pictures[0].items():
+    for name, content in pictures_and_reasons[0].items():
         (folder / name).write_bytes(content)
-    for number in range(10):
-        colours = np.random.default_rng(100 + number).integers(0, 256, (4, 4, 3), np.uint8)
-        picture = Image.fromarray(colours).resize((70 + 9 * number, 60), Image.Resampling.NEAREST)
-        picture.save(folder / f"usual{number}.{'jpg' if number % 2 else 'png'}")
     return folder
 
 
@@ -51,10 +47,10 @@ def ask(command, shipped):
 
 
 @pytest.fixture(scope="module")
-def expected(ask, twenty, odd_pictures):
+def expected(ask, twenty, pictures_and_reasons):
     table = ask(twenty, "keras.csv")
     assert len(table) == 20
-    assert set(table.index[table["reason"] != ""]) == set(odd_pictures[1])
+    assert set(table.index[table["reason"] != ""]) == set(pictures_and_reasons[1])
     assert set(table["prediction"]) == {"dark", "bright", ""}
     return table
 

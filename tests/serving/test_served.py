@@ -40,10 +40,10 @@ print(json.dumps([answer.to_dict("records") for answer in answers]))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, odd_pictures):
-    """Ten odd files."""
+def folder(tmp_path_factory, pictures_and_reasons):
+    """Twenty files, ten of them odd."""
     folder = tmp_path_factory.mktemp("odd")
-    for name, content in odd_pictures[0].items():
+    for name, content in pictures_and_reasons[0].items():
         (folder / name).write_bytes(content)
     return folder
 
@@ -129,7 +129,7 @@ def answered(address, rows, **params):
 
 @pytest.fixture(scope="module")
 def predicted(command, shipped, folder):
-    """What `predict` says of the ten, by all members, with the shipped ensemble."""
+    """What `predict` says of the twenty, by all members, with the shipped ensemble."""
     done = command("predict", f"input={folder}", f"ensemble={ADDRESS}", "votes=all", "output=answers.csv", cwd=shipped)
     assert done.returncode == 0, done.stderr
     assert "3 members trained on lights (weights by hand), majority vote as shipped: red, green, blue" in done.stdout
@@ -150,9 +150,9 @@ def fresh(environment, folder):
     return json.loads(done.stdout)
 
 
-def assert_same(rows, predicted, odd_pictures):
+def assert_same(rows, predicted, pictures_and_reasons):
     """Hold answers to those of `predict`: classes and reasons the same, numbers within the bound."""
-    contents, reasons = odd_pictures
+    contents, reasons = pictures_and_reasons
     assert sorted(row["path"] for row in rows) == sorted(contents)
     for row in rows:
         known, name = predicted.loc[row["path"]], row["path"]
@@ -167,19 +167,19 @@ def assert_same(rows, predicted, odd_pictures):
             assert abs(row["confidence"] - float(known["confidence"])) <= 1e-4  # rounded to four digits
 
 
-def test_a_model_in_a_fresh_process_answers_as_predict_does(fresh, predicted, odd_pictures):
+def test_a_model_in_a_fresh_process_answers_as_predict_does(fresh, predicted, pictures_and_reasons):
     by_bytes, by_path, by_pixels = fresh
-    assert_same(by_bytes, predicted, odd_pictures)
-    assert_same(by_path, predicted, odd_pictures)
+    assert_same(by_bytes, predicted, pictures_and_reasons)
+    assert_same(by_path, predicted, pictures_and_reasons)
     assert by_pixels[0]["prediction"] == "bright"
 
 
-def test_the_server_answers_as_predict_and_as_the_model_do(address, fresh, predicted, odd_pictures):
-    contents, _ = odd_pictures
+def test_the_server_answers_as_predict_and_as_the_model_do(address, fresh, predicted, pictures_and_reasons):
+    contents, _ = pictures_and_reasons
     small = {name: content for name, content in contents.items() if name != "huge.png"}
     rows = answered(address, [{"picture": content, "path": name} for name, content in small.items()], votes="all")
     huge = [row for row in fresh[0] if row["path"] == "huge.png"]
-    assert_same([*rows, *huge], predicted, odd_pictures)
+    assert_same([*rows, *huge], predicted, pictures_and_reasons)
     by_name = {row["path"]: row for row in fresh[0]}
     for row in rows:
         numbers = [key for key in row if key.startswith("p_")]
@@ -239,8 +239,8 @@ def test_paths_are_opened_below_the_root_and_nowhere_else(address, folder, tmp_p
     (folder / "link.png").unlink()
 
 
-def test_the_servers_limits_are_those_it_was_started_with(address, odd_pictures):
-    [row] = answered(address, [{"picture": odd_pictures[0]["huge.png"]}])
+def test_the_servers_limits_are_those_it_was_started_with(address, pictures_and_reasons):
+    [row] = answered(address, [{"picture": pictures_and_reasons[0]["huge.png"]}])
     assert row["reason"] == "larger than 2.5 MB"
 
 

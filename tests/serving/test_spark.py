@@ -45,8 +45,8 @@ print(json.dumps([rows, expected]))
 """
 
 
-def test_spark_answers_a_column_of_pictures_as_the_loaded_model_does(shipped, odd_pictures, tmp_path):
-    for name, content in odd_pictures[0].items():
+def test_spark_answers_a_column_of_pictures_as_the_loaded_model_does(shipped, pictures_and_reasons, tmp_path):
+    for name, content in pictures_and_reasons[0].items():
         (tmp_path / "photos").mkdir(exist_ok=True)
         (tmp_path / "photos" / name).write_bytes(content)
     environment = {
@@ -60,7 +60,7 @@ def test_spark_answers_a_column_of_pictures_as_the_loaded_model_does(shipped, od
     assert done.returncode == 0, done.stderr[-3000:]
     found, expected = (pd.DataFrame(rows).set_index("path") for rows in json.loads(done.stdout.splitlines()[-1]))
     found.index = found.index.str.rpartition("/").get_level_values(2)  # Spark has addresses, the table names
-    assert sorted(found.index) == sorted(set(odd_pictures[0]) - {"empty.png"})  # Spark passes over empty files
+    assert sorted(found.index) == sorted(set(pictures_and_reasons[0]) - {"empty.png"})  # Spark passes over empty files
     expected = expected.loc[found.index]
     for column in ("prediction", "reason"):
         assert found[column].tolist() == expected[column].tolist()

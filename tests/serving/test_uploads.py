@@ -85,8 +85,8 @@ def test_what_is_too_large_or_none_of_the_formats_is_refused_by_a_reason(data, w
         upload("a.png", data, LIMITS).read()
 
 
-def test_a_picture_of_too_many_pixels_is_refused_by_its_header_alone(odd_pictures, monkeypatch):
-    enormous, large, small = odd_pictures[0]["bomb.png"], png(size=(1000, 501)), png(size=(1000, 500))
+def test_a_picture_of_too_many_pixels_is_refused_by_its_header_alone(pictures_and_reasons, monkeypatch):
+    enormous, large, small = pictures_and_reasons[0]["bomb.png"], png(size=(1000, 501)), png(size=(1000, 500))
     monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(PictureError, match="^more than 0.5 million pixels$"):
         upload("bomb.png", enormous, LIMITS).read()
@@ -102,15 +102,15 @@ def test_no_file_is_opened_by_the_name_of_an_upload(ensemble, tmp_path):
     assert (chunk.reasons, table["path"].tolist()) == (["empty file"], ["secret.png"])
 
 
-def test_each_picture_has_its_row_and_what_is_none_a_reason(ensemble, odd_pictures):
-    contents, reasons = odd_pictures
+def test_each_picture_has_its_row_and_what_is_none_a_reason(ensemble, pictures_and_reasons):
+    contents, reasons = pictures_and_reasons
     limits = Limits(megabytes=1)
     expected = reasons | {"huge.png": "larger than 1 MB", "bomb.png": "more than 40 million pixels"}
     chunk, probs, table = ask(ensemble, [upload(name, data, limits) for name, data in contents.items()], longest=32)
     assert table["path"].tolist() == list(contents)
     assert dict(zip(table["path"], table["reason"], strict=True)) == {name: expected.get(name, "") for name in contents}
-    assert (probs.shape, chunk.readable.tolist()) == ((1, 10, 2), [0, 1, 2, 3, 4])
-    assert (table["prediction"] == "").tolist() == [False] * 5 + [True] * 5
+    assert (probs.shape, chunk.readable.tolist()) == ((1, 20, 2), [0, 1, 2, 3, 4, *range(10, 20)])
+    assert (table["prediction"] == "").tolist() == [False] * 5 + [True] * 5 + [False] * 10
     assert {max(chunk.shown[place].shape) for place in chunk.readable} == {32}
 
 
