@@ -166,3 +166,21 @@ def test_what_is_no_export_is_never_replaced(tmp_path):
         with pytest.raises(InputError, match="something that is no export; give another output=FOLDER"):
             new_folder(place, again=True).__enter__()
     assert (tmp_path / "photos" / "1.jpg").read_text() == "dear"
+
+
+def test_a_pooling_of_padded_negative_values_is_exported_as_keras_counts_it(tmp_path, photos):
+    """Zeros around what is all negative: they are the largest, unless a runtime takes the padding for nothing."""
+    import keras
+
+    from facemask_ensemble.models.classifier import build_classifier
+
+    def features(pixels):
+        negative = keras.layers.Rescaling(-1 / 255)(pixels)
+        return keras.layers.MaxPooling2D(3, 2)(keras.layers.ZeroPadding2D(1)(negative))
+
+    model = build_classifier("eve", features, 8, 2, dropout=0.0)
+    model.get_layer("probs").set_weights([np.full((3, 2), [-5, 5], "float32"), np.zeros(2, "float32")])
+    model.save(tmp_path / "eve.keras")
+    (tmp_path / "out").mkdir()
+    made, _ = exporter(tmp_path / "out", [Source("eve", tmp_path / "eve.keras")], photos, "onnx", tolerance=1e-5)
+    assert made.write("members", {}) == []
