@@ -401,6 +401,8 @@ def test_ctrl_c_stops_it_below_an_open_page_and_nothing_that_was_sent_stays(serv
     left_open = browser.new_page()
     left_open.goto(address, wait_until="domcontentloaded")
     left_open.wait_for_selector(".hint")
+    drop(left_open, **{"half.png": png(half())})
+    left_open.wait_for_selector(".answer")
     assert any(file.is_file() for file in place.glob("temporary/**/*"))
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130

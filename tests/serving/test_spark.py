@@ -65,7 +65,7 @@ def test_spark_answers_a_column_of_pictures_as_the_loaded_model_does(shipped, pi
     for column in ("prediction", "reason"):
         assert found[column].tolist() == expected[column].tolist()
     readable = found["reason"] == ""
-    assert readable.sum() == 6
+    assert readable.sum() == 16
     for column in ("confidence", "agreement", "p_red_bright"):
         np.testing.assert_allclose(
             found.loc[readable, column], expected.loc[readable, column].astype(float), atol=BOUND
