@@ -113,15 +113,6 @@ def drafted(data: bytes, at_least: int) -> tuple[int, int]:
         return decode(data, at_least).size  # says why not
 
 
-def too_large(data: bytes) -> bool:
-    """Tell whether a file is said to have more pixels than Pillow takes."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf"))
-    except (Image.DecompressionBombError, Image.UnidentifiedImageError, *DAMAGE):
-        return True
-
-
 def _oddities(image: Image.Image) -> list[str]:
     """Say in words what an opened file needs beside decoding."""
     odd, mode = [], image.mode

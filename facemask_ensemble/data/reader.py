@@ -1,4 +1,4 @@
-"""From files to pixels: the one path by which training, evaluation and prediction see pictures."""
+"""From files to pixels by TensorFlow, as training and evaluation see them; `squares` does the same for a prediction."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

@@ -80,6 +80,15 @@ def pictures_and_reasons():
     return contents, reasons
 
 
+@pytest.fixture(scope="module")
+def twenty(tmp_path_factory, pictures_and_reasons):
+    """A folder of the twenty files."""
+    folder = tmp_path_factory.mktemp("twenty")
+    for name, content in pictures_and_reasons[0].items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
 COLOURS = ("red", "green", "blue")
 SIZES = (8, 12, 8)
 

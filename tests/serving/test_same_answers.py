@@ -24,15 +24,6 @@ NUMBERS = ["confidence", "agreement"]
 
 
 @pytest.fixture(scope="module")
-def twenty(tmp_path_factory, pictures_and_reasons):
-    """Twenty pictures, ten of them odd."""
-    folder = tmp_path_factory.mktemp("twenty")
-    for name, content in pictures_and_reasons[0].items():
-        (folder / name).write_bytes(content)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def ask(command, shipped):
     """Ask by `predict`, and give the table by the pictures' names."""
 

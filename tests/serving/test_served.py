@@ -40,15 +40,6 @@ print(json.dumps([answer.to_dict("records") for answer in answers]))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, pictures_and_reasons):
-    """Twenty files, ten of them odd."""
-    folder = tmp_path_factory.mktemp("odd")
-    for name, content in pictures_and_reasons[0].items():
-        (folder / name).write_bytes(content)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def environment(shipped):
     return {
         **os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{shipped}/outputs/mlflow.db", "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -57,7 +48,7 @@ def environment(shipped):
 
 
 @pytest.fixture(scope="module")
-def address(shipped, environment, folder, tmp_path_factory):
+def address(shipped, environment, twenty, tmp_path_factory):
     """The address of MLflow's server of the champion, as the README starts it, and its process."""
     log, port = tmp_path_factory.mktemp("server") / "log", free_port()
     start = [
@@ -74,10 +65,10 @@ def address(shipped, environment, folder, tmp_path_factory):
         str(port),
     ]
     path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
-    settings = {"SERVING_MODEL_CONFIG": json.dumps({"root": str(folder), "megabytes": 2.5}), "PATH": path}
+    settings = {"SERVING_MODEL_CONFIG": json.dumps({"root": str(twenty), "megabytes": 2.5}), "PATH": path}
     with log.open("w") as printed:
         process = subprocess.Popen(
-            start, cwd=folder.parent, env=environment | settings, stdout=printed, stderr=printed, start_new_session=True
+            start, cwd=twenty.parent, env=environment | settings, stdout=printed, stderr=printed, start_new_session=True
         )
     try:
         wait_for(f"http://127.0.0.1:{port}/ping", process, log)
@@ -128,9 +119,9 @@ def answered(address, rows, **params):
 
 
 @pytest.fixture(scope="module")
-def predicted(command, shipped, folder):
+def predicted(command, shipped, twenty):
     """What `predict` says of the twenty, by all members, with the shipped ensemble."""
-    done = command("predict", f"input={folder}", f"ensemble={ADDRESS}", "votes=all", "output=answers.csv", cwd=shipped)
+    done = command("predict", f"input={twenty}", f"ensemble={ADDRESS}", "votes=all", "output=answers.csv", cwd=shipped)
     assert done.returncode == 0, done.stderr
     assert "3 members trained on lights (weights by hand), majority vote as shipped: red, green, blue" in done.stdout
     return (
@@ -141,11 +132,11 @@ def predicted(command, shipped, folder):
 
 
 @pytest.fixture(scope="module")
-def fresh(environment, folder):
+def fresh(environment, twenty):
     """What the registered model says in a fresh process: by bytes, by path, by pixels."""
-    paths = [str(path) for path in sorted(folder.iterdir())]
-    program = [sys.executable, "-c", FRESH, ADDRESS, str(folder), *paths]
-    done = subprocess.run(program, cwd=folder.parent, env=environment, capture_output=True, text=True)
+    paths = [str(path) for path in sorted(twenty.iterdir())]
+    program = [sys.executable, "-c", FRESH, ADDRESS, str(twenty), *paths]
+    done = subprocess.run(program, cwd=twenty.parent, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -227,8 +218,8 @@ def encoded(image):
     return content.getvalue()
 
 
-def test_paths_are_opened_below_the_root_and_nowhere_else(address, folder, tmp_path):
-    (folder / "link.png").symlink_to(tmp_path / "s.png")
+def test_paths_are_opened_below_the_root_and_nowhere_else(address, twenty, tmp_path):
+    (twenty / "link.png").symlink_to(tmp_path / "s.png")
     (tmp_path / "s.png").write_bytes(png((0, 0, 0)))
     outside = [str(tmp_path / "s.png"), f"../{tmp_path.name}/s.png", "/etc/passwd", "..\\x", "a\0.png"]
     rows = answered(address, [{"path": path} for path in ["alpha.png", *outside, "link.png", "missing.png"]])
@@ -236,7 +227,7 @@ def test_paths_are_opened_below_the_root_and_nowhere_else(address, folder, tmp_p
     assert reasons[:1] == [""]
     assert set(reasons[1:6]) == {"not a path below the folder that may be read"}
     assert set(reasons[6:]) == {"no such file below the folder that may be read"}
-    (folder / "link.png").unlink()
+    (twenty / "link.png").unlink()
 
 
 def test_the_servers_limits_are_those_it_was_started_with(address, pictures_and_reasons):
