@@ -40,7 +40,7 @@ class Uploads(_SentAlone, gr.File):
         """Name the component that draws it."""
         return "file"
 
-    def preprocess(self, payload: Any) -> list[Sent]:  # type: ignore[override]
+    def preprocess(self, payload: Any) -> Any:
         """Give the files that were sent."""
         return [_sent(data) for data in payload or []]
 
@@ -52,7 +52,7 @@ class Camera(_SentAlone, gr.Image):
         """Name the component that draws it."""
         return "image"
 
-    def preprocess(self, payload: Any) -> list[Sent]:  # type: ignore[override]
+    def preprocess(self, payload: Any) -> Any:
         """Give the picture that was sent."""
         return [] if payload is None else [_sent(payload)]
 
