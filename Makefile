@@ -11,7 +11,7 @@ EXTRAS := app export jax openvino postgresql ray slurm spark tune webcam
 LOCK := --universal --python-version 3.11 --quiet --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train bench-evaluate bench-predict clean
+.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train bench-evaluate bench-predict bench-saliency clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ bench-evaluate: $(READY) ## voting rules and the whole verdict on synthetic prob
 
 bench-predict: $(ALL) ## prediction in Keras, OpenVINO and PyTorch beside one picture at a time, cold start, memory (half an hour)
 	@$(BIN)/python -m facemask_ensemble.ensemble.bench
+
+bench-saliency: $(READY) ## heatmaps of every method beside tf-keras-vis one picture at a time, and their memory (half an hour)
+	@$(BIN)/python -m facemask_ensemble.saliency.bench
 
 clean: ## remove .venv and caches; outputs/ stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -93,12 +93,38 @@ def check_evaluation(cfg: DictConfig) -> None:
     _whole(cfg, "resamples", 0)
     if cfg.shift is not None:
         _whole(cfg, "shift", 1)
+    _check_why(cfg)
     for key, choices in (("seen", ("refuse", "leave_out")), ("learn", ("validation", "folds"))):
         if cfg[key] not in choices:
             raise InputError(f"{key}={cfg[key]}: must be one of {', '.join(choices)}")
     error = cfg.conformal_error
     if not isinstance(error, int | float) or not 0 < error < 1:
         raise InputError(f"conformal_error={error}: must be a share between 0 and 1, such as 0.1")
+
+
+def _check_why(cfg: DictConfig) -> None:
+    for key in ("why.pictures", "why.trust"):
+        _whole(cfg, key, 0)
+    if cfg.why.trust > cfg.why.pictures:
+        raise InputError(f"why.trust={cfg.why.trust}: must be at most why.pictures={cfg.why.pictures}")
+    methods = [name for name in options("saliency") if name != "none"]
+    for name in cfg.why.methods:
+        if name not in methods:
+            raise InputError(f"why.methods={name}: there is no such method; choose among {', '.join(methods)}")
+
+
+def saliency_method(name: str) -> dict[str, Any]:
+    """Give the `method` of a config of the group `saliency`."""
+    method = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "saliency" / f"{name}.yaml"), resolve=True)
+    assert isinstance(method, dict)
+    return dict(method["method"])
+
+
+def block_ends(backbone: str) -> str | None:
+    """Give the regular expression of the layers that end a block of a backbone, where its own file names one."""
+    file = CONF_DIR / "backbone" / f"{backbone}.yaml"
+    known = OmegaConf.select(OmegaConf.load(file), "block_ends") if file.is_file() else None
+    return None if known is None else str(known)
 
 
 def check_prediction(cfg: DictConfig) -> None:

@@ -19,12 +19,7 @@ if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest
     from facemask_ensemble.evaluation.ballots import Ballot, Judged
     from facemask_ensemble.evaluation.verdict import MemberPredictions
-    from facemask_ensemble.saliency.gallery import Overlays
 
-SHOWN = 320  # longest side of a picture in the report, pixels
-THUMBNAIL = 96
-LISTED = 60  # ties shown with their picture
-SAMPLES = 6  # training pictures of every class on the contact sheet
 SAME = ("dataset.root", "dataset.table", "dataset.name")  # they do not change what is judged
 
 
@@ -46,7 +41,7 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
         command: shown on the page.
 
     Returns:
-        The folder that holds `report.html`, `report.json` and `ensemble/`.
+        The folder that holds `report.html`, `report.json`, `ensemble/`, and where heatmaps are judged `why.html`.
     """
     from rich.console import Console
 
@@ -55,9 +50,13 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
     from facemask_ensemble.ensemble.election import chosen_rule, every_rule, validation_accuracy
     from facemask_ensemble.ensemble.members import load_predictions, members_of, model_file
     from facemask_ensemble.evaluation.ballots import cast
+    from facemask_ensemble.evaluation.explanations import explain_answers, write_explanations
+    from facemask_ensemble.evaluation.gallery import choose
     from facemask_ensemble.evaluation.verdict import judge, judged_split
     from facemask_ensemble.report.page import write_report
+    from facemask_ensemble.report.pictures import contact_sheet, pictures_of
     from facemask_ensemble.report.tables import terminal_table
+    from facemask_ensemble.report.why_cards import gallery_overlays
 
     output_dir = Path(config["output_dir"])
     store = tracking.open_store(config["tracking"]["uri"], output_dir)
@@ -82,14 +81,23 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
 
     study = config["study"] or manifest.name
     folder = output_dir / study
-    gallery, pictures, overlays = _gallery(config, report, ballot, test, predictions, manifest, models)
-    page = write_report(report, gallery, pictures, overlays, _contact_sheet(manifest), command, folder)
+    about = (list(test.paths), list(models), manifest.class_names)
+    gallery = choose(test.probs, test.labels, ballot.answers, *about, config["gallery"])
+    faces = hydra.utils.instantiate(config["dataset"]["faces"])
+    shown = [item["index"] for item in gallery]
+    explained = explain_answers(config, models, test, ballot.answers, manifest, faces, shown)
+    pictures = pictures_of(report, gallery, manifest)
+    overlays = gallery_overlays(explained, gallery, pictures) if explained else {}
+    why = write_explanations(explained, faces, report, test, ballot.answers, manifest, command, folder)
+    page = write_report(report, gallery, pictures, overlays, contact_sheet(manifest), command, folder, bool(why))
     _keep_ensemble(report, ballot, predictions, manifest, study, command, folder / "ensemble")
     unlogged = tracking.protect(lambda: tracking.log_report(store, study, manifest, folder, report["ensemble"]))
     Console().print(terminal_table(report))
     if unlogged:
         print(f"the report could not be logged to MLflow ({unlogged}); it is kept below")
     print(f"report: {page}")
+    if why:
+        print(f"why: {why}")
     print(f"ship card: {folder / 'ensemble' / 'card.html'}")
     return folder
 
@@ -111,54 +119,6 @@ def _shift(
     files = [manifest.root / test.paths[index] for index in sample]
     shifted = rehearse(models, files, output_dir / "data" / "rehearsal", batch_size=32, seed=0)
     return shift_report(test.probs[:, sample], shifted, test.labels[sample], list(models), ballot.fitted)
-
-
-def _gallery(
-    config: Mapping[str, Any],
-    report: Mapping[str, Any],
-    ballot: "Ballot",
-    test: "Judged",
-    predictions: Sequence["MemberPredictions"],
-    manifest: "Manifest",
-    models: Mapping[str, Path],
-) -> "tuple[list[dict[str, Any]], dict[str, np.ndarray], Overlays]":
-    """Choose the pictures worth looking at; read them, and small those that are tied or may be mislabelled."""
-    from facemask_ensemble.evaluation.gallery import choose
-    from facemask_ensemble.report.pictures import read_shown
-
-    names = [member.name for member in predictions]
-    gallery = choose(
-        test.probs, test.labels, ballot.answers, list(test.paths), names, manifest.class_names, config["gallery"]
-    )
-    small = [item["path"] for item in report["ensemble"][report["shipped"]]["tied"][:LISTED]]
-    small += [item["path"] for found in report["suspects"].values() for item in found]
-    pictures = {path: read_shown(manifest.root / path, THUMBNAIL) for path in small}
-    pictures |= {item["path"]: read_shown(manifest.root / item["path"], SHOWN) for item in gallery}
-    overlays: Overlays = {}
-    if gallery and config["saliency"]["method"] is not None:
-        overlays = _explain(models, gallery, pictures, manifest, config["saliency"]["method"])
-    return gallery, pictures, overlays
-
-
-def _explain(
-    models: Mapping[str, Path],
-    gallery: Sequence[Mapping[str, Any]],
-    pictures: Mapping[str, np.ndarray],
-    manifest: "Manifest",
-    method: Mapping[str, Any],
-) -> "Overlays":
-    """Draw the heatmap of every member's own answer on the gallery's pictures."""
-    from rich.progress import track
-
-    from facemask_ensemble.models.quiet import start_tensorflow
-
-    start_tensorflow()
-    from facemask_ensemble.saliency.gallery import draw_overlays
-
-    files = {item["path"]: manifest.root / item["path"] for item in gallery}
-    answers = {name: [manifest.class_names.index(item["votes"][name]) for item in gallery] for name in models}
-    tracked = track(models.items(), "Heatmaps", transient=True, disable=not sys.stdout.isatty())
-    return draw_overlays(tracked, files, pictures, answers, hydra.utils.instantiate(method))
 
 
 def _keep_ensemble(
@@ -186,18 +146,6 @@ def _keep_ensemble(
     rows = manifest.split("test")[["sha256", "label"]].assign(prediction=ballot.answers)
     rows.to_parquet(folder / "answers.parquet", index=False)
     write_card(ship_card(report, study, command), folder)
-
-
-def _contact_sheet(manifest: "Manifest") -> list[tuple[np.ndarray, str]]:
-    """Read the first training pictures of every class."""
-    from facemask_ensemble.report.pictures import read_shown
-
-    train = manifest.split("train")
-    return [
-        (read_shown(manifest.root / path, SHOWN // 2), name)
-        for label, name in enumerate(manifest.class_names)
-        for path in train.loc[train["label"] == label, "path"].head(SAMPLES)
-    ]
 
 
 def _command() -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from facemask_ensemble.ensemble.rows import AnswerTable
 
 COMPETITION = "kaggle_masks"  # the data set whose members write a submission
-SHOWN = 480  # longest side of an overlay, pixels
+MOST_SHOWN = 1600  # longest side of an overlay, pixels: a chunk of pictures is in memory at once
 
 
 def task(cfg: DictConfig) -> None:
@@ -81,8 +81,8 @@ def _answer(config: Mapping[str, Any], pictures: "Pictures", table: "AnswerTable
 
     from facemask_ensemble.data.parallel import counting
     from facemask_ensemble.engines import Load
-    from facemask_ensemble.ensemble.prediction import answers
-    from facemask_ensemble.report.pictures import show
+    from facemask_ensemble.ensemble.prediction import answers, winners_of
+    from facemask_ensemble.report.pictures import show_own
 
     items = pictures.items()
     done = table.skip(items)
@@ -101,7 +101,7 @@ def _answer(config: Mapping[str, Any], pictures: "Pictures", table: "AnswerTable
         from facemask_ensemble.saliency.gallery import write_overlays
 
         explain = hydra.utils.instantiate(method)
-    shown = partial(show, longest=SHOWN) if method else None
+    shown = partial(show_own, most=MOST_SHOWN) if method else None
     gc.freeze()  # what is there by now stays to the end
     gc.enable()
     with counting(total, done, "Answering") as count:
@@ -109,9 +109,11 @@ def _answer(config: Mapping[str, Any], pictures: "Pictures", table: "AnswerTable
             for name, why in zip(chunk.names, chunk.reasons, strict=True):
                 if why:
                     print(f"left out: {name}: {why}", file=sys.stderr)
+            rows = answers(probs, names, chunk.names, choice.class_names, choice.vote, chunk.reasons)
             if method:
-                silent |= write_overlays(chunk, members, probs, explain, overlays, done)
-            table.append(answers(probs, names, chunk.names, choice.class_names, choice.vote, chunk.reasons))
+                winners = winners_of(rows, choice.class_names)
+                silent |= write_overlays(chunk, members, probs, winners, explain, overlays, done)
+            table.append(rows)
             done += len(chunk.names)
             count(len(chunk.names))
     for name, why in silent.items():

@@ -248,6 +248,10 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
     page = (place / "outputs" / "folders" / "report.html").read_text()
     assert "deep_cnn" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
+    why = json.loads((place / "outputs" / "folders" / "why.json").read_text())
+    assert (why["method"], why["pictures"]) == ("gradcam", report["dataset"]["pictures"])
+    assert why["faces"] is False
+    assert "no face boxes" in (place / "outputs" / "folders" / "why.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -258,6 +262,9 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
         ("learn=test", "learn=test: must be one of validation, folds"),
         ("conformal_error=1.5", "conformal_error=1.5: must be a share between 0 and 1"),
         ("voting=coin", "voting=coin"),
+        ("why.pictures=few", "why.pictures=few: must be a whole number"),
+        ("why.trust=300", "why.trust=300: must be at most why.pictures=200"),
+        ("why.methods=[gradcam,tea]", "why.methods=tea: there is no such method; choose among gradcam, gradcam_plus"),
     ],
 )
 def test_an_evaluation_that_cannot_be_is_refused(command, tmp_path, assert_refused, given, words):

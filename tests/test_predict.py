@@ -148,8 +148,14 @@ def test_heatmaps_are_drawn_of_the_members_that_were_asked(place, command):
         for name in MEMBERS
         if pd.notna(table.loc[row, f"vote_{name}"])
     }
-    drawn = {file.name for file in (place / "heat" / "overlays").iterdir()}
+    together = {"consensus", "losers", "disagreement"}
+    files = {file.name for file in (place / "heat" / "overlays").iterdir()}
+    drawn = {name for name in files if name.rpartition("--")[2].removesuffix(".jpg") not in together}
     assert drawn <= expected
+    for stem in {name.rpartition("--")[0] for name in drawn}:
+        assert {f"{stem}--consensus.jpg", f"{stem}--losers.jpg"} & files
+    own = Image.open(place / "many" / "003.png").size
+    assert all(Image.open(place / "heat" / "overlays" / name).size == own for name in files)
     silent = set(re.findall(r"no heatmap of (\w+)", done.stdout))
     assert all(name.rpartition("--")[2].removesuffix(".jpg") in silent for name in expected - drawn)
     assert drawn

@@ -78,6 +78,12 @@ def answers(
     return pd.DataFrame(columns | {"tie": tie, "reason": [""] * pictures if reasons is None else list(reasons)})
 
 
+def winners_of(rows: pd.DataFrame, class_names: Sequence[str]) -> np.ndarray:
+    """Give the predictions of `answers` as class indices, int (n,), `ABSTAIN` for none."""
+    places = {name: label for label, name in enumerate(class_names)} | {NO_ANSWER: voting.ABSTAIN}
+    return rows["prediction"].map(places).to_numpy(int)
+
+
 def _by_members_asked(asked: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield which members were asked, bool (members,), and the places of the pictures they were asked about."""
     kinds, which = np.unique(asked, axis=1, return_inverse=True)

@@ -47,24 +47,38 @@ def choose(
         "right": (right & ~tie & unanimous, (-confidence,)),
     }
     return [
-        {
-            "index": int(index),
-            "path": paths[index],
-            "kind": kind,
-            "truth": class_names[labels[index]],
-            "prediction": answer_name(winners[index], class_names),
-            "confidence": None if np.isnan(confidence[index]) else float(confidence[index]),
-            "agreement": None if np.isnan(agreement[index]) else float(agreement[index]),
-            "tie": bool(tie[index]),
-            "votes": {name: class_names[vote] for name, vote in zip(members, votes[:, index], strict=True)},
-            "probabilities": {
-                name: {label: float(value) for label, value in zip(class_names, row, strict=True)}
-                for name, row in zip(members, np.asarray(probs)[:, index], strict=True)
-            },
-        }
+        {"kind": kind, **described(int(index), probs, labels, winners, paths, members, class_names)}
         for kind in KINDS
         for index in _spread(*groups[kind], labels, per_kind)
     ]
+
+
+def described(
+    index: int,
+    probs: np.ndarray,
+    labels: np.ndarray,
+    winners: np.ndarray,
+    paths: Sequence[str],
+    members: Sequence[str],
+    class_names: Sequence[str],
+) -> dict[str, Any]:
+    """Tell the truth of one picture, the vote and every member's answer; the arguments are those of `choose`."""
+    one, winner = np.asarray(probs)[:, [index]], np.asarray(winners)[[index]]
+    tie = bool(voting.ties(one)[0]) or int(winner[0]) == voting.ABSTAIN
+    known = {"agreement": voting.agreement(one, winner)[0], "confidence": voting.confidence(one, winner)[0]}
+    return {
+        "index": index,
+        "path": paths[index],
+        "truth": class_names[labels[index]],
+        "prediction": answer_name(winner[0], class_names),
+        **{key: None if np.isnan(value) else float(value) for key, value in known.items()},
+        "tie": tie,
+        "votes": {name: class_names[vote] for name, vote in zip(members, voting.votes(one)[:, 0], strict=True)},
+        "probabilities": {
+            name: {label: float(value) for label, value in zip(class_names, row, strict=True)}
+            for name, row in zip(members, one[:, 0], strict=True)
+        },
+    }
 
 
 def _spread(mask: np.ndarray, keys: tuple[np.ndarray, ...], labels: np.ndarray, most: int) -> list[int]:

@@ -28,6 +28,7 @@ def environment() -> Environment:
         charts.shades,
         charts.filled,
         numbers.points,
+        numbers.correlation,
         numbers.pvalue,
     )
     made.filters |= {function.__name__: function for function in named}

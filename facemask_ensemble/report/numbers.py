@@ -47,6 +47,11 @@ def points(share: float | None) -> str:
     return f"{rounded:+.1f}".replace("-", "−") if rounded else "0.0"
 
 
+def correlation(value: float | None) -> str:
+    """Write a correlation with two decimals."""
+    return MISSING if value is None else f"{value:.2f}".replace("-", "−")
+
+
 def pvalue(value: float | None) -> str:
     """Write a p-value: a power of ten above it where it is small."""
     if value is None:

@@ -46,6 +46,7 @@ def write_report(
     contact_sheet: Sequence[tuple[np.ndarray, str]],
     command: str,
     folder: Path,
+    why: bool = False,
 ) -> Path:
     """Write `report.html`, `report.json` and `figures/*.png` into the folder and give the page's path.
 
@@ -57,13 +58,14 @@ def write_report(
         contact_sheet: Training pictures, each with its class.
         command: The command line that made the report.
         folder: Created if it is not there.
+        why: Whether a page why.html goes along.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
     write_figures(report, folder / "figures")
     page = folder / "report.html"
-    page.write_text(_render(report, gallery, pictures, overlays, contact_sheet, command), encoding="utf-8")
+    page.write_text(_render(report, gallery, pictures, overlays, contact_sheet, command, why), encoding="utf-8")
     return page
 
 
@@ -74,6 +76,7 @@ def _render(
     overlays: Mapping[tuple[str, str], np.ndarray | str],
     contact_sheet: Sequence[tuple[np.ndarray, str]],
     command: str,
+    why: bool,
 ) -> str:
     adopted = [member for member in report["members"] if _from_random_member(member)]
     cards = [_card(item, pictures, overlays) for item in gallery]
@@ -103,6 +106,7 @@ def _render(
             averages=list(AVERAGES),
             contact=[{"image": encode(pixels), "name": name} for pixels, name in contact_sheet],
             command=command,
+            why=why,
             versions=versions(PACKAGES),
             written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )

@@ -1,11 +1,21 @@
 """Pictures as a person sees them: upright and in their own proportions."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from facemask_ensemble.data.decoding import decode
+
+if TYPE_CHECKING:
+    from facemask_ensemble.data.manifest import Manifest  # pandas, which who only shows a picture has no need of
+
+SHOWN = 320  # longest side of a picture in the report, pixels
+THUMBNAIL = 96
+LISTED = 60  # ties shown with their picture
+SAMPLES = 6  # training pictures of every class on the contact sheet
 
 
 def read_shown(path: Path, longest: int) -> np.ndarray:
@@ -19,3 +29,31 @@ def show(data: bytes, longest: int) -> np.ndarray:
     scale = longest / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+
+
+def show_own(data: bytes, most: int) -> np.ndarray:
+    """Read a file's content at the picture's own size, or where that is larger with a longer side of `most` pixels."""
+    image = decode(data, at_least=most)
+    scale = min(1.0, most / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC) if scale < 1 else image)
+
+
+def pictures_of(
+    report: Mapping[str, Any], gallery: Sequence[Mapping[str, Any]], manifest: "Manifest"
+) -> dict[str, np.ndarray]:
+    """Read the gallery's pictures, and small those that are tied or may be mislabelled: uint8 (h, w, 3) by path."""
+    small = [item["path"] for item in report["ensemble"][report["shipped"]]["tied"][:LISTED]]
+    small += [item["path"] for found in report["suspects"].values() for item in found]
+    pictures = {path: read_shown(manifest.root / path, THUMBNAIL) for path in small}
+    return pictures | {item["path"]: read_shown(manifest.root / item["path"], SHOWN) for item in gallery}
+
+
+def contact_sheet(manifest: "Manifest") -> list[tuple[np.ndarray, str]]:
+    """Read the first training pictures of every class."""
+    train = manifest.split("train")
+    return [
+        (read_shown(manifest.root / path, SHOWN // 2), name)
+        for label, name in enumerate(manifest.class_names)
+        for path in train.loc[train["label"] == label, "path"].head(SAMPLES)
+    ]

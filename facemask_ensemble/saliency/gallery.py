@@ -1,6 +1,6 @@
-"""Heatmaps of all members over a few pictures."""
+"""Heatmaps drawn over the pictures that they explain."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,45 +8,16 @@ import keras
 import numpy as np
 from PIL import Image
 
-from facemask_ensemble.data.pixels import load_pixels
-from facemask_ensemble.models.classifier import load_classifier
+from facemask_ensemble.ensemble import voting
+from facemask_ensemble.saliency.consensus import share
 from facemask_ensemble.saliency.heatmaps import heatmaps
-from facemask_ensemble.saliency.overlay import overlay
+from facemask_ensemble.saliency.overlay import enlarge, overlay
 
 if TYPE_CHECKING:
     from facemask_ensemble.data.chunks import Chunk
     from facemask_ensemble.ensemble.ensemble import Member
 
-Overlays = dict[tuple[str, str], np.ndarray | str]
-
-
-def draw_overlays(
-    models: Iterable[tuple[str, Path]],
-    files: Mapping[str, Path],
-    pictures: Mapping[str, np.ndarray],
-    classes: Mapping[str, Sequence[int]],
-    method: Callable[[Any], Any],
-) -> Overlays:
-    """Draw every member's heatmap of its own answer over every picture.
-
-    Args:
-        models: name and model file of each member; one is loaded at a time.
-        files: picture files by path, as in the report.
-        pictures: uint8 (h, w, 3) by the same paths, at the size to draw on.
-        classes: by member, the class to explain in each picture, in the order of `files`.
-        method: of tf-keras-vis.
-
-    Returns:
-        By path and member, the picture with its heatmap, or the reason why there is none.
-    """
-    drawn: Overlays = {}
-    for name, file in models:
-        model = load_classifier(file)
-        size = model.input_shape[1]
-        pixels = np.asarray(load_pixels(Path(), [str(file) for file in files.values()], size))
-        own = overlays_of(model, pixels, [pictures[path] for path in files], np.asarray(classes[name]), method)
-        drawn |= {(path, name): one for path, one in zip(files, own, strict=True)}
-    return drawn
+GRID = 96  # cells a side at which maps of members of different sizes are laid beside each other
 
 
 def overlays_of(
@@ -75,16 +46,20 @@ def write_overlays(
     chunk: "Chunk",
     members: Sequence["Member"],
     probs: np.ndarray,
+    winners: np.ndarray,
     method: Callable[[Any], Any],
     folder: Path,
     first: int,
 ) -> dict[str, str]:
-    """Write one overlay a picture and member that was asked, `NUMBER_STEM--MEMBER.jpg`.
+    """Write overlays `NUMBER_STEM--NAME.jpg`: one a picture and member that was asked, and what they say together.
+
+    These are `consensus` of the members behind the answer, `losers` of the others, and `disagreement`.
 
     Args:
         chunk: of n pictures, with those to draw on.
         members: that answered.
         probs: float (members, n, classes); nan where a member was not asked.
+        winners: the answers, int (n,), `ABSTAIN` for none.
         method: of tf-keras-vis.
         folder: for the overlays.
         first: number of the chunk's first picture.
@@ -94,14 +69,26 @@ def write_overlays(
     """
     folder.mkdir(parents=True, exist_ok=True)
     silent: dict[str, str] = {}
-    for member, own in zip(members, probs, strict=True):
+    maps = np.zeros((*probs.shape[:2], GRID, GRID), np.float32)
+    votes = np.full(probs.shape[:2], voting.ABSTAIN)
+    for number, (member, own) in enumerate(zip(members, probs, strict=True)):
         asked = np.flatnonzero(~np.isnan(own[:, 0]))
-        pixels, shown = chunk.pixels[member.size][asked], [chunk.shown[place] for place in asked]
-        overlays = overlays_of(member.network.model(), pixels, shown, own[asked].argmax(axis=1), method)
-        for place, drawn in zip(asked, overlays, strict=True):
-            if isinstance(drawn, str):
-                silent.setdefault(member.name, drawn)
+        votes[number, asked] = own[asked].argmax(axis=1)
+        found, reasons = heatmaps(
+            member.network.model(), chunk.pixels[member.size][asked], votes[number, asked], method
+        )
+        for place, heat, reason in zip(asked, found, reasons, strict=True):
+            if reason:
+                silent.setdefault(member.name, reason)
             else:
-                name = f"{first + place:05d}_{Path(chunk.names[place]).stem}--{member.name}.jpg"
-                Image.fromarray(drawn).save(folder / name, quality=88)
+                maps[number, place] = enlarge(heat, GRID, GRID)
+                _write(chunk, int(place), heat, folder, first, member.name)
+    for name, together in share(maps, votes, winners)._asdict().items():
+        for place in np.flatnonzero(together.any(axis=(1, 2))):
+            _write(chunk, int(place), together[place], folder, first, name)
     return silent
+
+
+def _write(chunk: "Chunk", place: int, heat: np.ndarray, folder: Path, first: int, name: str) -> None:
+    file = folder / f"{first + place:05d}_{Path(chunk.names[place]).stem}--{name}.jpg"
+    Image.fromarray(overlay(chunk.shown[place], heat)).save(file, quality=88)

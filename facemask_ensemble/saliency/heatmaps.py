@@ -39,7 +39,7 @@ def heatmaps(
         model: flat graph from raw RGB pixels to probabilities, with layers named `features` and `probs`.
         pixels: uint8 (n, h, w, 3) at the size the model takes.
         classes: int (n,), the class to explain in each picture.
-        method: takes a model and returns a callable of tf-keras-vis, such as `tf_keras_vis.gradcam.Gradcam`.
+        method: takes a model and returns a callable as those of tf-keras-vis are; conf/saliency/ names them.
         batch_size: pictures explained at once; bounds the memory.
     """
     _refuse_wrong(model, pixels, classes)
@@ -49,8 +49,9 @@ def heatmaps(
     if last_map_size(model, height, width) == (1, 1):
         return Heatmaps(np.zeros(pixels.shape[:3], np.float32), [_no_place(model, height, width)] * len(pixels))
     cut = surrogate(model, height, width)
+    explain = method(cut)
     raw = [
-        _raw_maps(method(cut), cut.get_layer(FEATURES), pixels[batch], classes[batch])
+        _raw_maps(explain, cut.get_layer(FEATURES), pixels[batch], classes[batch])
         for batch in (slice(start, start + batch_size) for start in range(0, len(pixels), batch_size))
     ]
     maps, reasons = zip(*(_finish(one, height, width) for one in np.concatenate(raw)), strict=True)

@@ -2,9 +2,9 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 
 import pytest
+from html_page import Page
 
 from facemask_ensemble.report.card import figure, significance, write_card
 from facemask_ensemble.report.numbers import points
@@ -49,33 +49,6 @@ CARD = {
     "command": "python -m facemask_ensemble.evaluate study=seven_backbones voting=greedy",
     "written": "2026-11-21 15:02 UTC",
 }
-
-
-class Page(HTMLParser):
-    """Collect tags and text, and refuse tags that do not close."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.words, self.open = [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
 
 
 def drawn(folder, **changed):

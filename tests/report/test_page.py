@@ -1,12 +1,12 @@
 import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from html_page import Page
 from rich.console import Console
 
 from facemask_ensemble.data.manifest import COLUMNS, Manifest
@@ -21,7 +21,6 @@ from facemask_ensemble.report.tables import terminal_table
 
 NASTY = "test/<script>alert(\"1\")</script> & '日本' überlang_" + "x" * 200 + ".png"
 SEVEN = [f"member{index}" for index in range(7)]
-VOID = {"meta", "link", "br", "img", "line", "path", "input", "hr"}
 
 
 @pytest.fixture(autouse=True)
@@ -29,41 +28,6 @@ def without_figures(request, monkeypatch):
     """Spare the seconds that drawing takes: the figures have tests of their own."""
     if "heavy" not in request.keywords:
         monkeypatch.setattr(page, "write_figures", lambda report, folder: [])
-
-
-class Page(HTMLParser):
-    """Collect tags, attributes and text, and refuse tags that do not close."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for found, attributes in self.tags if found == tag]
 
 
 def history(epochs: int = 4) -> dict[str, list[float]]:

@@ -51,14 +51,19 @@ def _settings(count: int, size: int, seed: int, difficulty: str, people: tuple[i
 
 def _read(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     """Read the truth of a complete folder of these settings."""
-    truth = _truth(folder)
+    truth = read_truth(folder)
     if truth is None or truth["settings"] != settings or not set(truth["pictures"]) <= set(os.listdir(folder)):
         return None
     return truth
 
 
-def _truth(folder: Path) -> dict[str, Any] | None:
-    """Read a truth written by this module, if there is one."""
+def read_truth(folder: Path) -> dict[str, Any] | None:
+    """Read what `draw_folder` wrote beside its pictures, if there is any.
+
+    Returns:
+        `settings`; `class_names`; and `pictures`, by file name the label, how many figures there are, and the `faces`
+        that can be seen: each a box (left, top, right, bottom in pixels, the end exclusive) and whether it is masked.
+    """
     try:
         truth = json.loads((folder / TRUTH).read_text())
     except (OSError, ValueError):
@@ -70,7 +75,7 @@ def _refuse_foreign(folder: Path) -> None:
     """Refuse to replace anything but pictures drawn here."""
     if not folder.exists():
         return
-    drawn = {TRUTH, *truth["pictures"]} if (truth := _truth(folder)) else set()
+    drawn = {TRUTH, *truth["pictures"]} if (truth := read_truth(folder)) else set()
     if not folder.is_dir() or not set(os.listdir(folder)) <= drawn:
         raise InputError(f"{folder} holds other files than drawn scenes: name an empty or a new folder.")
 

@@ -1,0 +1,94 @@
+"""The heatmaps of an evaluation, as its config asks for them, and the page about them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+import numpy as np
+
+from facemask_ensemble.config import saliency_method
+from facemask_ensemble.data.face_boxes import Faces
+from facemask_ensemble.data.manifest import Manifest
+from facemask_ensemble.evaluation.ballots import Judged
+from facemask_ensemble.report.why_cards import why_cards
+from facemask_ensemble.report.why_page import remove_why, write_why
+
+if TYPE_CHECKING:
+    from facemask_ensemble.saliency.explaining import Explained
+
+
+def explain_answers(
+    config: Mapping[str, Any],
+    models: Mapping[str, Path],
+    test: Judged,
+    winners: np.ndarray,
+    manifest: Manifest,
+    faces: Faces | None,
+    shown: Sequence[int],
+) -> "Explained | None":
+    """Draw the members' heatmaps of the pictures shown, and judge them on a sample of the test pictures.
+
+    Args:
+        config: of `evaluate`, resolved.
+        models: name and model file of every member, in the order of `test.probs`.
+        test: what the members answered to all test pictures.
+        winners: the vote's answers, int (n,).
+        manifest: of these pictures.
+        faces: their boxes by path, where the data set has them.
+        shown: places of the pictures that a page shows.
+
+    Returns:
+        None where no heatmaps are asked for.
+    """
+    methods, why = _methods(config), config["why"]
+    if not methods or not (shown or why["pictures"]):
+        return None
+    from facemask_ensemble.models.quiet import start_tensorflow
+
+    start_tensorflow()
+    from facemask_ensemble.saliency.explaining import explain
+
+    files = [manifest.root / path for path in test.paths]
+    numbers = {"pictures": why["pictures"], "trust": why["trust"]}
+    return explain(models, files, test, winners, manifest.class_names, methods, shown=shown, faces=faces, **numbers)
+
+
+def _methods(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the methods that draw heatmaps, the chosen one first; none for `saliency=none`."""
+    if config["saliency"]["method"] is None:
+        return {}
+    chosen = {config["saliency"]["name"]: config["saliency"]["method"]}
+    others = {name: saliency_method(name) for name in config["why"]["methods"] if name not in chosen}
+    return {name: hydra.utils.instantiate(method) for name, method in (chosen | others).items()}
+
+
+def write_explanations(
+    explained: "Explained | None",
+    faces: Faces | None,
+    report: Mapping[str, Any],
+    test: Judged,
+    winners: np.ndarray,
+    manifest: Manifest,
+    command: str,
+    folder: Path,
+) -> Path | None:
+    """Write the page that tells what the heatmaps are worth, where any were judged, and remove that of before.
+
+    Args:
+        explained: what `explain_answers` gives.
+        faces: as there, like `test`, `winners` and `manifest`.
+        report: of the evaluation.
+        test: what the members answered.
+        winners: the vote's answers.
+        manifest: of the pictures.
+        command: the command line that made it.
+        folder: of the report.
+    """
+    remove_why(folder)
+    if explained is None or explained.why is None:
+        return None
+    members = [member["backbone"] for member in report["members"]]
+    cards = why_cards(explained, test, winners, members, manifest.class_names, manifest.root, faces)
+    random = any("random" in str(member.get("init")) for member in report["members"])
+    return write_why(explained.why, cards, report["dataset"], random, command, folder)

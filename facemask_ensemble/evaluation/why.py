@@ -1,0 +1,169 @@
+"""Why an ensemble answers as it does: what its members' heatmaps are worth, as the contents of why.json."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemask_ensemble.data.face_boxes import Face, Regions, regions_of
+from facemask_ensemble.evaluation.ballots import Judged
+from facemask_ensemble.evaluation.grounding import EVERY_CLASS, energy_in, ground, points_at
+from facemask_ensemble.evaluation.verdict import plain
+from facemask_ensemble.saliency.consensus import overlap, share
+
+TOGETHER = "winners together"
+LISTED = 12  # pictures of each ranking
+SURE = 0.05  # p-value below which a difference to the middle of the picture is said to be one
+Controls = Mapping[str, NDArray[np.floating]]
+
+
+def sample(labels: NDArray[np.integer], count: int, seed: int = 0) -> NDArray[np.intp]:
+    """Draw so many pictures, as even over the classes as they allow; give their places, int (m,), in order."""
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    turns = np.zeros(len(labels), int)
+    for label in np.unique(labels):
+        of_class = labels[shuffled] == label
+        turns[of_class] = np.arange(of_class.sum())
+    drawn: NDArray[np.intp] = np.sort(shuffled[np.argsort(turns, kind="stable")[:count]])
+    return drawn
+
+
+def locate(paths: Sequence[str], faces: Mapping[str, Sequence[Face]] | None, side: int) -> Regions | None:
+    """Mark the faces of pictures on maps of `side` cells; None where the data set has no boxes."""
+    return None if faces is None else regions_of([faces.get(path, ()) for path in paths], side, side)
+
+
+def grounded(
+    maps: NDArray[np.floating],
+    right: NDArray[np.bool_],
+    regions: Regions | None,
+    labels: NDArray[np.integer],
+    class_names: Sequence[str],
+    controls: Controls,
+) -> list[dict[str, Any]]:
+    """Judge maps, (n, h, w), of the pictures that are answered right, by the faces; [] without boxes."""
+    if regions is None or not right.any():
+        return []
+    chosen = Regions(*(kind[right] for kind in regions))
+    classes = [class_names[label] for label in labels[right]]
+    return ground(maps[right], chosen, classes, {name: drawn[right] for name, drawn in controls.items()})
+
+
+def rank(
+    maps: NDArray[np.floating],
+    answers: NDArray[np.integer],
+    winners: NDArray[np.integer],
+    test: Judged,
+    regions: Regions | None,
+    indices: NDArray[np.integer],
+) -> dict[str, Any]:
+    """Rank pictures by what the members' maps say together.
+
+    Args:
+        maps: (members, n, h, w), each of the member's own answer; all zero where there is none.
+        answers: of the members, int (members, n).
+        winners: the vote's, int (n,).
+        test: the same n pictures.
+        regions: of their faces, or None.
+        indices: by which the ranking names the n pictures, int (n,).
+
+    Returns:
+        `wrong_reason` (None without boxes): `right`, how many pictures the vote answers right, with a map and a face to
+        see; `off`, of how many the consensus has its peak off every face; and `pictures`, those, the least energy on
+        faces first, each with `index` and `energy`. `different_reasons`: `agreed`, how many pictures all members give
+        the same right answer to; `overlap`, the mean share of mass that two members' maps of them have in common; and
+        `pictures`, those of the least, each with `index` and `overlap`. `lost`: the pictures answered wrong, those of
+        the most votes first, each with `index`.
+    """
+    shared = share(maps, answers, winners)
+    right, seen = winners == test.labels, shared.consensus.any(axis=(1, 2))
+    agreed = right & (answers == winners).all(axis=0)
+    common = overlap(maps)
+    listed = np.flatnonzero(agreed & ~np.isnan(common))
+    first = listed[np.argsort(common[listed], kind="stable")]
+    lost = np.flatnonzero(~right)
+    behind = (answers == winners).sum(axis=0)
+    return {
+        "wrong_reason": None if regions is None else _wrong_reasons(shared.consensus, right & seen, regions, indices),
+        "different_reasons": {
+            "agreed": len(listed),
+            "overlap": float(common[listed].mean()) if len(listed) else None,
+            "pictures": [{"index": int(indices[place]), "overlap": float(common[place])} for place in first[:LISTED]],
+        },
+        "lost": [{"index": int(indices[place])} for place in lost[np.argsort(-behind[lost], kind="stable")][:LISTED]],
+    }
+
+
+def beyond_centre(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Say how many members point at faces more often than the middle of the picture does, and whether that is sure.
+
+    Args:
+        rows: what `ground` gives, with `member` and `method`, of single members and one method.
+    """
+    judged = [row for row in rows if row["class"] == EVERY_CLASS and row["pictures"]]
+    if not judged:
+        return None
+    above = [row for row in judged if row["pointing"] > row["controls"]["centre"]["pointing"]]
+    sure = [row for row in above if row["controls"]["centre"]["p_value"] < SURE]
+    below = [row for row in judged if row["pointing"] < row["controls"]["centre"]["pointing"]]
+    surely_below = [row for row in below if row["controls"]["centre"]["p_value"] < SURE]
+    sentence = (
+        f"{len(above)} of {len(judged)} members point at the faces of their answer more often than the middle of the "
+        f"picture does, {len(sure) or 'none'} of them surely (p < {SURE}, exact McNemar test)"
+    )
+    if below:
+        sentence += f"; {len(below)} less often, {len(surely_below) or 'none'} of them surely"
+    return {
+        "members": len(judged),
+        "above": len(above),
+        "sure": len(sure),
+        "below": len(below),
+        "sentence": f"{sentence}.",
+    }
+
+
+def why_report(
+    main: str,
+    rows: Sequence[Mapping[str, Any]],
+    ranked: Mapping[str, Any],
+    silent: Sequence[Mapping[str, Any]],
+    trust: Mapping[str, Any],
+    **about: Any,
+) -> dict[str, Any]:
+    """Put the findings together, without nan.
+
+    Args:
+        main: the method whose maps are shown and ranked.
+        rows: what `ground` gives, each with `member` and `method`.
+        ranked: what `rank` gives.
+        silent: by member and method, how many maps explain nothing (`count`), and the first `reason`.
+        trust: by member, what `measure_trust` gives; may be empty.
+        about: what else the page tells.
+    """
+    single = [row for row in rows if row["method"] == main and row["member"] != TOGETHER]
+    return plain(
+        {
+            "method": main,
+            **about,
+            "grounding": list(rows),
+            "beyond_centre": beyond_centre(single),
+            **ranked,
+            "silent": list(silent),
+            "trust": dict(trust),
+        }
+    )
+
+
+def _wrong_reasons(
+    consensus: NDArray[np.floating], right: NDArray[np.bool_], regions: Regions, indices: NDArray[np.integer]
+) -> dict[str, Any]:
+    faced = right & regions.faces.any(axis=(1, 2))
+    off = np.flatnonzero(faced & ~points_at(consensus, regions.faces))
+    energy = energy_in(consensus[off], regions.faces[off])
+    order = np.argsort(energy, kind="stable")
+    return {
+        "right": int(faced.sum()),
+        "off": len(off),
+        "pictures": [{"index": int(indices[off[place]]), "energy": float(energy[place])} for place in order[:LISTED]],
+    }

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from facemask_ensemble.data.face_boxes import Face, annotated_faces, drawn_faces, regions_of
+from facemask_ensemble.data.scenes.folder import draw_folder
+from facemask_ensemble.data.scenes.scene import draw_scene
+from facemask_ensemble.errors import InputError
+
+VOC = """<annotation><size><width>200</width><height>100</height></size>{objects}</annotation>"""
+FACE = """<object><name>{state}</name><bndbox><xmin>{left}</xmin><ymin>{top}</ymin><xmax>{right}</xmax>
+<ymax>{bottom}</ymax></bndbox></object>"""
+
+
+def photographs(root, **annotations):
+    for name in ("images", "annotations"):
+        (root / name).mkdir()
+    for name, objects in annotations.items():
+        (root / "images" / f"{name}.png").write_bytes(b"is not opened")
+        (root / "annotations" / f"{name}.xml").write_text(VOC.format(objects=objects))
+    return root
+
+
+def face(state, left=20, top=10, right=60, bottom=50):
+    return FACE.format(state=state, left=left, top=top, right=right, bottom=bottom)
+
+
+def test_faces_of_drawn_scenes_are_those_that_were_drawn(tmp_path):
+    draw_folder(tmp_path / "scenes", 4, 64, 0, "easy")
+    found = drawn_faces(tmp_path / "scenes")
+    assert list(found) == ["00000.png", "00001.png", "00002.png", "00003.png"]
+    scene = draw_scene(0, 2, 64, "easy", None)
+    assert [one.masked for one in found["00002.png"]] == [one.masked for one in scene.faces]
+    np.testing.assert_allclose([one.box for one in found["00002.png"]], np.array([one.box for one in scene.faces]) / 64)
+
+
+def test_a_folder_without_scenes_has_no_boxes(tmp_path):
+    with pytest.raises(InputError, match="holds no drawn scenes"):
+        drawn_faces(tmp_path)
+
+
+def test_annotated_boxes_become_shares_of_width_and_height(tmp_path):
+    root = photographs(tmp_path, one=face("with_mask") + face("without_mask", 100, 50, 200, 100))
+    assert annotated_faces(root) == {
+        "images/one.png": [Face((0.1, 0.1, 0.3, 0.5), True), Face((0.5, 0.5, 1.0, 1.0), False)]
+    }
+
+
+@pytest.mark.parametrize(("counts", "masked"), [("unmasked", False), ("masked", True), ("drop", None)])
+def test_a_mask_worn_incorrectly_counts_as_the_data_set_says(tmp_path, counts, masked):
+    root = photographs(tmp_path, one=face("mask_weared_incorrect"))
+    assert [one.masked for one in annotated_faces(root, counts)["images/one.png"]] == [masked]
+
+
+def test_a_picture_whose_annotation_is_broken_has_no_entry(tmp_path):
+    root = photographs(tmp_path, good=face("with_mask"), bad=face("a_scarf"))
+    assert list(annotated_faces(root)) == ["images/good.png"]
+
+
+def test_an_unknown_way_to_count_is_refused(tmp_path):
+    with pytest.raises(
+        InputError, match="dataset.worn_incorrectly=perhaps is not known: choose unmasked, masked, drop"
+    ):
+        annotated_faces(photographs(tmp_path), "perhaps")
+
+
+def test_regions_are_the_cells_that_boxes_touch_by_kind():
+    faces = [Face((0.0, 0.0, 0.5, 0.25), True), Face((0.6, 0.5, 1.0, 1.0), False), Face((0.0, 0.9, 0.1, 1.0), None)]
+    regions = regions_of([faces, []], 4, 4)
+    masked = np.zeros((4, 4), bool)
+    masked[0, :2] = True
+    bare = np.zeros((4, 4), bool)
+    bare[2:, 2:] = True
+    neither = np.zeros((4, 4), bool)
+    neither[3, 0] = True
+    np.testing.assert_array_equal(regions.masked[0], masked)
+    np.testing.assert_array_equal(regions.bare[0], bare)
+    np.testing.assert_array_equal(regions.faces[0], masked | bare | neither)
+    assert not any(kind[1].any() for kind in regions)
+
+
+def test_a_face_smaller_than_a_cell_still_marks_one():
+    [marked] = regions_of([[Face((0.30, 0.30, 0.31, 0.31), False)]], 4, 4).bare
+    assert np.argwhere(marked).tolist() == [[1, 1]]
