@@ -14,7 +14,8 @@ from facemask_ensemble.saliency.consensus import overlap, share
 
 TOGETHER = "winners together"
 LISTED = 12  # pictures of each ranking
-SURE = 0.05  # p-value below which a difference to the middle of the picture is said to be one
+SURE = 0.05  # p-value below which a difference to a control is said to be one
+CONTROLS = {"centre": "the middle of the picture", "random": "smooth noise"}
 Controls = Mapping[str, NDArray[np.floating]]
 
 
@@ -95,31 +96,43 @@ def rank(
     }
 
 
-def beyond_centre(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Say how many members point at faces more often than the middle of the picture does, and whether that is sure.
+def beyond_controls(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Say how many members point at faces more often than what looks at no picture does, and whether that is sure.
 
     Args:
         rows: what `ground` gives, with `member` and `method`, of single members and one method.
+
+    Returns:
+        `members`, how many were judged; by control `above`, `sure`, `below` and `surely_below`, counts of them; and
+        the `sentence`. None where nobody was judged.
     """
     judged = [row for row in rows if row["class"] == EVERY_CLASS and row["pictures"]]
     if not judged:
         return None
-    above = [row for row in judged if row["pointing"] > row["controls"]["centre"]["pointing"]]
-    sure = [row for row in above if row["controls"]["centre"]["p_value"] < SURE]
-    below = [row for row in judged if row["pointing"] < row["controls"]["centre"]["pointing"]]
-    surely_below = [row for row in below if row["controls"]["centre"]["p_value"] < SURE]
+    found = {control: _beyond(judged, control) for control in CONTROLS}
+    centre, noise = found["centre"], found["random"]
+    less = [
+        f" {one['below']} point there less often than {CONTROLS[control]} ({one['surely_below'] or 'none'} surely)."
+        for control, one in found.items()
+        if one["below"]
+    ]
     sentence = (
-        f"{len(above)} of {len(judged)} members point at the faces of their answer more often than the middle of the "
-        f"picture does, {len(sure) or 'none'} of them surely (p < {SURE}, exact McNemar test)"
+        f"The maps of {centre['above']} of {len(judged)} members point at the faces of their answer more often than "
+        f"{CONTROLS['centre']} does ({centre['sure'] or 'none'} surely), and those of {noise['above']} more often than "
+        f"{CONTROLS['random']} does ({noise['sure'] or 'none'} surely).{''.join(less)} Surely: p < {SURE}, exact "
+        "McNemar test."
     )
-    if below:
-        sentence += f"; {len(below)} less often, {len(surely_below) or 'none'} of them surely"
+    return {"members": len(judged), **found, "sentence": sentence}
+
+
+def _beyond(judged: Sequence[Mapping[str, Any]], control: str) -> dict[str, int]:
+    better = [row["pointing"] - row["controls"][control]["pointing"] for row in judged]
+    sure = [row["controls"][control]["p_value"] < SURE for row in judged]
     return {
-        "members": len(judged),
-        "above": len(above),
-        "sure": len(sure),
-        "below": len(below),
-        "sentence": f"{sentence}.",
+        "above": sum(more > 0 for more in better),
+        "sure": sum(more > 0 and known for more, known in zip(better, sure, strict=True)),
+        "below": sum(more < 0 for more in better),
+        "surely_below": sum(more < 0 and known for more, known in zip(better, sure, strict=True)),
     }
 
 
@@ -147,7 +160,7 @@ def why_report(
             "method": main,
             **about,
             "grounding": list(rows),
-            "beyond_centre": beyond_centre(single),
+            "beyond_controls": beyond_controls(single),
             **ranked,
             "silent": list(silent),
             "trust": dict(trust),

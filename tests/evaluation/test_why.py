@@ -3,7 +3,7 @@ import pytest
 
 from facemask_ensemble.data.face_boxes import Face, regions_of
 from facemask_ensemble.evaluation.ballots import Judged
-from facemask_ensemble.evaluation.why import beyond_centre, locate, rank, sample
+from facemask_ensemble.evaluation.why import beyond_controls, locate, rank, sample
 
 NAMES = ["none", "all", "some"]
 FACE = Face((0.0, 0.0, 0.5, 0.5), True)
@@ -62,33 +62,35 @@ def test_lost_votes_begin_with_those_that_most_members_were_behind():
     assert [one["index"] for one in found["lost"]] == [7, 4]
 
 
-def row(member, pointing, middle, p_value, name="all classes"):
-    controls = {"centre": {"pointing": middle, "energy": 0.1, "p_value": p_value}}
-    return {
-        "member": member,
-        "method": "gradcam",
-        "class": name,
-        "pictures": 9,
-        "pointing": pointing,
-        "controls": controls,
+def row(member, pointing, middle, noise, name="all classes"):
+    """Lay out a member's row; the controls are given as (pointing, p_value)."""
+    controls = {
+        control: {"pointing": share, "energy": 0.1, "p_value": p_value}
+        for control, (share, p_value) in {"centre": middle, "random": noise}.items()
     }
+    about = {"member": member, "method": "gradcam", "class": name, "pictures": 9}
+    return about | {"pointing": pointing, "controls": controls}
 
 
-def test_members_are_counted_that_point_at_faces_more_often_than_the_middle_does():
+def test_members_are_counted_that_point_at_faces_more_often_than_the_controls_do():
     rows = [
-        row("a", 0.9, 0.4, 0.001),
-        row("b", 0.5, 0.4, 0.4),
-        row("c", 0.1, 0.4, 0.01),
-        row("c", 0.9, 0.1, 0.0, "all"),
+        row("a", 0.9, (0.4, 0.001), (0.9, 1.0)),
+        row("b", 0.5, (0.4, 0.4), (0.6, 0.3)),
+        row("c", 0.1, (0.4, 0.01), (0.6, 0.001)),
+        row("c", 0.9, (0.1, 0.0), (0.1, 0.0), "all"),  # of one class: not counted
     ]
-    found = beyond_centre(rows)
-    assert (found["members"], found["above"], found["sure"], found["below"]) == (3, 2, 1, 1)
+    found = beyond_controls(rows)
+    assert found["members"] == 3
+    assert found["centre"] == {"above": 2, "sure": 1, "below": 1, "surely_below": 1}
+    assert found["random"] == {"above": 0, "sure": 0, "below": 2, "surely_below": 1}
     assert found["sentence"] == (
-        "2 of 3 members point at the faces of their answer more often than the middle of the picture does, 1 of them "
-        "surely (p < 0.05, exact McNemar test); 1 less often, 1 of them surely."
+        "The maps of 2 of 3 members point at the faces of their answer more often than the middle of the picture does "
+        "(1 surely), and those of 0 more often than smooth noise does (none surely). 1 point there less often than the "
+        "middle of the picture (1 surely). 2 point there less often than smooth noise (1 surely). Surely: p < 0.05, exact "
+        "McNemar test."
     )
 
 
 def test_without_boxes_nothing_is_said_of_faces():
     assert locate(["a.png"], None, 4) is None
-    assert beyond_centre([]) is None
+    assert beyond_controls([]) is None

@@ -69,7 +69,7 @@ def written(judged, folder, **changed):
 
 def test_the_page_says_whether_maps_point_at_faces_and_shows_every_member_and_class(judged, tmp_path):
     shown = written(judged, tmp_path / "report")
-    assert judged[0]["beyond_centre"]["sentence"] in shown.text
+    assert judged[0]["beyond_controls"]["sentence"] in shown.text
     for words in (
         "ada",
         "bea<b>",
@@ -115,7 +115,7 @@ def test_why_json_holds_the_same_and_the_page_needs_nothing_else(judged, tmp_pat
 
 
 def test_without_boxes_the_page_says_so(judged, tmp_path):
-    shown = written(judged, tmp_path / "report", grounding=[], beyond_centre=None, faces=False, wrong_reason=None)
+    shown = written(judged, tmp_path / "report", grounding=[], beyond_controls=None, faces=False, wrong_reason=None)
     assert "This data set has no face boxes" in shown.text
     assert "wrong reason" not in shown.text.lower()
 
