@@ -86,8 +86,8 @@ def test_members_are_counted_that_point_at_faces_more_often_than_the_controls_do
     assert found["sentence"] == (
         "The maps of 2 of 3 members point at the faces of their answer more often than the middle of the picture does "
         "(1 surely), and those of 0 more often than smooth noise does (none surely). 1 point there less often than the "
-        "middle of the picture (1 surely). 2 point there less often than smooth noise (1 surely). Surely: p < 0.05, exact "
-        "McNemar test."
+        "middle of the picture (1 surely). 2 point there less often than smooth noise (1 surely). Surely: p < 0.05, "
+        "exact McNemar test."
     )
 
 
