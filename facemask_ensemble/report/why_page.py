@@ -181,7 +181,7 @@ def _by_method(why: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _panels(member: str, measured: Mapping[str, Any]) -> dict[str, Any]:
     """Draw the mean deletion and insertion curves of one member's methods and controls as SVG paths."""
     faithful, trusted = measured["faithfulness"], measured["trust"]["trusted"]
-    kinds = {name: "control" for name in faithful["controls"]} | {name: "other" for name in faithful["methods"]}
+    kinds = {name: f"control {name}" for name in faithful["controls"]} | {name: "other" for name in faithful["methods"]}
     kinds |= {trusted: "trusted"} if trusted in kinds else {}
     entries = sorted((faithful["controls"] | faithful["methods"]).items(), key=lambda item: kinds[item[0]] == "trusted")
     return {

@@ -165,7 +165,7 @@ def test_the_trusted_method_is_named_with_the_reasons_against_the_others(judged,
     assert "✓ trusted 25.0 75.0 −0.04 0.90" in shown.text
     assert "its maps do not depend on <b>what</b> was learned" in shown.text
     kinds = [path["class"] for path in shown.all("path") if path["class"].startswith("trust-line")]
-    assert kinds == ["trust-line control", "trust-line trusted"] * 2  # layercam has no curve
+    assert kinds == ["trust-line control random", "trust-line trusted"] * 2  # layercam has no curve
     assert shown.all("path")[0]["d"] == "M26.0 20.0L111.0 75.0L196.0 130.0"
 
 
