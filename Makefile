@@ -42,7 +42,7 @@ ui: $(READY) ## open the MLflow UI on what was logged, at http://127.0.0.1:5000
 	@$(BIN)/mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri "sqlite:///$(CURDIR)/outputs/mlflow.db" --workers 1
 
 test: $(ALL) ## run every test
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5
 
 quick: $(ALL) ## run the tests that take no more than seconds
 	@$(BIN)/python -m pytest -m "not heavy"
