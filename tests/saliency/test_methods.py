@@ -281,7 +281,9 @@ def backbone(request):
         model = keras.Model(pixels, probs(pooled), name=request.param)
     finally:
         keras.config.set_dtype_policy(before)
-    known = features_of(model, blob(request.param, 1)[None]).mean(axis=(0, 1, 2))
+    middle = blob(request.param, 1)
+    trunk = surrogate(model, *middle.shape[:2]).get_layer("features").run  # kept: no method traces the network again
+    known = np.mean(trunk(tf.constant(middle[None], tf.float32)), axis=(0, 1, 2), dtype=np.float64)
     known *= 10 / (known @ known)
     probs.set_weights([np.outer(known, [1, -1, 0]).astype(np.float32), np.array([-5, 5, 0], np.float32)])
     return model
