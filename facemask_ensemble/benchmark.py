@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,6 +65,17 @@ def settings_of(kind: type[S], arguments: Sequence[str], least: Mapping[str, int
         if value is not None and value < smallest:
             raise InputError(f"{key}={value}: must be a whole number of at least {smallest}")
     return settings
+
+
+def refuse_unknown(key: str, given: Sequence[str], known: Iterable[str]) -> None:
+    """Refuse what there is not.
+
+    Raises:
+        InputError: naming the key, the first that is unknown, and what can be chosen.
+    """
+    choices = list(known)
+    if unknown := [one for one in given if one not in choices]:
+        raise InputError(f"{key}={unknown[0]}: there is no such one; choose among {', '.join(choices)}")
 
 
 def measure_parts(parts: Mapping[str, Part], asked: Sequence[str], settings: Any, *, folder_each: bool) -> None:

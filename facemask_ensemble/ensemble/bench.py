@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from facemask_ensemble.benchmark import measure_parts, run_bench, settings_of, usage
+from facemask_ensemble.benchmark import measure_parts, refuse_unknown, run_bench, settings_of, usage
 from facemask_ensemble.ensemble.bench_parts import PARTS, Settings
 from facemask_ensemble.errors import InputError
 
@@ -25,9 +25,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         omegaconf.errors.OmegaConfBaseException: a key that there is not, or a value of another type.
     """
     settings = settings_of(Settings, arguments, NUMBERS)
-    for key, known in (("parts", tuple(PARTS)), ("precisions", WAYS)):
-        if unknown := [one for one in getattr(settings, key) if one not in known]:
-            raise InputError(f"{key}={unknown[0]}: there is no such one; choose among {', '.join(known)}")
+    refuse_unknown("parts", settings.parts, PARTS)
+    refuse_unknown("precisions", settings.precisions, WAYS)
     if (settings.study is None) != (settings.output_dir is None):
         raise InputError("study and output_dir: trained members need both; give output_dir=outputs study=NAME")
     for key in ("pictures", "output_dir"):

@@ -7,9 +7,8 @@ parts=[speed] methods=[gradcam] backbones=[xception] image_size=224 pictures=64.
 import sys
 from collections.abc import Sequence
 
-from facemask_ensemble.benchmark import measure_parts, run_bench, settings_of, usage
+from facemask_ensemble.benchmark import measure_parts, refuse_unknown, run_bench, settings_of, usage
 from facemask_ensemble.config import options
-from facemask_ensemble.errors import InputError
 from facemask_ensemble.saliency.bench_parts import METHODS, PARTS, PRECISIONS, Settings
 
 NUMBERS = {
@@ -25,15 +24,10 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         omegaconf.errors.OmegaConfBaseException: a key that there is not, or a value of another type.
     """
     settings = settings_of(Settings, arguments, NUMBERS)
-    asked = {
-        "parts": (settings.parts, PARTS),
-        "methods": (settings.methods, METHODS),
-        "backbones": (settings.backbones or [], options("backbone")),
-        "precision": ([settings.precision], PRECISIONS),
-    }
-    for key, (given, known) in asked.items():
-        if unknown := [one for one in given if one not in known]:
-            raise InputError(f"{key}={unknown[0]}: there is no such one; choose among {', '.join(known)}")
+    refuse_unknown("parts", settings.parts, PARTS)
+    refuse_unknown("methods", settings.methods, METHODS)
+    refuse_unknown("backbones", settings.backbones or [], options("backbone"))
+    refuse_unknown("precision", [settings.precision], PRECISIONS)
     return settings
 
 

@@ -7,7 +7,7 @@ backbones=[xception] image_size=224 pictures=2000; null is a part's own choice.
 import sys
 from collections.abc import Sequence
 
-from facemask_ensemble.benchmark import measure_parts, run_bench, settings_of, usage
+from facemask_ensemble.benchmark import measure_parts, refuse_unknown, run_bench, settings_of, usage
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.training.bench_parts import PARTS, Settings
 
@@ -22,8 +22,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         omegaconf.errors.OmegaConfBaseException: a key that there is not, or a value of another type.
     """
     settings = settings_of(Settings, arguments, NUMBERS)
-    if unknown := [part for part in settings.parts if part not in PARTS]:
-        raise InputError(f"parts={unknown[0]}: there is no such part; choose among {', '.join(PARTS)}")
+    refuse_unknown("parts", settings.parts, PARTS)
     if settings.peaks is not None and not (len(settings.peaks) == 2 and min(settings.peaks) > 0):
         raise InputError(f"peaks={settings.peaks}: must be two numbers above 0, of float32 and of mixed_float16")
     return settings

@@ -1,13 +1,10 @@
 """The bench of prediction: what it measures beside what, and how it judges that."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-from facemask_ensemble.command import explain
-from facemask_ensemble.ensemble import bench, bench_members, bench_parts
+from facemask_ensemble.ensemble import bench_members, bench_parts
 from facemask_ensemble.ensemble.bench_members import Members, photographs, random_members, speckle
 from facemask_ensemble.ensemble.bench_parts import Settings
 from facemask_ensemble.training.bench_watch import Watched
@@ -34,34 +31,6 @@ def scripted(monkeypatch, tmp_path):
 
 def answered(seconds, predictions="ab", asked=14):
     return {"seconds": seconds, "predictions": list(predictions), "asked": asked}
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("parts=[nothing]", "parts=nothing: there is no such one; choose among speed, cold, many, service"),
-        ("precisions=[int4]", "precisions=int4: there is no such one; choose among float32, bfloat16, int8"),
-        ("count=0", "count=0: must be a whole number of at least 1"),
-        ("study=quickstart", "study and output_dir: trained members need both"),
-        ("pictures=nowhere", "pictures=nowhere: no such folder"),
-        ("many=lots", "lots"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused_in_one_line(given, said, capsys):
-    with pytest.raises(Exception, match=said) as refused:
-        bench.read_settings([given])
-    assert explain(refused.value)
-    with pytest.raises(SystemExit) as ended:
-        bench.main([given])
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
-
-
-def test_help_lists_the_parts_without_importing_tensorflow():
-    code = "import sys; from facemask_ensemble.ensemble.bench import main; main(['--help']); "
-    code += "sys.exit('tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert all(f"\n  {part} " in done.stdout for part in bench_parts.PARTS)
 
 
 def test_every_way_is_judged_beside_one_picture_at_a_time(scripted, monkeypatch, tmp_path):

@@ -1,13 +1,9 @@
 """The bench of heatmaps: what it measures beside what, and how it judges that."""
 
-import subprocess
-import sys
-
 import keras
 import pytest
 
-from facemask_ensemble.command import explain
-from facemask_ensemble.saliency import bench, bench_parts
+from facemask_ensemble.saliency import bench_parts
 from facemask_ensemble.saliency.bench_parts import METHODS, Settings
 
 
@@ -26,36 +22,6 @@ def scripted(monkeypatch):
         return told
 
     return script
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("parts=[nothing]", "parts=nothing: there is no such one; choose among speed, memory"),
-        ("methods=[edges]", "methods=edges: there is no such one; choose among gradcam, gradcam_plus_plus, layercam"),
-        ("backbones=[vgg61]", "backbones=vgg61: there is no such one; choose among basic_cnn"),
-        ("precision=mixed_bfloat16", "precision=mixed_bfloat16: there is no such one; choose among float32"),
-        ("rounds=0", "rounds=0: must be a whole number of at least 1"),
-        ("many=16", "many=16: must be a whole number of at least 17"),
-        ("pictures=lots", "lots"),
-        ("picture=5", "picture"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused_in_one_line(given, said, capsys):
-    with pytest.raises(Exception, match=said) as refused:
-        bench.read_settings([given])
-    assert explain(refused.value)
-    with pytest.raises(SystemExit) as ended:
-        bench.main([given])
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
-
-
-def test_help_lists_the_parts_without_importing_tensorflow():
-    code = "import sys; from facemask_ensemble.saliency.bench import main; main(['--help']); "
-    code += "sys.exit('tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert all(f"\n  {part} " in done.stdout for part in bench_parts.PARTS)
 
 
 def test_the_best_rounds_are_compared_and_gradcam_alone_is_judged(scripted, tmp_path):

@@ -1,13 +1,10 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from facemask_ensemble.benchmark import Row
-from facemask_ensemble.command import explain
 from facemask_ensemble.training import bench, bench_parts, bench_place
 from facemask_ensemble.training.bench_parts import Settings
 from facemask_ensemble.training.bench_place import Place, draw
@@ -76,34 +73,6 @@ def test_bounds_are_met_at_the_bound_itself_and_told_in_the_table():
     assert Row.at_most("time", 2.51, 2.5).line == "| time | 2.51 | at most 2.5 | no |"
     assert bench_parts._of_parent("parent", 250.0).line == "| parent | 250 MB | under 250 MB | no |"
     assert Row("alone", "3 s").line == "| alone | 3 s |  |  |"
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("parts=[nothing]", "parts=nothing: there is no such part; choose among bare, reference"),
-        ("pictures=2", "pictures=2: must be a whole number of at least 3"),
-        ("epochs=1", "epochs=1: must be a whole number of at least 2"),
-        ("peaks=[67]", r"peaks=\[67.0\]: must be two numbers"),
-        ("rounds=many", "many"),
-        ("picture=5", "picture"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused_in_one_line(given, said, capsys):
-    with pytest.raises(Exception, match=said) as refused:
-        bench.read_settings([given])
-    assert explain(refused.value)
-    with pytest.raises(SystemExit) as ended:
-        bench.main([given])
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
-
-
-def test_help_lists_the_parts_without_importing_tensorflow():
-    code = "import sys; from facemask_ensemble.training.bench import main; main(['--help']); "
-    code += "sys.exit('tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert all(f"\n  {part} " in done.stdout for part in bench_parts.PARTS)
 
 
 def test_pictures_are_files_in_folders_of_a_split_and_a_class(tmp_path):
