@@ -144,7 +144,7 @@ def _finish(
     """Write probabilities, model and curves; return the final scores."""
     table = pd.concat([_probabilities(model, config, manifest, split) for split in ("validation", "test")])
     table.to_parquet(files / PROBABILITIES, index=False)
-    model.save(files / MODEL, include_optimizer=False)
+    keras.Model(model.input, model.output, name=model.name).save(files / MODEL)  # without the optimizer's state
     curves = learning_curves({"members": [{"backbone": model.name, "history": history.to_dict("list")}]})
     if curves is not None:
         curves.savefig(files / "learning_curves.png", dpi=120)

@@ -47,7 +47,9 @@ def test_a_member_is_trained_through_any_loader_and_judged_through_our_reader(na
 
     manifest = Manifest.load(files / "manifest")
     rows = manifest.split("test")
-    model = keras.saving.load_model(tracking.artifact(store, member.run_id, "model.keras", place_with_store))
+    file = tracking.artifact(store, member.run_id, "model.keras", place_with_store)
+    model = keras.saving.load_model(file)
+    assert file.stat().st_size < 1.5 * sum(4 * weight.size for weight in model.get_weights()) + 50_000  # and no more
     pixels = np.asarray(load_pixels(manifest.root, list(rows["path"]), 32))
     table = pd.read_parquet(files / "probabilities.parquet")
     kept = table.loc[table["split"] == "test", [f"p_{label}" for label in manifest.class_names]].to_numpy()
