@@ -194,6 +194,19 @@ def test_a_heatmap_is_drawn_when_it_is_asked_for_or_the_reason_given(page):
     assert np.abs(shown_pixels(page) - before).max() == 0
 
 
+def test_the_members_behind_the_answer_are_shown_together_and_one_other_is_not(page):
+    """Of a red half ada and bea say none, cleo all."""
+    drop(page, **{"half.png": png(half())})
+    page.wait_for_selector("#shown img")
+    assert page.get_by_role("radio", name="the others").count() == 0
+    before = shown_pixels(page).astype(int)
+    page.get_by_role("radio", name="those behind the answer").check()
+    page.wait_for_selector("text=Where the 2 members that say none looked: the mean of their heatmaps.")
+    changed = np.abs(shown_pixels(page).astype(int) - before).sum(axis=2).mean(axis=0)
+    assert changed[: before.shape[1] // 4].min() > 100
+    assert changed[-before.shape[1] // 4 :].max() < 40
+
+
 def test_of_several_files_each_has_its_answer_or_its_reason_and_one_is_chosen(page):
     files = {"red.png": png(half()), "notes.txt": b"no picture", NAUGHTY: png(half(2)), "empty.jpg": b" "}
     drop(page, **files)

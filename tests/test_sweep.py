@@ -23,13 +23,13 @@ SMALL = (
 )  # fmt: skip
 
 
-BREAK_SEED_2 = """
+BREAK_SEED_1 = """
 import sys
 
 if sys.argv[-2:] and "isolation" in " ".join(sys.orig_argv):
     import pathlib
     folder = pathlib.Path(sys.orig_argv[-2])
-    if "seed: 2\\n" in (folder / "files" / "config.yaml").read_text():
+    if "seed: 1\\n" in (folder / "files" / "config.yaml").read_text():
         import facemask_ensemble.training.member as member
 
         def fail(*arguments, **options):
@@ -139,45 +139,42 @@ def test_ctrl_c_stops_the_whole_sweep_and_closes_its_runs(launcher, preloaded, p
     assert "stopped; the same command goes on where each member stopped" in said
 
 
-SEVEN = "backbone=deep_cnn", "seed=0,1,2,3,4,5,6"
-
-
 @pytest.mark.heavy
 def test_a_sweep_that_was_killed_whole_trains_only_what_is_missing_or_failed(command, place_with_store):
-    """Of seven, the third fails as long as its weights are not there; the whole sweep is killed during the fifth."""
+    """Of five, the second fails as long as its weights are not there; the whole sweep is killed during the fourth."""
     from mlflow.tracking import MlflowClient
 
-    sweep = [*SMALL, *SEVEN, "schedule.epochs=6", "dataset.count=200"]
+    sweep = [*SMALL, "seed=0,1,2,3,4", "schedule.epochs=6", "dataset.count=200"]
     broken = place_with_store / "broken"
     broken.mkdir()
-    (broken / "sitecustomize.py").write_text(BREAK_SEED_2)
+    (broken / "sitecustomize.py").write_text(BREAK_SEED_1)
     environment = {**os.environ, "PYTHONPATH": str(broken)}
     train = [sys.executable, "-m", "facemask_ensemble.train", *sweep]
     with subprocess.Popen(train, cwd=place_with_store, stdout=subprocess.PIPE, text=True, start_new_session=True,
                           stderr=subprocess.DEVNULL, env=environment) as process:  # fmt: skip
         starts = (line for line in process.stdout if "epoch  1/6" in line)
-        for _ in range(4):  # seeds 0, 1, 3 and 4: seed 2 never comes so far
+        for _ in range(3):  # seeds 0, 2 and 3: seed 1 never comes so far
             next(starts)
         os.killpg(process.pid, signal.SIGKILL)
     before = {run.data.params["seed"]: run for run in runs_of(place_with_store)[1]}
-    assert [before[seed].info.status for seed in "013"] == ["FINISHED"] * 3
-    assert before["2"].info.status == "FAILED"
+    assert [before[seed].info.status for seed in "02"] == ["FINISHED"] * 2
+    assert before["1"].info.status == "FAILED"
 
     again = command("train", *sweep, cwd=place_with_store)
     assert again.returncode == 0, again.stderr
     assert again.stderr == ""
-    assert states_of(place_with_store, [""] * 7) == [
-        "finished before", "finished before", "finished", "finished before", "finished", "finished", "finished",
+    assert states_of(place_with_store, [""] * 5) == [
+        "finished before", "finished", "finished before", "finished", "finished",
     ]  # fmt: skip
     parent, members = runs_of(place_with_store)
     after = {run.data.params["seed"]: run for run in members}
-    assert len(members) == 7
+    assert len(members) == 5
     assert parent.info.status == "FINISHED"
     assert {run.info.status for run in members} == {"FINISHED"}
     assert {run.data.tags["mlflow.parentRunId"] for run in members} == {parent.info.run_id}
-    assert {run.data.params["seed"] for run in members} == set("0123456")
-    assert all(f"seed={seed}" in again.stdout for seed in "0123456")
-    for seed in "013":
+    assert set(after) == set("01234")
+    assert all(f"seed={seed}" in again.stdout for seed in "01234")
+    for seed in "02":
         assert after[seed].info == before[seed].info
     client = MlflowClient(f"sqlite:///{place_with_store}/outputs/mlflow.db")
     for run in members:

@@ -15,14 +15,14 @@ from facemask_ensemble.ensemble.ensemble import Ensemble
 from facemask_ensemble.page.card import Card
 from facemask_ensemble.report.encoding import encode
 from facemask_ensemble.report.pictures import show
-from facemask_ensemble.serving.heatmap import heatmap
+from facemask_ensemble.serving.heatmap import heatmap, heatmap_together
 from facemask_ensemble.serving.uploads import Limits, ask, shown_name, upload
 
 if TYPE_CHECKING:
     import pandas as pd
 
 THUMBNAIL, SHOWN = 176, 720  # longest sides, pixels
-PICTURE = -1  # in place of a member: the picture without a heatmap
+PICTURE, BEHIND, OTHERS = -1, -2, -3  # in place of a member: no heatmap; those behind the answer; the others together
 
 
 class Sent(NamedTuple):
@@ -90,15 +90,29 @@ class Desk:
         return rows
 
     def look(self, answered: Answered, place: int, member: int = PICTURE) -> np.ndarray | str:
-        """Give a picture as it is shown, with a member's heatmap of its own answer if one is named, or why not."""
+        """Give a picture as it is shown, with a member's heatmap of its own answer if one is named, or why not.
+
+        For `BEHIND` and `OTHERS` it is the mean of several members' heatmaps.
+        """
         [item] = self._items([answered.sent[place]])
         [chunk] = read_chunks(iter([item]), self.ensemble.sizes, partial(show, longest=SHOWN), 1)
         if chunk.reasons[0]:
             return chunk.reasons[0]
         if member == PICTURE or self.method is None:
             return chunk.shown[0]
+        if member in (BEHIND, OTHERS):
+            return heatmap_together(self.ensemble, chunk, 0, self.sides(answered, place)[member], self.method)
         label = int(answered.probs[member, place].argmax())
         return heatmap(self.ensemble, chunk, 0, member, label, self.method)
+
+    def sides(self, answered: Answered, place: int) -> dict[int, dict[int, int]]:
+        """Give the answers, by member, of those behind the ensemble's answer (`BEHIND`) and of the `OTHERS`."""
+        own, prediction = answered.probs[:, place], answered.table["prediction"].iloc[place]
+        sides = dict[int, dict[int, int]]({BEHIND: {}, OTHERS: {}})
+        for member in np.flatnonzero(~np.isnan(own[:, 0])):
+            label = int(own[member].argmax())
+            sides[BEHIND if self.ensemble.class_names[label] == prediction else OTHERS][int(member)] = label
+        return sides
 
     def _items(self, sent: Sequence[Sent]) -> list[Item]:
         return [Item(shown_name(one.name), partial(self._read, number, one)) for number, one in enumerate(sent)]

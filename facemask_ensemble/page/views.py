@@ -9,9 +9,11 @@ import numpy as np
 from facemask_ensemble import __version__
 from facemask_ensemble.evaluation.card import RANDOM
 from facemask_ensemble.page import words
-from facemask_ensemble.page.desk import PICTURE, Answered, Desk
+from facemask_ensemble.page.desk import BEHIND, OTHERS, PICTURE, Answered, Desk
 from facemask_ensemble.page.fragments import render
 from facemask_ensemble.report.encoding import encode
+
+TOGETHER = {BEHIND: "those behind the answer", OTHERS: "the others"}
 
 
 def head(desk: Desk) -> str:
@@ -84,27 +86,32 @@ def votes(desk: Desk, answered: Answered, place: int) -> str:
 
 
 def figure(desk: Desk, answered: Answered, place: int, member: int = PICTURE) -> str:
-    """Show a picture, with a member's heatmap over it if one is named."""
+    """Show a picture, with a heatmap over it if one is named: a member's, or that of several together."""
     shown = desk.look(answered, place, member)
-    values: dict[str, Any] = {"picture": None, "reason": "", "member": "", "label": "", "share": None}
+    values: dict[str, Any] = {"picture": None, "reason": "", "member": "", "label": "", "share": None, "together": 0}
     values["name"] = answered.table["path"].iloc[place]
-    if member != PICTURE:
+    if member in TOGETHER:
+        values |= {"member": TOGETHER[member], "together": len(desk.sides(answered, place)[member])}
+        values["label"] = answered.table["prediction"].iloc[place]
+    elif member != PICTURE:
         label = int(answered.probs[member, place].argmax())
         values |= {"member": desk.ensemble.names[member], "label": desk.ensemble.class_names[label]}
         values["share"] = float(answered.probs[member, place, label])
-        if isinstance(shown, str):
-            values["reason"], shown = shown, desk.look(answered, place)
+    if isinstance(shown, str) and member != PICTURE:
+        values["reason"], shown = shown, desk.look(answered, place)
     if isinstance(shown, str):
         return render("figure", **values | {"reason": shown, "member": ""})
     return render("figure", **values | {"picture": encode(shown)})
 
 
 def looks(desk: Desk, answered: Answered, place: int) -> list[tuple[str, int]]:
-    """Name the heatmaps that there may be of a picture: of the members that were asked."""
-    asked = np.flatnonzero(~np.isnan(answered.probs[:, place, 0]))
-    if desk.method is None or not len(asked):
+    """Name the heatmaps that there may be of a picture: of the members that were asked, and of several together."""
+    sides, prediction = desk.sides(answered, place), answered.table["prediction"].iloc[place]
+    asked = sorted(member for side in sides.values() for member in side)
+    if desk.method is None or not asked:
         return []
-    return [("the picture", PICTURE), *((desk.ensemble.names[member], int(member)) for member in asked)]
+    together = [(name, side) for side, name in TOGETHER.items() if prediction and len(sides[side]) > 1]
+    return [("the picture", PICTURE), *together, *((desk.ensemble.names[member], member) for member in asked)]
 
 
 def _shares(probs: np.ndarray) -> list[Sequence[float] | None]:

@@ -70,13 +70,10 @@ def write_overlays(
     folder.mkdir(parents=True, exist_ok=True)
     silent: dict[str, str] = {}
     maps = np.zeros((*probs.shape[:2], GRID, GRID), np.float32)
-    votes = np.full(probs.shape[:2], voting.ABSTAIN)
-    for number, (member, own) in enumerate(zip(members, probs, strict=True)):
-        asked = np.flatnonzero(~np.isnan(own[:, 0]))
-        votes[number, asked] = own[asked].argmax(axis=1)
-        found, reasons = heatmaps(
-            member.network.model(), chunk.pixels[member.size][asked], votes[number, asked], method
-        )
+    votes = votes_of(probs)
+    for number, (member, given) in enumerate(zip(members, votes, strict=True)):
+        asked = np.flatnonzero(given != voting.ABSTAIN)
+        found, reasons = heatmaps(member.network.model(), chunk.pixels[member.size][asked], given[asked], method)
         for place, heat, reason in zip(asked, found, reasons, strict=True):
             if reason:
                 silent.setdefault(member.name, reason)
@@ -87,6 +84,37 @@ def write_overlays(
         for place in np.flatnonzero(together.any(axis=(1, 2))):
             _write(chunk, int(place), together[place], folder, first, name)
     return silent
+
+
+def overlay_together(
+    chunk: "Chunk", members: Sequence["Member"], votes: np.ndarray, place: int, method: Callable[[Any], Any]
+) -> np.ndarray | str:
+    """Draw the mean of several members' heatmaps over one picture, or say that none of them has one.
+
+    Args:
+        chunk: with the picture to draw on in `shown`.
+        members: to put together.
+        votes: their answers to the picture, int (members,).
+        place: of the picture in the chunk.
+        method: of tf-keras-vis.
+    """
+    maps = np.zeros((len(members), 1, GRID, GRID), np.float32)
+    for number, (member, vote) in enumerate(zip(members, votes, strict=True)):
+        found, [reason] = heatmaps(member.network.model(), chunk.pixels[member.size][[place]], vote[None], method)
+        if not reason:
+            maps[number, 0] = enlarge(found[0], GRID, GRID)
+    [mean] = share(maps, np.zeros((len(members), 1), int), np.zeros(1, int)).consensus
+    return overlay(chunk.shown[place], mean) if mean.any() else "none of these members has a heatmap of this picture"
+
+
+def votes_of(probs: np.ndarray) -> np.ndarray:
+    """Give each member's own answer, int (members, n), `ABSTAIN` where it was not asked.
+
+    Args:
+        probs: float (members, n, classes); nan where a member was not asked.
+    """
+    asked = ~np.isnan(probs[:, :, 0])
+    return np.where(asked, np.nan_to_num(probs).argmax(axis=2), voting.ABSTAIN)
 
 
 def _write(chunk: "Chunk", place: int, heat: np.ndarray, folder: Path, first: int, name: str) -> None:

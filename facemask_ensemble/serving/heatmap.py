@@ -1,6 +1,6 @@
-"""A heatmap on demand: one member, one picture, one class."""
+"""A heatmap on demand: of one picture, one member's or several members' together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,3 +39,27 @@ def heatmap(
     pixels = chunk.pixels[own.size][[place]]
     [drawn] = overlays_of(own.network.model(), pixels, [chunk.shown[place]], np.array([label]), method)
     return drawn
+
+
+def heatmap_together(
+    ensemble: "Ensemble", chunk: Chunk, place: int, answers: Mapping[int, int], method: Callable[[Any], Any]
+) -> np.ndarray | str:
+    """Show where several members looked in one picture: the mean of their heatmaps, each of its own answer.
+
+    Args:
+        ensemble: that has the members.
+        chunk: with the picture to draw on in `shown`.
+        place: of the picture in the chunk; one that can be read.
+        answers: the members' own answers, by their places in the ensemble.
+        method: of tf-keras-vis.
+
+    Returns:
+        The picture with the heatmap over it, uint8 (h, w, 3), or why there is none.
+    """
+    from facemask_ensemble.models.quiet import start_tensorflow
+
+    start_tensorflow()
+    from facemask_ensemble.saliency.gallery import overlay_together
+
+    members = [ensemble.members[member] for member in answers]
+    return overlay_together(chunk, members, np.array(list(answers.values())), place, method)

@@ -30,6 +30,13 @@ class Brightness:
         return np.stack([1 - share, share], axis=1)
 
 
+class Darkness(Brightness):
+    """A network that answers the other way round."""
+
+    def __call__(self, pixels):
+        return super().__call__(pixels)[:, ::-1]
+
+
 @pytest.fixture
 def desk():
     rule = make_rule("majority", voting.majority).fit(np.empty(0), np.empty(0))
@@ -79,10 +86,28 @@ def test_a_member_that_was_not_asked_is_shown_so_and_has_no_heatmap(desk, tmp_pa
     answered = three.answer([Sent("grey.png", tmp_path / "grey.png")])
     assert "not asked: it could not change the vote" in views.votes(three, answered, 0)
     assert views.votes(three, answered, 0).count("80.0") == 3 * 2  # ada, cleo and their mean, each with its bar
-    assert views.looks(three, answered, 0) == [("the picture", -1), ("ada", 0), ("cleo", 2)]
+    assert views.looks(three, answered, 0) == [
+        ("the picture", -1), ("those behind the answer", -2), ("ada", 0), ("cleo", 2),
+    ]  # fmt: skip
     said = views.answer(three, answered, 0)
     assert "Both members asked say bright." in said
     assert "2 of 3 members asked" in said
+
+
+def test_members_on_either_side_of_the_answer_are_offered_together_if_there_are_several(desk, tmp_path):
+    from facemask_ensemble.page import views
+    from facemask_ensemble.page.desk import Sent
+
+    networks = {"ada": Brightness(), "bea": Darkness(), "cleo": Brightness(), "dan": Darkness(), "eve": Brightness()}
+    members = [Member(name, network) for name, network in networks.items()]
+    five = replace(desk, ensemble=replace(desk.ensemble, members=members), method=lambda model: None)
+    Image.new("RGB", (20, 20), (204, 204, 204)).save(tmp_path / "grey.png")
+    answered = five.answer([Sent("grey.png", tmp_path / "grey.png")])
+    assert answered.table["prediction"].tolist() == ["bright"]
+    assert five.sides(answered, 0) == {-2: {0: 1, 2: 1, 4: 1}, -3: {1: 0, 3: 0}}
+    assert [name for name, _ in views.looks(five, answered, 0)] == [
+        "the picture", "those behind the answer", "the others", *networks,
+    ]  # fmt: skip
 
 
 def test_an_address_that_is_taken_or_of_another_machine_is_refused():

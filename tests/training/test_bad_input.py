@@ -21,9 +21,9 @@ def folder_in(place):
     return folder
 
 
-def stop_in_epoch(number, place, *arguments):
+def stop_in_epoch(number, python, place, *arguments):
     """Train until an epoch has ended, then stop as by Ctrl-C."""
-    command = [sys.executable, "-m", f"facemask_ensemble.{TRAIN[0]}", *TRAIN[1:], *arguments]
+    command = [python, "-m", f"facemask_ensemble.{TRAIN[0]}", *TRAIN[1:], *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=place, text=True, start_new_session=True, **pipes) as process:
         next(line for line in process.stdout if f"epoch {number:>2}/" in line)
@@ -55,11 +55,11 @@ def test_an_exploding_loss_is_stopped_with_its_epoch_and_step(command, place_wit
 
 @pytest.mark.heavy
 def test_a_full_disk_costs_one_epoch_and_a_checkpoint_that_was_cut_short_none(
-    command, place_with_store, assert_refused
+    command, preloaded, place_with_store, assert_refused
 ):
     """A limit on the size of a file stands for the disk."""
     arguments = ("schedule.epochs=2000", *BIG)
-    stop_in_epoch(3, place_with_store, *arguments)
+    stop_in_epoch(3, preloaded, place_with_store, *arguments)
     file = folder_in(place_with_store) / "checkpoint.npz"
     before = file.read_bytes()
     assert len(before) > LIMIT
@@ -75,6 +75,6 @@ def test_a_full_disk_costs_one_epoch_and_a_checkpoint_that_was_cut_short_none(
     assert_refused(command(*TRAIN, *arguments, cwd=place_with_store), f"{file} is damaged", "or delete it")
     assert file.read_bytes() == before[:-1000]
     file.write_bytes(before)
-    stop_in_epoch(6, place_with_store, *arguments)
+    stop_in_epoch(6, preloaded, place_with_store, *arguments)
     history = (folder_in(place_with_store) / "files" / "history.csv").read_text().splitlines()
     assert [line.partition(",")[0] for line in history[:7]] == ["epoch", "1", "2", "3", "4", "5", "6"]

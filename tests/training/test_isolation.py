@@ -46,9 +46,9 @@ def test_what_a_user_can_mend_is_refused_and_anything_else_failed():
     assert outcome_of("xception", KeyError("label")) == Outcome("xception", "failed", "KeyError: 'label'")
 
 
-def start_training(place, *arguments, until):
+def start_training(place, *arguments, until, python=sys.executable):
     """Start a training in a process group of its own; return it once it printed what is waited for."""
-    command = [sys.executable, "-m", "facemask_ensemble.train", *SMALL, *arguments]
+    command = [python, "-m", "facemask_ensemble.train", *SMALL, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, cwd=place, text=True, start_new_session=True, **pipes)
     for line in process.stdout:
@@ -67,8 +67,8 @@ def logged_run(place, name="deep_cnn"):
 
 
 @pytest.mark.heavy
-def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store):
-    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  3/5000")  # the first is on disk
+def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store, preloaded):
+    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  3/5000", python=preloaded)
     (child,) = psutil.Process(process.pid).children()
     child.send_signal(signal.SIGKILL)
     _, said = process.communicate(timeout=120)
@@ -91,9 +91,9 @@ def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store):
 
 @pytest.mark.heavy
 def test_a_member_is_trained_by_one_command_at_a_time_and_ctrl_c_closes_its_run(
-    command, place_with_store, assert_refused
+    command, place_with_store, assert_refused, preloaded
 ):
-    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000")
+    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000", python=preloaded)
     done = command("train", *SMALL, "schedule.epochs=5000", cwd=place_with_store)
     assert_refused(done, "another process trains this very member; wait for its end, or stop it")
     assert process.poll() is None
