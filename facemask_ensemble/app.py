@@ -8,8 +8,9 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
+from facemask_ensemble.checks import check_page
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, check_page, chosen_groups, plain
+from facemask_ensemble.config import absolute_paths, chosen_groups, plain
 from facemask_ensemble.errors import InputError
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import DictConfig
 
+from facemask_ensemble.checks import check_dataset
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, check_dataset, plain
+from facemask_ensemble.config import absolute_paths, plain
 from facemask_ensemble.errors import InputError
 
 if TYPE_CHECKING:

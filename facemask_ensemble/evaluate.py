@@ -12,8 +12,9 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from facemask_ensemble.checks import check_evaluation
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, check_evaluation, chosen_groups, plain
+from facemask_ensemble.config import absolute_paths, chosen_groups, plain
 
 if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest

@@ -7,8 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from facemask_ensemble.checks import refuse_other_rule
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, chosen_groups, plain, refuse_other_rule
+from facemask_ensemble.config import absolute_paths, chosen_groups, plain
 from facemask_ensemble.errors import InputError
 
 GRAPHS = ("members", "ensemble", "both")

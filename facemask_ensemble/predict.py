@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig
 
+from facemask_ensemble.checks import check_prediction
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, check_prediction, chosen_groups, plain
+from facemask_ensemble.config import absolute_paths, chosen_groups, plain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.faces.settings import check_detector
 

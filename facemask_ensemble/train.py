@@ -12,8 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from facemask_ensemble.checks import check_training
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, check_training, plain
+from facemask_ensemble.config import absolute_paths, plain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.backend import backend
 from facemask_ensemble.models.weights import member_study

@@ -199,10 +199,11 @@ def test_predictions_hold_the_vote_of_every_member_and_the_reason_of_a_picture_w
         ("votes=some", ["votes=some", "decided, all"]),
         ("output=answers.xlsx", ["output=answers.xlsx", ".csv or .parquet"]),
         ("again=1", ["again=1", "true or false"]),
+        ("saliency=scorecam saliency.channels=0", ["saliency.channels=0", "whole number of at least 1"]),
     ],
 )
 def test_a_prediction_that_cannot_be_made_is_refused(given, words, command, place, assert_refused):
-    done = command("predict", "input=masks/bare", given, cwd=place)
+    done = command("predict", "input=masks/bare", *given.split(), cwd=place)
     assert_refused(done, *words)
 
 
@@ -262,13 +263,14 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
         ("learn=test", "learn=test: must be one of validation, folds"),
         ("conformal_error=1.5", "conformal_error=1.5: must be a share between 0 and 1"),
         ("voting=coin", "voting=coin"),
+        ("saliency=scorecam saliency.channels=x", "saliency.channels=x: must be a whole number of at least 1"),
         ("why.pictures=few", "why.pictures=few: must be a whole number"),
         ("why.trust=300", "why.trust=300: must be at most why.pictures=200"),
         ("why.methods=[gradcam,tea]", "why.methods=tea: there is no such method; choose among gradcam, gradcam_plus"),
     ],
 )
 def test_an_evaluation_that_cannot_be_is_refused(command, tmp_path, assert_refused, given, words):
-    assert_refused(command("evaluate", given, cwd=tmp_path), words)
+    assert_refused(command("evaluate", *given.split(), cwd=tmp_path), words)
 
 
 def test_a_stopped_training_is_not_taken_for_a_finished_one(tmp_path):

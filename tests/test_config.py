@@ -3,7 +3,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, absolute_paths, check_training, plain
+from facemask_ensemble.checks import check_training
+from facemask_ensemble.config import CONF_DIR, absolute_paths, plain
 from facemask_ensemble.errors import InputError
 
 SEVEN = [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig
 
-from facemask_ensemble.config import refuse_other_rule
+from facemask_ensemble.checks import refuse_other_rule
 from facemask_ensemble.errors import InputError
 
 VIDEOS = (".mp4", ".avi")

@@ -15,8 +15,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from facemask_ensemble.checks import check_dataset
 from facemask_ensemble.command import explain
-from facemask_ensemble.config import CONF_DIR, absolute_paths, check_dataset, options, plain
+from facemask_ensemble.config import CONF_DIR, absolute_paths, options, plain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.training.aside import aside
 from facemask_ensemble.training.devices import lease

@@ -3,7 +3,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, check_training, options, plain
+from facemask_ensemble.checks import check_training
+from facemask_ensemble.config import CONF_DIR, options, plain
 from facemask_ensemble.errors import InputError
 
 SPARSE, ONE_HOT = "sparse_categorical_crossentropy", "categorical_crossentropy"
