@@ -123,12 +123,22 @@ def store(tmp_path, new_store):
     return tracking.open_store(None, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def make_place(new_store):
+    """Make a folder a place to run commands in, with a store below `outputs`: that saves the first command seconds."""
+
+    def make(folder: Path) -> Path:
+        (folder / "outputs").mkdir()
+        shutil.copy(new_store / "mlflow.db", folder / "outputs")
+        return folder
+
+    return make
+
+
 @pytest.fixture
-def place_with_store(tmp_path, new_store):
-    """A folder to run commands in, its store below `outputs` made already: that saves each command seconds."""
-    (tmp_path / "outputs").mkdir()
-    shutil.copy(new_store / "mlflow.db", tmp_path / "outputs")
-    return tmp_path
+def place_with_store(tmp_path, make_place):
+    """Such a folder of the test alone."""
+    return make_place(tmp_path)
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, command, draw_faces):
+def place(tmp_path_factory, make_place, command, draw_faces):
     """A folder in which two members of different classes have been trained, on folders of pictures."""
-    place = tmp_path_factory.mktemp("place")
+    place = make_place(tmp_path_factory.mktemp("place"))
     for study, classes in {"masks": ["bare", "masked"], "moods": ["glad", "sad"]}.items():
         draw_faces(place / study, classes, 20)
         done = train_small(command, place, study)

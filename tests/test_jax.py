@@ -15,10 +15,10 @@ pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, command):
+def trained(tmp_path_factory, make_place, command):
     """A folder in which JAX has trained a member on drawn scenes, on two devices, with random changes of them."""
     pytest.importorskip("jax")
-    place = tmp_path_factory.mktemp("place")
+    place = make_place(tmp_path_factory.mktemp("place"))
     small = ["backbone=deep_cnn", "image_size=32", "batch_size=8", *SCENES]
     recipe = ["precision=float32", "schedule.epochs=2", "augmentation=standard", "devices=2"]
     done = command("train", *small, *recipe, cwd=place, **JAX)

@@ -50,8 +50,8 @@ SACCT = "#!/bin/bash\necho 'JobID|State|NodeList'\nprintf '77_0|RUNNING|here\\n7
 
 
 @pytest.fixture(scope="module")
-def by_joblib(tmp_path_factory, command):
-    place = tmp_path_factory.mktemp("joblib")
+def by_joblib(tmp_path_factory, make_place, command):
+    place = make_place(tmp_path_factory.mktemp("joblib"))
     done = command("train", *SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", cwd=place)
     assert done.returncode == 0, done.stderr
     return accuracies(place)

@@ -23,9 +23,9 @@ def draw(folder, seed, count):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, command):
+def trained(tmp_path_factory, make_place, command):
     """A place with a member trained on `seen`, its run id and one of the pictures that it was trained on."""
-    place = tmp_path_factory.mktemp("leaks")
+    place = make_place(tmp_path_factory.mktemp("leaks"))
     draw(place / "seen", 1, 30)
     small = (
         "backbone=deep_cnn",

@@ -42,9 +42,9 @@ main()
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, command, draw_faces):
+def place(tmp_path_factory, make_place, command, draw_faces):
     """A place with three members that have hardly learned anything, and 300 small pictures, two of them spoilt."""
-    place = tmp_path_factory.mktemp("predict")
+    place = make_place(tmp_path_factory.mktemp("predict"))
     draw_faces(place / "masks", ["bare", "masked"], 20)
     for backbone, size in MEMBERS.items():
         done = command(

@@ -62,9 +62,9 @@ def test_every_picture_of_a_folder_is_to_be_answered_but_no_hidden_one(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def competition(tmp_path_factory, command):
+def competition(tmp_path_factory, make_place, command):
     """A folder with `MaskDataset` of drawn scenes and a member that learned from it for an epoch."""
-    place = tmp_path_factory.mktemp("competition")
+    place = make_place(tmp_path_factory.mktemp("competition"))
     root = place / "MaskDataset"
     for name in ("training", "test"):
         (root / name).mkdir(parents=True)

@@ -2,6 +2,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -299,8 +300,9 @@ def test_an_embedded_store_that_is_no_database_is_refused(tmp_path):
 
 
 @pytest.fixture
-def start_server(tmp_path):
+def start_server(tmp_path, new_store):
     """Start an MLflow server on one port and store, as often as asked; each in a process group of its own."""
+    shutil.copy(new_store / "mlflow.db", tmp_path / "server.db")
     groups = []
 
     def start(port):
@@ -329,11 +331,13 @@ def kill_group(process):
 
 
 @pytest.mark.heavy
-def test_a_training_survives_its_server_and_is_uploaded_when_that_is_back(start_server, closed_port, tmp_path):
+def test_a_training_survives_its_server_and_is_uploaded_when_that_is_back(
+    start_server, closed_port, preloaded, tmp_path
+):
     epochs, uri = 40, f"http://127.0.0.1:{closed_port}"
     server = start_server(closed_port)
     given = [*SMALL, f"schedule.epochs={epochs}", "study=masks", "tracking=server", f"tracking.uri={uri}"]
-    train = [sys.executable, "-m", "facemask_ensemble.train", *given]
+    train = [preloaded, "-m", "facemask_ensemble.train", *given]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     once = {**os.environ, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}  # it asks no second time, which takes seconds
     with subprocess.Popen(train, cwd=tmp_path, env=once, text=True, **pipes) as process:

@@ -14,9 +14,9 @@ pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, command, draw_faces):
+def place(tmp_path_factory, make_place, command, draw_faces):
     """A place with two members of the study `pair`, one of them hardly trained, judged by a greedy vote."""
-    place = tmp_path_factory.mktemp("ship")
+    place = make_place(tmp_path_factory.mktemp("ship"))
     draw_faces(place / "masks", ["bare", "masked"], 40)
     for backbone, epochs in (("deep_cnn", 6), ("basic_cnn", 1)):
         done = command("train", f"backbone={backbone}", f"schedule.epochs={epochs}", *SMALL, *FOLDERS, cwd=place)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -58,13 +57,11 @@ HALVES = ("detector=haar", "detector.find._target_=stubs.Halves", "detector.marg
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, new_store):
+def place(tmp_path_factory, make_place):
     """A place with two members that take red for a mask and blue for none, photographs, and a video of drawn people."""
     from facemask_ensemble import tracking
 
-    place = tmp_path_factory.mktemp("faces")
-    (place / "outputs").mkdir()
-    shutil.copy(new_store / "mlflow.db", place / "outputs")
+    place = make_place(tmp_path_factory.mktemp("faces"))
     store = tracking.open_store(None, place / "outputs")
     for name, size in (("small", 8), ("large", 12)):
         log_member(store, place / f"files-{name}", name, size)

@@ -1,6 +1,5 @@
 import io
 import json
-import shutil
 import struct
 import zlib
 from functools import partial
@@ -113,15 +112,13 @@ def save_members(folder):
 
 
 @pytest.fixture(scope="session")
-def shipped(tmp_path_factory, new_store):
+def shipped(tmp_path_factory, make_place):
     """A place with a store, in whose registry three small members and their majority are `facemask-lights@champion`."""
     from facemask_ensemble import tracking
     from facemask_ensemble.ship import ship
 
-    place = tmp_path_factory.mktemp("shipped")
+    place = make_place(tmp_path_factory.mktemp("shipped"))
     outputs = place / "outputs"
-    outputs.mkdir()
-    shutil.copy(new_store / "mlflow.db", outputs)
     store = tracking.open_store(None, outputs)
     members = []
     for name, file in save_members(place).items():

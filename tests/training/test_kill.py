@@ -88,8 +88,8 @@ def what_came_out(place):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    place = tmp_path_factory.mktemp("whole")
+def uninterrupted(tmp_path_factory, make_place):
+    place = make_place(tmp_path_factory.mktemp("whole"))
     assert train(place).returncode == 0
     return what_came_out(place)
 
