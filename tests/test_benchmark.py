@@ -26,7 +26,7 @@ from facemask_ensemble.command import explain
         ),
         ("ensemble", "count=0", "count=0: must be a whole number of at least 1"),
         ("ensemble", "study=quickstart", "study and output_dir: trained members need both"),
-        ("ensemble", "pictures=nowhere", "pictures=nowhere: no such folder"),
+        ("ensemble", "pictures=nowhere", "pictures=nowhere: no such folder, list or archive"),
         ("ensemble", "many=lots", "lots"),
         ("saliency", "parts=[nothing]", "parts=nothing: there is no such one; choose among speed, memory"),
         (

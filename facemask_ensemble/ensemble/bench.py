@@ -2,7 +2,7 @@
 
 Seven members of random weights are made for it, in a temporary folder, or give trained ones: output_dir=outputs
 study=NAME. What is under way is told on stderr. Give KEY=VALUE, such as parts=[speed,cold] count=100
-pictures=PHOTOS precisions=[bfloat16].
+pictures=photos.txt precisions=[bfloat16].
 """
 
 import sys
@@ -29,9 +29,10 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     refuse_unknown("precisions", settings.precisions, WAYS)
     if (settings.study is None) != (settings.output_dir is None):
         raise InputError("study and output_dir: trained members need both; give output_dir=outputs study=NAME")
-    for key in ("pictures", "output_dir"):
-        if (folder := getattr(settings, key)) and not Path(folder).expanduser().is_dir():
-            raise InputError(f"{key}={folder}: no such folder")
+    if settings.output_dir and not Path(settings.output_dir).expanduser().is_dir():
+        raise InputError(f"output_dir={settings.output_dir}: no such folder")
+    if settings.pictures and not Path(settings.pictures).expanduser().exists():
+        raise InputError(f"pictures={settings.pictures}: no such folder, list or archive")
     return settings
 
 

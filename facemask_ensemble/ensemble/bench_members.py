@@ -72,15 +72,15 @@ def speckle(folder: Path, count: int, side: int = 48) -> Path:
     return folder
 
 
-def photographs(folder: str | None, count: int, place: Path) -> tuple[list[str], str]:
+def photographs(named: str | None, count: int, place: Path) -> tuple[list[str], str]:
     """Name pictures to answer for, real ones where they are at hand, and say what they are.
 
     Args:
-        folder: of pictures; None for that of the real photographs, where there is one.
+        named: a folder, a list or an archive of pictures; None for the real photographs, where there are any.
         count: of the pictures; fewer where there are not so many.
         place: for drawn ones.
     """
-    given = folder or os.environ.get(REAL)
+    given = named or os.environ.get(REAL)
     if not given:
         return [str(file) for file in draw(place / "drawn", count)], "drawn scenes"
     items: list[Item] = list(open_input(given).items())

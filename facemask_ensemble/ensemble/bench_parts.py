@@ -35,7 +35,7 @@ class Settings:
         study: of trained members.
         backbones: of random members.
         image_size: of random members, in pixels.
-        pictures: a folder; None for the real photographs where they are at hand, else drawn scenes.
+        pictures: a folder, a list or an archive; None for the real photographs, drawn scenes where there are none.
         count: pictures that are answered; 500 for the share of the same classes.
         alone: pictures that are asked about one at a time.
         batch_size: pictures a batch, of Keras and PyTorch.
