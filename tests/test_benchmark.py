@@ -24,6 +24,7 @@ from facemask_ensemble.command import explain
             "precisions=[int4]",
             "precisions=int4: there is no such one; choose among float32, bfl",
         ),
+        ("ensemble", "precisions=[quickest]", "precisions=quickest: is for trained members; give output_dir=outputs"),
         ("ensemble", "count=0", "count=0: must be a whole number of at least 1"),
         ("ensemble", "study=quickstart", "study and output_dir: trained members need both"),
         ("ensemble", "pictures=nowhere", "pictures=nowhere: no such folder, list or archive"),

@@ -201,4 +201,4 @@ def test_openvino_answers_as_keras_does_without_tensorflow_and_its_decided_major
 
 def test_a_precision_that_there_is_not_is_refused_before_anything_is_read(place, command, assert_refused):
     done = command("predict", "input=many", "runtime=openvino", "runtime.precision=float64", cwd=place)
-    assert_refused(done, "runtime.precision=float64", "auto, float32, bfloat16, int8")
+    assert_refused(done, "runtime.precision=float64", "auto, quickest, float32, bfloat16, int8")

@@ -12,9 +12,10 @@ from pathlib import Path
 from facemask_ensemble.benchmark import measure_parts, refuse_unknown, run_bench, settings_of, usage
 from facemask_ensemble.ensemble.bench_parts import PARTS, Settings
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.runtimes.openvino import QUICKEST
 
 NUMBERS = {"image_size": 32, "count": 1, "alone": 1, "many": 4, "batch_size": 1}  # and the least of each
-WAYS = ("float32", "bfloat16", "int8")
+WAYS = ("float32", "bfloat16", "int8", QUICKEST)
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
@@ -29,6 +30,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     refuse_unknown("precisions", settings.precisions, WAYS)
     if (settings.study is None) != (settings.output_dir is None):
         raise InputError("study and output_dir: trained members need both; give output_dir=outputs study=NAME")
+    if QUICKEST in settings.precisions and settings.study is None:
+        raise InputError(f"precisions={QUICKEST}: is for trained members; give output_dir=outputs study=NAME too")
     if settings.output_dir and not Path(settings.output_dir).expanduser().is_dir():
         raise InputError(f"output_dir={settings.output_dir}: no such folder")
     if settings.pictures and not Path(settings.pictures).expanduser().exists():

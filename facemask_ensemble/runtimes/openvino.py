@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.machine import processor
@@ -14,7 +15,7 @@ from facemask_ensemble.runtimes.openvino_conversion import FULL, SMALL, convert
 from facemask_ensemble.runtimes.openvino_network import HALF, PRECISIONS, OpenvinoNetwork
 from facemask_ensemble.runtimes.openvino_place import Place
 
-AUTO = "auto"
+AUTO, QUICKEST = "auto", "quickest"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def load(
     Args:
         sources: the members.
         batch_size: means nothing here, where each picture is a request of its own.
-        precision: float32, bfloat16 or int8; auto is bfloat16 where the processor has it and it is accepted.
+        precision: float32, bfloat16 or int8; auto is bfloat16 where the processor has it and it is accepted; quickest
+            is int8 where that is accepted and the quicker one, and else as auto.
         differ: the share of a member's validation pictures that may be decided otherwise; None: not checked.
 
     Raises:
@@ -47,7 +49,7 @@ def load(
     """
     check(precision, differ)
     convert(sources)
-    accepted = [_accept(source, _ways(precision), differ) for source in sources]
+    accepted = [_accept(source, precision, differ) for source in sources]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(Accepted.open, accepted))
 
@@ -58,11 +60,11 @@ def check(precision: str, differ: float | None) -> None:
     Raises:
         InputError: naming the key, the value and the rule.
     """
-    if precision not in (AUTO, *PRECISIONS):
-        raise InputError(f"runtime.precision={precision}: must be one of {AUTO}, {', '.join(PRECISIONS)}")
+    if precision not in (known := (AUTO, QUICKEST, *PRECISIONS)):
+        raise InputError(f"runtime.precision={precision}: must be one of {', '.join(known)}")
     if differ is not None and not (isinstance(differ, int | float) and 0 <= differ < 1):
         raise InputError(f"runtime.differ={differ}: must be a share from 0 to below 1, or null for no check")
-    for package in ("openvino", "nncf") if precision == SMALL else ("openvino",):
+    for package in ("openvino", "nncf") if precision in (SMALL, QUICKEST) else ("openvino",):
         if importlib.util.find_spec(package) is None:
             raise InputError('runtime=openvino needs the extra: pip install "facemask-ensemble[openvino]"')
     if precision == HALF and not processor()[1]:
@@ -71,20 +73,27 @@ def check(precision: str, differ: float | None) -> None:
 
 def _ways(precision: str) -> tuple[str, ...]:
     """List the precisions to try, the quickest first."""
-    if precision != AUTO:
+    if precision in PRECISIONS:
         return (precision,)
-    return (HALF, FULL) if processor()[1] else (FULL,)
+    small = (SMALL,) if precision == QUICKEST else ()
+    return (*small, HALF, FULL) if processor()[1] else (*small, FULL)
 
 
-def _accept(source: Source, ways: Sequence[str], differ: float | None) -> Accepted:
-    """Find the first precision in which a member's conversion decides as the member does."""
-    place = Place.of(source.file)
+def _accept(source: Source, precision: str, differ: float | None) -> Accepted:
+    """Find the quickest precision in which a member's conversion decides as the member does."""
+    place, ways = Place.of(source.file), _ways(precision)
+    accepted, refused = dict[str, dict[str, Any]](), None
     for way in ways:
         found = measured(source, place, way, differ)
         refused = refusal(source.name, way, found, differ)
         if refused is None:
-            print(f"{source.name} in {way}: {told(found)}; {speed(found):.1f} ms a picture", flush=True)
-            return Accepted(source, place, way, speed(found))
-        if way != ways[-1]:
+            accepted[way] = found
+            if way != SMALL:  # of which only measuring says whether it is the quicker one
+                break
+        elif accepted or way != ways[-1]:
             print(f"{source.name} in {way}: {told(found)}; not used", flush=True)
-    raise InputError(refused)
+    if not accepted:
+        raise InputError(refused)
+    way = min(accepted, key=lambda way: speed(accepted[way]))
+    print(f"{source.name} in {way}: {told(accepted[way])}; {speed(accepted[way]):.1f} ms a picture", flush=True)
+    return Accepted(source, place, way, speed(accepted[way]))

@@ -54,7 +54,8 @@ def refusal(name: str, precision: str, found: dict[str, Any], bound: float | Non
     """Say why a conversion may not answer; None where it may."""
     if bound is None or found["differ"] <= bound:
         return None
-    advice = "runtime=keras, or a larger runtime.differ" if precision == FULL else "runtime.precision=float32"
+    otherwise = {FULL: "runtime=keras, or a larger runtime.differ", SMALL: "runtime.precision=quickest"}
+    advice = otherwise.get(precision, "runtime.precision=float32")
     return f"runtime.precision={precision}: {name}: {told(found)}, more than runtime.differ={bound:g}; give {advice}"
 
 

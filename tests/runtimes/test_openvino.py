@@ -222,6 +222,56 @@ def test_auto_takes_float32_where_bfloat16_decides_otherwise(source, monkeypatch
     assert network.milliseconds == openvino_acceptance.speed(place.recall("float32"))
 
 
+@pytest.fixture
+def tiny(tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"tiny")
+    return Source("tiny", tmp_path / "model.keras")
+
+
+RIGHT, WRONG = 0.0, 0.05  # shares of pictures that are decided otherwise
+
+
+@pytest.mark.parametrize(
+    ("small", "half", "full", "taken"),
+    [
+        ((RIGHT, 2), (RIGHT, 3), None, "int8"),
+        ((RIGHT, 4), (RIGHT, 3), None, "bfloat16"),
+        ((WRONG, 2), (RIGHT, 3), None, "bfloat16"),
+        ((WRONG, 2), (WRONG, 3), (RIGHT, 6), "float32"),
+        ((RIGHT, 2), (WRONG, 3), (RIGHT, 6), "int8"),
+        ((RIGHT, 2), (WRONG, 3), (WRONG, 6), "int8"),
+    ],
+)
+def test_quickest_takes_whole_numbers_where_they_are_accepted_and_the_quicker_ones(
+    small, half, full, taken, tiny, monkeypatch, capsys
+):
+    monkeypatch.setattr(openvino, "processor", lambda: ("abacus", ("avx512_bf16",)))
+    found = dict(zip(("int8", "bfloat16", "float32"), map(measurement, (small, half, full)), strict=True))
+    monkeypatch.setattr(openvino, "measured", lambda source, place, way, differ: found.pop(way))
+    accepted = openvino._accept(tiny, "quickest", 0.005)
+    assert accepted.precision == taken
+    assert accepted.milliseconds == {"int8": small, "bfloat16": half, "float32": full}[taken][1]
+    assert list(found) == ["float32"] * (full is None)  # not even measured, where half as many digits are accepted
+    wrong = [one for one in (small, half, full) if one and one[0] == WRONG]
+    assert capsys.readouterr().out.count("not used") == len(wrong)
+
+
+def test_quickest_refuses_a_member_that_no_precision_is_accepted_for(tiny, monkeypatch):
+    monkeypatch.setattr(openvino, "processor", lambda: ("abacus", ("avx512_bf16",)))
+    monkeypatch.setattr(openvino, "measured", lambda *_: measurement((WRONG, 2)))
+    with pytest.raises(InputError, match="float32: tiny: 1 of 20 .*runtime=keras, or a larger runtime.differ"):
+        openvino._accept(tiny, "quickest", 0.005)
+    with pytest.raises(InputError, match="int8: tiny: 1 of 20 .*give runtime.precision=quickest"):
+        openvino._accept(tiny, "int8", 0.005)
+
+
+def measurement(known):
+    """Make what is noted of a conversion that decides a share of 20 pictures otherwise, and takes milliseconds."""
+    share, milliseconds = known or (RIGHT, 1)
+    times = {openvino_acceptance._here(): milliseconds}
+    return {"pictures": 20, "differ": share, "largest": 0.1, "milliseconds": times}
+
+
 @pytest.mark.heavy
 def test_without_its_pictures_only_what_was_accepted_before_is_used(source, unknown, files, tmp_path, capsys):
     gone = replace(unknown, judged=lambda: ([tmp_path / "a.png"], np.zeros((1, 3), np.float32)))
@@ -296,7 +346,7 @@ def test_a_damaged_record_counts_as_none(tmp_path, content):
 @pytest.mark.parametrize(
     ("precision", "differ", "words"),
     [
-        ("float16", 0.005, "runtime.precision=float16: must be one of auto, float32, bfloat16, int8"),
+        ("float16", 0.005, "runtime.precision=float16: must be one of auto, quickest, float32, bfloat16, int8"),
         ("float32", 1.5, "runtime.differ=1.5: must be a share from 0 to below 1, or null"),
         ("float32", "much", "runtime.differ=much: must be a share"),
     ],
