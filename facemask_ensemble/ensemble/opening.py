@@ -11,6 +11,7 @@ import numpy as np
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.ensemble import Ensemble, Member
 from facemask_ensemble.ensemble.rules import FittedRule
+from facemask_ensemble.models.starts import summed_up
 from facemask_ensemble.runtimes import Source
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _price(members: Sequence["LoggedMember"], models: Mapping[str, Path], costs:
 def _introduce(members: Sequence["LoggedMember"]) -> str:
     """Say who answers, and what their training was."""
     first = members[0]
-    starts = ", ".join(sorted({member.tags["init"] for member in members}))
+    starts = summed_up(member.tags["init"] for member in members)
     names = ", ".join(member.name for member in members)
     return f"{len(members)} members trained on {first.tags['dataset']} ({starts}): {names}"
 

@@ -16,6 +16,7 @@ from facemask_ensemble.ensemble.description import ABOUT, read_description, refu
 from facemask_ensemble.ensemble.opening import Choice
 from facemask_ensemble.ensemble.restoring import restored
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.models.starts import summed_up
 from facemask_ensemble.runtimes import Source
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Package:
         """Make it a choice that can be loaded."""
         members = self.about["members"]
         names = [member["name"] for member in members]
-        starts = ", ".join(sorted({member["init"] for member in members if member.get("init")}))
+        starts = summed_up(member["init"] for member in members if member.get("init"))
         what = f"{len(names)} member{'s' if len(names) != 1 else ''} trained on {self.about['name']}"
         return Choice(
             list(self.about["class_names"]),

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from facemask_ensemble.models.starts import RANDOM
+
 SENT = 0.04  # share of pictures sent to a person that the card speaks of
-RANDOM = "random initialisation"
 
 
 def ship_card(report: Mapping[str, Any], study: str, command: str) -> dict[str, Any]:

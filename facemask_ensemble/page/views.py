@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from facemask_ensemble import __version__
-from facemask_ensemble.evaluation.card import RANDOM
+from facemask_ensemble.models.starts import RANDOM
 from facemask_ensemble.page import words
 from facemask_ensemble.page.desk import BEHIND, OTHERS, PICTURE, Answered, Desk
 from facemask_ensemble.page.fragments import render

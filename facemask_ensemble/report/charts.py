@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from facemask_ensemble.models.starts import brief
+
 WIDTH, HEIGHT = 230.0, 122.0
 LEFT, RIGHT, TOP, BOTTOM = 30.0, 7.0, 22.0, 20.0
 CURVES = (("accuracy", "accuracy", "val_accuracy"), ("loss", "loss", "val_loss"))
@@ -13,7 +15,8 @@ def dot_plot(report: Mapping[str, Any]) -> dict[str, Any]:
     """Place every member and vote on one accuracy axis, best first; positions are percent of the track's width."""
     best = report["comparison"]["best_member"]
     rows = [
-        {"name": member["backbone"], "note": member.get("init", "start unknown"), "kind": "member", **_score(member)}
+        {"name": member["backbone"], "note": brief(str(member.get("init", "start unknown"))), "kind": "member"}
+        | _score(member)
         for member in report["members"]
     ]
     rows += [

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from facemask_ensemble.models.starts import summed_up
 from facemask_ensemble.report import charts
 
 MANY = 10  # classes: with more, the zeros of a matrix are left out
@@ -173,5 +174,4 @@ def _plain(text: str) -> str:
 
 
 def _started(report: Mapping[str, Any]) -> str:
-    inits = sorted({str(member.get("init", "start unknown")) for member in report["members"]})
-    return ", ".join(inits)
+    return summed_up(str(member.get("init", "start unknown")) for member in report["members"])

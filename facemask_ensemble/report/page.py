@@ -11,12 +11,13 @@ import numpy as np
 
 from facemask_ensemble.evaluation.card import at_about, warnings
 from facemask_ensemble.evaluation.metrics import AVERAGES
+from facemask_ensemble.models.starts import RANDOM, origin
 from facemask_ensemble.report import charts, ensemble_charts
 from facemask_ensemble.report.encoding import encode
 from facemask_ensemble.report.environment import environment, versions
 from facemask_ensemble.report.figures import write_figures
 from facemask_ensemble.report.numbers import thousands
-from facemask_ensemble.report.tables import RANDOM, score_table
+from facemask_ensemble.report.tables import score_table
 
 PACKAGES = ("facemask-ensemble", "tensorflow", "keras", "tf-keras-vis", "numpy", "scikit-learn", "mlflow")
 KINDS = {
@@ -79,6 +80,7 @@ def _render(
     why: bool,
 ) -> str:
     adopted = [member for member in report["members"] if _from_random_member(member)]
+    gone_on = [origin(member["init"]) for member in adopted]
     cards = [_card(item, pictures, overlays) for item in gallery]
     return (
         environment()
@@ -89,7 +91,8 @@ def _render(
             vote=report["ensemble"][report["shipped"]],
             random=[member["backbone"] for member in report["members"] if member.get("init") == RANDOM],
             adopted=[member["backbone"] for member in adopted],
-            starts=sorted({str(member["init"]).partition(" member ")[0] for member in adopted}),
+            starts=sorted({start.members[-1][0] for start in gone_on if start.members}),
+            earlier=max((len(start.members) for start in gone_on), default=0),
             dots=charts.dot_plot(report),
             table=score_table(report),
             curves=charts.learning_curves(report["members"]),

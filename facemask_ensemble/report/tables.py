@@ -1,21 +1,22 @@
 """The tables of scores, for the page and for the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from facemask_ensemble.models.starts import RANDOM, brief, origin
 from facemask_ensemble.report.numbers import MISSING, duration, epochs, interval, millions, percent
 
-RANDOM = "random initialisation"
 SHARES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
     "validation_accuracy": "validation accuracy",
 }
+START = 11  # columns of a terminal: with them the table takes no more than 80
 
 
 def score_table(report: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -38,7 +39,7 @@ def _note(member: Mapping[str, Any]) -> str:
     size = member.get("image_size")
     trained_on = member.get("trained_on")
     parts = [
-        member.get("init", "start unknown"),
+        brief(str(member.get("init", "start unknown"))),
         f"{size} px" if size else None,
         member.get("precision"),
         f"trained on {trained_on}" if trained_on else None,
@@ -65,14 +66,14 @@ def terminal_table(report: Mapping[str, Any]) -> Table:
     dataset = report["dataset"]
     table = Table(
         title=Text(f"{dataset['name']}: {dataset['pictures']} {dataset['judged_on']} pictures"),
-        caption=Text(report["comparison"]["sentence"]),
+        caption=Text("\n".join([report["comparison"]["sentence"], *_gone_on(report["members"])])),
         caption_justify="left",
         caption_style="default",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
     table.add_column("member", overflow="fold", min_width=17)
-    table.add_column("start", min_width=11)
+    table.add_column("start", min_width=START, max_width=START, overflow="fold")
     for head in ("accuracy, %", "balanced", "macro F1", "seconds"):
         table.add_column(head, justify="right", no_wrap=True)
     for member in sorted(report["members"], key=lambda member: -member["accuracy"]):
@@ -86,7 +87,14 @@ def terminal_table(report: Mapping[str, Any]) -> Table:
 
 def _start(member: Mapping[str, Any]) -> str:
     init = str(member.get("init", "unknown"))
-    return "random init" if init == RANDOM else init
+    members, _ = origin(init)
+    return f"of {members[0][1]}" if members else "random init" if init == RANDOM else init
+
+
+def _gone_on(members: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Explain what `of RUN` is, and say what the members before that began with."""
+    roots = {start.root for member in members if (start := origin(str(member.get("init", "")))).members}
+    return [f"of RUN: went on from that run's weights, at first {', '.join(sorted(roots))}"] if roots else []
 
 
 def _seconds(member: Mapping[str, Any]) -> str:

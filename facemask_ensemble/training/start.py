@@ -9,10 +9,9 @@ import keras
 
 from facemask_ensemble import tracking
 from facemask_ensemble.models.classifier import build_classifier
+from facemask_ensemble.models.starts import RANDOM, of_member
 from facemask_ensemble.models.transfer import start_from_member
 from facemask_ensemble.models.weights import is_member, member_run
-
-RANDOM = "random initialisation"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def start_of(weights: str | None, store: tracking.Store, cache: Path) -> Start:
         return Start(Path(weights).name, Path(weights) if is_member(weights) else None)
     (member,) = tracking.finished_members(store, run_ids=run_id)
     file = tracking.artifact(store, run_id, "model.keras", cache)
-    return Start(f"{member.tags['dataset']} member {run_id[:8]} ({member.tags['init']})", file)
+    return Start(of_member(member.tags["dataset"], run_id, member.tags["init"]), file)
 
 
 def build(config: dict[str, Any], classes: int, member_file: Path | None = None) -> keras.Model:

@@ -181,6 +181,17 @@ def test_members_that_went_on_from_a_random_one_are_named_with_it(tmp_path):
     assert "started from random weights and learned from" not in text
 
 
+def test_starts_that_lie_several_trainings_back_are_counted_and_their_chart_is_drawn(tmp_path, recwarn):
+    report, _ = judged()
+    for number, member in enumerate(report["members"]):
+        member["init"] = f"faces member 0123ab{number:02d} (scenes member 4567cd{number:02d} (random initialisation))"
+    text = " ".join(written(tmp_path, report).text.split())
+    assert "Random initialisation, 2 trainings earlier." in text
+    assert "which had started from random weights on scenes. These numbers" in text
+    assert "faces member 0123ab00 (random initialisation, 2 trainings earlier)" in text
+    assert not [warning for warning in recwarn if "constrained_layout" in str(warning.message)]
+
+
 def test_pretrained_members_bring_no_banner(tmp_path):
     report, _ = judged(about={"init": "imagenet"})
     assert "Random initialisation." not in written(tmp_path, report).text
@@ -416,6 +427,25 @@ def test_the_terminal_table_fits_eighty_columns_and_ends_with_the_sentence():
     vote = report["ensemble"]["majority"]
     row = next(line.split() for line in lines if line.strip().startswith("majority vote"))
     assert row[2:5] == [str(vote["ties"]), "ties", f"{100 * vote['accuracy']:.1f}"]
+
+
+@pytest.mark.parametrize(
+    ("init", "cell"),
+    [
+        ("faces member 0123abcd (scenes member 4567cdef (random initialisation))", "of 0123abcd"),
+        ("weights_of_a_very_long_name.weights.h5", "weights_of_"),
+    ],
+)
+def test_the_terminal_table_fits_whatever_the_members_started_from(init, cell):
+    report, _ = judged(names=["inceptionresnetv2", *SEVEN[1:]], about={"init": init})
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(terminal_table(report))
+    lines = console.export_text().splitlines()
+    assert any(line.startswith(f" inceptionresnetv2  {cell}") for line in lines)
+    assert any(line.rstrip().endswith("macro F1  seconds") for line in lines)
+    assert report["comparison"]["sentence"] in " ".join(" ".join(lines).split())
+    said = "of RUN: went on from that run's weights, at first random initialisation"
+    assert (said in [line.strip() for line in lines]) == ("member" in init)
 
 
 @pytest.mark.heavy
