@@ -21,7 +21,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: -heavy[item.path])
 
 
-SHARED = ("hydra", "matplotlib.figure", "pandas", "sklearn.metrics", "facemask_ensemble.tracking")
+STORE = ("facemask_ensemble.tracking", "mlflow.store.tracking.sqlalchemy_store", "alembic.command", "pyarrow.parquet")
+SHARED = ("hydra", "matplotlib.backends.backend_agg", "pandas", "sklearn.model_selection", "cleanlab.filter", *STORE)
 TRAINING = (*SHARED, "facemask_ensemble.training.member")
 ANSWERING = ("evaluate", "predict")  # commands that need TensorFlow themselves
 STARTING = ("train", "tune")  # commands that start others

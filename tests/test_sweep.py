@@ -23,20 +23,22 @@ SMALL = (
 )  # fmt: skip
 
 
-BREAK_SEED_1 = """
+WITHOUT_LUCK = """
 import sys
+from pathlib import Path
+from facemask_ensemble.training import isolation, member
 
-if sys.argv[-2:] and "isolation" in " ".join(sys.orig_argv):
-    import pathlib
-    folder = pathlib.Path(sys.orig_argv[-2])
-    if "seed: 1\\n" in (folder / "files" / "config.yaml").read_text():
-        import facemask_ensemble.training.member as member
+def fail(*arguments, **options):
+    raise RuntimeError("out of luck")
 
-        def fail(*arguments, **options):
-            raise RuntimeError("out of luck")
-
-        member._fit = fail
+member._fit = fail
+isolation.main(Path(sys.argv[3]), show_bar=False)
 """
+BREAK_SEED_1 = """#!/bin/sh
+if grep -qs '^seed: 1$' "$3/files/config.yaml"; then exec "{python}" "{child}" "$@"; fi
+exec "{preloaded}" "$@"
+"""
+TRAIN = "import sys; sys.executable = sys.argv.pop(1); from facemask_ensemble.train import main; main()"
 
 
 def runs_of(place, study="sweep"):
@@ -140,18 +142,18 @@ def test_ctrl_c_stops_the_whole_sweep_and_closes_its_runs(launcher, preloaded, p
 
 
 @pytest.mark.heavy
-def test_a_sweep_that_was_killed_whole_trains_only_what_is_missing_or_failed(command, place_with_store):
+def test_a_sweep_that_was_killed_whole_trains_only_what_is_missing_or_failed(command, preloaded, place_with_store):
     """Of five, the second fails as long as its weights are not there; the whole sweep is killed during the fourth."""
     from mlflow.tracking import MlflowClient
 
     sweep = [*SMALL, "seed=0,1,2,3,4", "schedule.epochs=6", "dataset.count=200"]
-    broken = place_with_store / "broken"
-    broken.mkdir()
-    (broken / "sitecustomize.py").write_text(BREAK_SEED_1)
-    environment = {**os.environ, "PYTHONPATH": str(broken)}
-    train = [sys.executable, "-m", "facemask_ensemble.train", *sweep]
+    child, python = place_with_store / "child.py", place_with_store / "python"
+    child.write_text(WITHOUT_LUCK)
+    python.write_text(BREAK_SEED_1.format(python=sys.executable, child=child, preloaded=preloaded))
+    python.chmod(0o755)
+    train = [sys.executable, "-c", TRAIN, str(python), *sweep]
     with subprocess.Popen(train, cwd=place_with_store, stdout=subprocess.PIPE, text=True, start_new_session=True,
-                          stderr=subprocess.DEVNULL, env=environment) as process:  # fmt: skip
+                          stderr=subprocess.DEVNULL) as process:  # fmt: skip
         starts = (line for line in process.stdout if "epoch  1/6" in line)
         for _ in range(3):  # seeds 0, 2 and 3: seed 1 never comes so far
             next(starts)

@@ -8,6 +8,7 @@ lines: the id of the process, and its exit status. If whoever asked goes away be
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -78,6 +79,7 @@ def serve(listening: socket.socket) -> None:
 if __name__ == "__main__":
     for name in sys.argv[2:]:
         importlib.import_module(name)
+    gc.freeze()  # or the first collection of every fork would copy all of it
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(sys.argv[1])
         listening.listen(16)

@@ -188,7 +188,8 @@ def test_bare_fits_learn_from_the_training_pictures_and_tell_every_epoch(tiny, c
 
 
 @pytest.mark.heavy
-def test_the_bench_prints_a_table_and_leaves_nothing_behind(monkeypatch, tmp_path, capsys):
+def test_the_bench_prints_a_table_and_leaves_nothing_behind(monkeypatch, preloaded, tmp_path, capsys):
+    monkeypatch.setattr("sys.executable", preloaded)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     bench.main(TINY)

@@ -60,12 +60,10 @@ isolation.main(Path(sys.argv[3]), show_bar=False)
 """
 
 
-def train(place, executable=None):
-    """Run the command; its training runs in `executable` if one is given."""
-    code = COMMAND if executable else COMMAND.replace("executable=sys.argv.pop(1)", "executable=sys.executable")
-    arguments = [executable] if executable else []
+def train_in(python, place):
+    """Run the command; its training runs in another `python`."""
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments), *TRAIN],
+        [sys.executable, "-c", COMMAND, str(python), *TRAIN],
         cwd=place, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
@@ -88,20 +86,20 @@ def what_came_out(place):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory, make_place):
+def uninterrupted(tmp_path_factory, make_place, command):
     place = make_place(tmp_path_factory.mktemp("whole"))
-    assert train(place).returncode == 0
+    assert command("train", *TRAIN, cwd=place).returncode == 0
     return what_came_out(place)
 
 
 @pytest.mark.parametrize("moment", ["first epoch", "between epochs", "during a checkpoint"])
-def test_a_killed_training_goes_on_to_the_same_history_and_weights(moment, uninterrupted, place_with_store):
+def test_a_killed_training_goes_on_to_the_same_history_and_weights(moment, uninterrupted, command, place_with_store):
     child = place_with_store / "child.py"
     child.write_text(CHILD.replace("{moment}", moment))
     python = place_with_store / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{child}" "$@"\n')
     python.chmod(0o755)
-    killed = train(place_with_store, python)
+    killed = train_in(python, place_with_store)
     assert killed.returncode == 1, killed.stderr
     assert "was ended by SIGKILL" in killed.stderr
     (folder,) = (place_with_store / "outputs" / "runs" / "kill").iterdir()
@@ -109,7 +107,7 @@ def test_a_killed_training_goes_on_to_the_same_history_and_weights(moment, unint
     assert (folder / "checkpoint.npz").exists() == (moment != "first epoch")
     assert (len(list(folder.glob("*.part"))) == 1) == (moment == "during a checkpoint")
 
-    again = train(place_with_store)
+    again = command("train", *TRAIN, cwd=place_with_store)
     assert again.returncode == 0, again.stderr
     history, probabilities, weights, steps = what_came_out(place_with_store)
     pd.testing.assert_frame_equal(history, uninterrupted[0], check_exact=True)
