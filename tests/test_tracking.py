@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from facemask_ensemble import tracking
@@ -64,16 +65,44 @@ def test_long_parameters_are_cut_and_a_parent_is_named(store):
     assert data.tags["mlflow.parentRunId"] == parent
 
 
-def test_the_splits_of_a_manifest_are_recorded_as_a_runs_inputs(store, tmp_path):
-    rows = pd.DataFrame(
-        {
-            "path": ["a.png", "b.png", "c.png"],
-            "sha256": ["x", "y", "z"],
-            "label": 0,
-            "split": ["train", "test", "train"],
-        }
-    ).assign(group="", look="", mirrored="")
-    manifest = Manifest("toys", tmp_path, ("none",), rows, pd.DataFrame(columns=["path", "reason"]))
+@pytest.fixture
+def manifest(tmp_path):
+    """Three pictures, of which two are for training and one for the test."""
+    rows = {"path": ["a.png", "b.png", "c.png"], "sha256": ["x", "y", "z"], "split": ["train", "test", "train"]}
+    rows = pd.DataFrame(rows).assign(label=0, group="", look="", mirrored="")
+    return Manifest("toys", tmp_path, ("none",), rows, pd.DataFrame(columns=["path", "reason"]))
+
+
+def test_a_data_set_that_another_run_records_at_that_very_moment_is_recorded_for_both(store, manifest, monkeypatch):
+    runs = [tracking.start_run(store, "masks", name, {}, {}) for name in ("xception", "vgg16")]
+    record = store.client.log_inputs
+
+    def be_late(*arguments, **options):
+        monkeypatch.setattr(store.client, "log_inputs", record)
+        tracking.log_dataset(store, runs[0], manifest, ("train", "test"))
+        raise MlflowException(
+            "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id, datasets.name"
+        )
+
+    monkeypatch.setattr(store.client, "log_inputs", be_late)
+    tracking.log_dataset(store, runs[1], manifest, ("train", "test"))
+    first, second = ([item.dataset for item in store.client.get_run(run).inputs.dataset_inputs] for run in runs)
+    assert len(first) == len(second) == 2
+    assert {data.digest for data in first} == {data.digest for data in second}
+
+
+def test_a_data_set_that_cannot_be_recorded_is_said_to_be_so(store, manifest, monkeypatch):
+    run_id = tracking.start_run(store, "masks", "xception", {}, {})
+
+    def fail(*arguments, **options):
+        raise MlflowException("database is locked")
+
+    monkeypatch.setattr(store.client, "log_inputs", fail)
+    with pytest.raises(MlflowException, match="database is locked"):
+        tracking.log_dataset(store, run_id, manifest)
+
+
+def test_the_splits_of_a_manifest_are_recorded_as_a_runs_inputs(store, manifest, tmp_path):
     run_id = tracking.start_run(store, "masks", "xception", {}, {})
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

@@ -1,15 +1,18 @@
 """Record on a run which data it saw."""
 
+import re
 import warnings
 
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.exceptions import MlflowException
 
 from facemask_ensemble.data.manifest import SPLITS, Manifest
 from facemask_ensemble.tracking.interrupts import uninterrupted
 from facemask_ensemble.tracking.store import Store
 
 CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
+TWICE = re.compile("unique|duplicate", re.IGNORECASE)  # as sqlite, PostgreSQL and MySQL say that a row is there already
 DIGITS = 24  # of the fingerprint; MLflow keeps 36 signs of a digest
 
 
@@ -32,4 +35,9 @@ def log_dataset(store: Store, run_id: str, manifest: Manifest, splits: tuple[str
             data = from_pandas(rows, source=str(manifest.root), targets="label", name=manifest.name, digest=digest)
             recorded = Dataset(**data.to_dict())
         inputs.append(DatasetInput(recorded, [InputTag("mlflow.data.context", CONTEXTS[split])]))
-    store.client.log_inputs(run_id, datasets=inputs)
+    try:
+        store.client.log_inputs(run_id, datasets=inputs)
+    except MlflowException as error:
+        if not TWICE.search(str(error)):
+            raise
+        store.client.log_inputs(run_id, datasets=inputs)  # another run recorded them this moment: now they are known
