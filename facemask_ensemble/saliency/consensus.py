@@ -36,7 +36,7 @@ def share(maps: NDArray[np.floating], answers: NDArray[np.integer], winners: NDA
     mean = maps.sum(axis=0) / np.maximum(count, 1)
     spread = (((maps - mean) ** 2) * given[:, :, None, None]).sum(axis=0) / np.maximum(count, 1)
     return Shared(
-        _mean_map(maps, given & behind), _mean_map(maps, given & ~behind), (2 * np.sqrt(spread)).astype(np.float32)
+        mean_map(maps, given & behind), mean_map(maps, given & ~behind), (2 * np.sqrt(spread)).astype(np.float32)
     )
 
 
@@ -62,8 +62,13 @@ def overlap(maps: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.divide(shared, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
 
 
-def _mean_map(maps: NDArray[np.floating], counted: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Average the maps that count, and bring the peak to 1."""
+def mean_map(maps: NDArray[np.floating], counted: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Average the maps that count, and bring the peak to 1, float32 (n, h, w); all zero where every map is.
+
+    Args:
+        maps: (members, n, h, w), not negative; all zero for a picture that a member has no map for.
+        counted: (members, n).
+    """
     mean = (maps * counted[:, :, None, None]).sum(axis=0)
     peak = mean.max(axis=(1, 2), keepdims=True)
     return np.divide(mean, peak, out=np.zeros_like(mean), where=peak > 0).astype(np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from facemask_ensemble.ensemble import voting
-from facemask_ensemble.saliency.consensus import share
+from facemask_ensemble.saliency.consensus import mean_map, share
 from facemask_ensemble.saliency.heatmaps import heatmaps
 from facemask_ensemble.saliency.overlay import enlarge, overlay
 
@@ -70,7 +70,7 @@ def write_overlays(
     folder.mkdir(parents=True, exist_ok=True)
     silent: dict[str, str] = {}
     maps = np.zeros((*probs.shape[:2], GRID, GRID), np.float32)
-    votes = votes_of(probs)
+    votes = _votes(probs)
     for number, (member, given) in enumerate(zip(members, votes, strict=True)):
         asked = np.flatnonzero(given != voting.ABSTAIN)
         found, reasons = heatmaps(member.network.model(), chunk.pixels[member.size][asked], given[asked], method)
@@ -103,11 +103,11 @@ def overlay_together(
         found, [reason] = heatmaps(member.network.model(), chunk.pixels[member.size][[place]], vote[None], method)
         if not reason:
             maps[number, 0] = enlarge(found[0], GRID, GRID)
-    [mean] = share(maps, np.zeros((len(members), 1), int), np.zeros(1, int)).consensus
+    [mean] = mean_map(maps, np.ones((len(members), 1), bool))
     return overlay(chunk.shown[place], mean) if mean.any() else "none of these members has a heatmap of this picture"
 
 
-def votes_of(probs: np.ndarray) -> np.ndarray:
+def _votes(probs: np.ndarray) -> np.ndarray:
     """Give each member's own answer, int (members, n), `ABSTAIN` where it was not asked.
 
     Args:
