@@ -6,12 +6,12 @@ BIN := .venv/bin
 READY := .venv/ready
 ALL := .venv/ready-all
 # Beforehand and on all cores: where Python may not write it, TensorFlow's start takes 13 s instead of 5.
-COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib facemask_ensemble || true
+COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib facemask_ensemble benchmarks || true
 EXTRAS := app export jax openvino postgresql ray slurm spark tune webcam
 LOCK := --universal --python-version 3.11 --quiet --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train bench-evaluate bench-predict bench-saliency clean
+.PHONY: help install run ui test quick lint lock wheel bench-scenes bench-data bench-train bench-evaluate bench-predict bench-explanation clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,22 +58,22 @@ wheel: $(READY) ## build dist/*.whl
 	@$(BIN)/python -m build --no-isolation --wheel
 
 bench-scenes: $(READY) ## how many scenes a second one core draws
-	@$(BIN)/python -m facemask_ensemble.data.scenes_bench
+	@$(BIN)/python -m benchmarks.scenes
 
 bench-data: $(READY) ## reading, auditing and the search for copies, each beside the bare way (some minutes, 20 GB of disk)
-	@$(BIN)/python -m facemask_ensemble.data.bench
+	@$(BIN)/python -m benchmarks.data
 
 bench-train: $(ALL) ## training beside the bare way and the reference's, frozen phases, sweeps, memory (most of an hour)
-	@$(BIN)/python -m facemask_ensemble.training.bench
+	@$(BIN)/python -m benchmarks.training
 
 bench-evaluate: $(READY) ## voting rules and the whole verdict on synthetic probabilities (some minutes, 4 GB of memory)
-	@$(BIN)/python -m facemask_ensemble.evaluation.bench
+	@$(BIN)/python -m benchmarks.evaluation
 
-bench-predict: $(ALL) ## prediction in Keras, OpenVINO and PyTorch beside one picture at a time, cold start, memory (half an hour)
-	@$(BIN)/python -m facemask_ensemble.ensemble.bench
+bench-predict: $(ALL) ## prediction in Keras, OpenVINO and PyTorch beside one image at a time, cold start, memory (half an hour)
+	@$(BIN)/python -m benchmarks.prediction
 
-bench-saliency: $(READY) ## heatmaps of every method beside tf-keras-vis one picture at a time, and their memory (half an hour)
-	@$(BIN)/python -m facemask_ensemble.saliency.bench
+bench-explanation: $(READY) ## heatmaps of every method beside tf-keras-vis one image at a time, and their memory (half an hour)
+	@$(BIN)/python -m benchmarks.explanation
 
 clean: ## remove .venv and caches; outputs/ stays
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -35,10 +35,10 @@ def app(config: dict[str, Any], choices: Mapping[str, str]) -> None:
     import numpy as np
 
     from facemask_ensemble.data.chunks import chunk_of
-    from facemask_ensemble.ensemble.opening import choose_ensemble
     from facemask_ensemble.page.card import find_card
-    from facemask_ensemble.page.desk import Desk
     from facemask_ensemble.page.server import bind, serve
+    from facemask_ensemble.page.service import Desk
+    from facemask_ensemble.prediction.loading import choose_ensemble
     from facemask_ensemble.serving.uploads import Limits
 
     with bind(config["host"], config["port"]) as listener:
@@ -46,7 +46,7 @@ def app(config: dict[str, Any], choices: Mapping[str, str]) -> None:
         print(choice.introduction)
         ensemble = choice.load(config["runtime"], config["batch_size"], config["votes"])
         ensemble.ask(chunk_of([np.zeros((1, 1, 3), np.uint8)], [""], ensemble.sizes))  # the first one takes seconds
-        method = config["saliency"]["method"]
+        method = config["heatmap"]["method"]
         desk = Desk(
             ensemble,
             choice.introduction,

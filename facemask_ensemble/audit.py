@@ -1,4 +1,4 @@
-"""Look at a data set before a model is trusted: `python -m facemask_ensemble.audit dataset=folders dataset.root=…`."""
+"""Look at a dataset before a model is trusted: `python -m facemask_ensemble.audit dataset=folders dataset.root=…`."""
 
 import shlex
 import sys
@@ -17,7 +17,7 @@ from facemask_ensemble.errors import InputError
 if TYPE_CHECKING:
     from facemask_ensemble.auditing.report import Subject
 
-SHOWN = 128  # longest side of a picture on the page, pixels
+SHOWN = 128  # longest side of an image on the page, pixels
 
 
 def task(cfg: DictConfig) -> None:
@@ -27,7 +27,7 @@ def task(cfg: DictConfig) -> None:
 
 
 def audit(config: dict[str, Any], command: str) -> Path:
-    """Examine every picture of a data set; write what was found as a page, log it, and print a summary.
+    """Examine every image of a dataset; write what was found as a page, log it, and print a summary.
 
     Args:
         config: the resolved audit config.
@@ -50,7 +50,7 @@ def audit(config: dict[str, Any], command: str) -> Path:
     folder = output_dir / f"audit-{name}"
     write_atomically(subject.quarantine.to_csv(index=False), folder / "quarantine.csv")
     write_atomically(copies.to_csv(index=False), folder / "copies.csv")
-    page = write_audit(report, _pictures(subject.root, shown_paths(report)), command, folder)
+    page = write_audit(report, _images(subject.root, shown_paths(report)), command, folder)
     unlogged = _log(config, folder, metrics(report))
     Console().print(summary(report))
     if unlogged:
@@ -60,7 +60,7 @@ def audit(config: dict[str, Any], command: str) -> Path:
 
 
 def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
-    """Check every file of a data set and try to split it; a set that cannot be split is audited all the same.
+    """Check every file of a dataset and try to split it; a set that cannot be split is audited all the same.
 
     Args:
         config: the resolved `dataset` group.
@@ -71,7 +71,7 @@ def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
     from facemask_ensemble.auditing.report import Subject
     from facemask_ensemble.data.dataset import folder_of, list_source, open_dataset
     from facemask_ensemble.data.duplicates import contradictions
-    from facemask_ensemble.data.prepare import examine
+    from facemask_ensemble.data.preparation import examine
 
     listing = list_source(config)
     rows = examine(listing, folder_of(config, output_dir), config["limit"], config["split_seed"])
@@ -96,20 +96,20 @@ def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
     )
 
 
-def _pictures(root: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
-    """Read the pictures that are shown; one that went away since it was checked is not."""
-    from facemask_ensemble.data.decoding import PictureError
+def _images(root: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
+    """Read the images that are shown; one that went away since it was checked is not."""
+    from facemask_ensemble.data.decoding import ImageError
     from facemask_ensemble.data.parallel import in_threads
-    from facemask_ensemble.report.pictures import read_shown
+    from facemask_ensemble.report.display_images import read_shown
 
     def read(path: str) -> np.ndarray | None:
         try:
             return read_shown(root / path, SHOWN)
-        except (PictureError, OSError):
+        except (ImageError, OSError):
             return None
 
     shown = list(paths)
-    found = zip(shown, in_threads(read, shown, "Reading the pictures shown"), strict=True)
+    found = zip(shown, in_threads(read, shown, "Reading the images shown"), strict=True)
     return {path: pixels for path, pixels in found if pixels is not None}
 
 

@@ -37,7 +37,7 @@ def check_training(cfg: DictConfig) -> None:
 
 
 def check_dataset(cfg: DictConfig) -> None:
-    """Refuse a limit, a share or a folder that no data set has."""
+    """Refuse a limit, a share or a folder that no dataset has."""
     dataset = cfg.dataset
     if dataset.limit is not None:
         _whole(cfg, "dataset.limit", 1)
@@ -46,7 +46,7 @@ def check_dataset(cfg: DictConfig) -> None:
         if not isinstance(share, int | float) or not 0 < share < 1:
             raise InputError(f"dataset.{key}={share}: must be a share between 0 and 1, such as 0.15")
     if dataset.root is not None and not Path(str(dataset.root)).expanduser().is_dir():
-        raise InputError(f"dataset.root={dataset.root}: no such folder; give the folder that holds the pictures")
+        raise InputError(f"dataset.root={dataset.root}: no such folder; give the folder that holds the images")
 
 
 def _check_loader(loader: DictConfig) -> None:
@@ -75,13 +75,13 @@ def _check_loss(cfg: DictConfig) -> None:
 
 
 def check_evaluation(cfg: DictConfig) -> None:
-    """Refuse a data set, a number of pictures or a choice that cannot be."""
+    """Refuse a dataset, a number of images or a choice that cannot be."""
     check_dataset(cfg)
     _whole(cfg, "gallery", 0)
     _whole(cfg, "resamples", 0)
     if cfg.shift is not None:
         _whole(cfg, "shift", 1)
-    _check_saliency(cfg)
+    _check_heatmap(cfg)
     _check_why(cfg)
     for key, choices in (("seen", ("refuse", "leave_out")), ("learn", ("validation", "folds"))):
         if cfg[key] not in choices:
@@ -92,28 +92,30 @@ def check_evaluation(cfg: DictConfig) -> None:
 
 
 def _check_why(cfg: DictConfig) -> None:
-    for key in ("why.pictures", "why.trust"):
+    for key in ("explanation.images", "explanation.trust"):
         _whole(cfg, key, 0)
-    if cfg.why.trust > cfg.why.pictures:
-        raise InputError(f"why.trust={cfg.why.trust}: must be at most why.pictures={cfg.why.pictures}")
-    methods = [name for name in options("saliency") if name != "none"]
-    for name in cfg.why.methods:
+    if cfg.explanation.trust > cfg.explanation.images:
+        raise InputError(
+            f"explanation.trust={cfg.explanation.trust}: must be at most explanation.images={cfg.explanation.images}"
+        )
+    methods = [name for name in options("heatmap") if name != "none"]
+    for name in cfg.explanation.methods:
         if name not in methods:
-            raise InputError(f"why.methods={name}: there is no such method; choose among {', '.join(methods)}")
+            raise InputError(f"explanation.methods={name}: there is no such method; choose among {', '.join(methods)}")
 
 
 def check_prediction(cfg: DictConfig) -> None:
-    """Refuse a prediction without pictures, with an impossible batch, or into a file of another kind."""
+    """Refuse a prediction without images, with an impossible batch, or into a file of another kind."""
     if OmegaConf.is_missing(cfg, "input"):
         raise InputError(
-            "input: no pictures named; give input=PATH, a picture, a folder, a glob in quotes, a list or an archive"
+            "input: no images named; give input=PATH, an image, a folder, a glob in quotes, a list or an archive"
         )
     _check_ensemble(cfg)
     if cfg.votes not in ("decided", "all"):
         raise InputError(f"votes={cfg.votes}: must be one of decided, all")
     if not isinstance(cfg.again, bool):
         raise InputError(f"again={cfg.again}: must be true or false")
-    _check_saliency(cfg)
+    _check_heatmap(cfg)
     if cfg.output is not None and not str(cfg.output).endswith((".csv", ".parquet")):
         raise InputError(f"output={cfg.output}: must be a file whose name ends in .csv or .parquet")
     if cfg.engine.name != "local":
@@ -121,8 +123,8 @@ def check_prediction(cfg: DictConfig) -> None:
 
 
 def _check_ray(cfg: DictConfig) -> None:
-    """Refuse what cannot be had from pictures that are decoded elsewhere, and workers that cannot be."""
-    for group in ("saliency", "detector"):
+    """Refuse what cannot be had from images that are decoded elsewhere, and workers that cannot be."""
+    for group in ("heatmap", "detector"):
         if (name := cfg[group].name) != "none":
             raise InputError(f"engine=ray: gives answers alone; give {group}=none, or engine=local for {group}={name}")
     _whole(cfg, "engine.cores", 1)
@@ -144,24 +146,24 @@ def check_page(cfg: DictConfig) -> None:
         raise InputError(f"port={cfg.port}: must be a whole number from 0 to 65535; 0 takes any that is free")
     if not isinstance(cfg.open_browser, bool):
         raise InputError(f"open_browser={cfg.open_browser}: must be true or false")
-    _check_saliency(cfg)
-    _whole(cfg, "limits.pictures", 1)
+    _check_heatmap(cfg)
+    _whole(cfg, "limits.images", 1)
     for key in ("limits.megabytes", "limits.megapixels", "keep_minutes"):
         value = OmegaConf.select(cfg, key)
         if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
             raise InputError(f"{key}={value}: must be a number above 0")
 
 
-def _check_saliency(cfg: DictConfig) -> None:
-    if "channels" in cfg.saliency:
-        _whole(cfg, "saliency.channels", 1)
+def _check_heatmap(cfg: DictConfig) -> None:
+    if "channels" in cfg.heatmap:
+        _whole(cfg, "heatmap.channels", 1)
 
 
 def _check_ensemble(cfg: DictConfig) -> None:
     _whole(cfg, "batch_size", 1)
     refuse_other_rule(cfg)
     if cfg.runtime.name == "openvino":
-        from facemask_ensemble.runtimes.openvino import check
+        from facemask_ensemble.prediction.runtimes.openvino import check
 
         check(cfg.runtime.precision, cfg.runtime.differ)
 

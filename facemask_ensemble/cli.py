@@ -6,12 +6,12 @@ import sys
 from facemask_ensemble import __version__
 
 COMMANDS = {
-    "audit": "look at a data set, and say what to mend before a training",
+    "audit": "look at a dataset, and say what to mend before a training",
     "train": "train one member, or a sweep of them with --multirun",
     "tune": "search a training's recipe with Optuna",
-    "evaluate": "let the finished members of a data set vote, and write the report",
+    "evaluate": "let the finished members of a dataset vote, and write the report",
     "ship": "register the ensemble that a report judged, as champion if it is not worse than the one before",
-    "predict": "let an ensemble answer for pictures of your own",
+    "predict": "let an ensemble answer for images of your own",
     "app": "show an ensemble on a web page of this machine",
     "webcam": "box every face of a camera or a video, and say who wears a mask",
     "export": "write members, or the ensemble with its vote, to run without this package",

@@ -21,9 +21,9 @@ OmegaConf.register_new_resolver("largest", max, replace=True)
 OmegaConf.register_new_resolver("options", lambda group: " | ".join(options(group)), replace=True)
 
 
-def saliency_method(name: str) -> dict[str, Any]:
-    """Give the `method` of a config of the group `saliency`."""
-    method = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "saliency" / f"{name}.yaml"), resolve=True)
+def heatmap_method(name: str) -> dict[str, Any]:
+    """Give the `method` of a config of the group `heatmap`."""
+    method = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "heatmap" / f"{name}.yaml"), resolve=True)
     assert isinstance(method, dict)
     return dict(method["method"])
 

@@ -1,4 +1,4 @@
-"""Let the members of a data set vote and write the verdict: `python -m facemask_ensemble.evaluate`."""
+"""Let the members of a dataset vote and write the verdict: `python -m facemask_ensemble.evaluate`."""
 
 import json
 import shlex
@@ -18,7 +18,7 @@ from facemask_ensemble.config import absolute_paths, chosen_groups, plain
 
 if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest
-    from facemask_ensemble.evaluation.ballots import Ballot, Judged
+    from facemask_ensemble.evaluation.rule_predictions import Ballot, Judged
     from facemask_ensemble.evaluation.verdict import MemberPredictions
 
 SAME = ("dataset.root", "dataset.table", "dataset.name")  # they do not change what is judged
@@ -38,26 +38,26 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
     Args:
         config: the resolved evaluate config.
         choices: the names of the `voting` rule that is judged as the ensemble, and of what breaks `ties`.
-        changed: overrides of the data set that a reader has to know of.
+        changed: overrides of the dataset that a reader has to know of.
         command: shown on the page.
 
     Returns:
-        The folder that holds `report.html`, `report.json`, `ensemble/`, and where heatmaps are judged `why.html`.
+        The folder of `report.html`, `report.json`, `ensemble/`, and where heatmaps are judged `explanation.html`.
     """
     from rich.console import Console
 
     from facemask_ensemble import tracking
     from facemask_ensemble.data.dataset import open_dataset
-    from facemask_ensemble.ensemble.election import chosen_rule, every_rule, validation_accuracy
     from facemask_ensemble.ensemble.members import load_predictions, members_of, model_file
-    from facemask_ensemble.evaluation.ballots import cast
+    from facemask_ensemble.ensemble.rule_settings import chosen_rule, every_rule, validation_accuracy
     from facemask_ensemble.evaluation.explanations import explain_answers, write_explanations
     from facemask_ensemble.evaluation.gallery import choose
+    from facemask_ensemble.evaluation.rule_predictions import cast
     from facemask_ensemble.evaluation.verdict import judge, judged_split
+    from facemask_ensemble.report.display_images import contact_sheet, images_of
+    from facemask_ensemble.report.explanation_cards import gallery_overlays
     from facemask_ensemble.report.page import write_report
-    from facemask_ensemble.report.pictures import contact_sheet, pictures_of
     from facemask_ensemble.report.tables import terminal_table
-    from facemask_ensemble.report.why_cards import gallery_overlays
 
     output_dir = Path(config["output_dir"])
     store = tracking.open_store(config["tracking"]["uri"], output_dir)
@@ -87,10 +87,10 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
     faces = hydra.utils.instantiate(config["dataset"]["faces"])
     shown = [item["index"] for item in gallery]
     explained = explain_answers(config, models, test, ballot.answers, manifest, faces, shown)
-    pictures = pictures_of(report, gallery, manifest)
-    overlays = gallery_overlays(explained, gallery, pictures) if explained else {}
+    images = images_of(report, gallery, manifest)
+    overlays = gallery_overlays(explained, gallery, images) if explained else {}
     why = write_explanations(explained, faces, report, test, ballot.answers, manifest, command, folder)
-    page = write_report(report, gallery, pictures, overlays, contact_sheet(manifest), command, folder, bool(why))
+    page = write_report(report, gallery, images, overlays, contact_sheet(manifest), command, folder, bool(why))
     _keep_ensemble(report, ballot, predictions, manifest, study, command, folder / "ensemble")
     unlogged = tracking.protect(lambda: tracking.log_report(store, study, manifest, folder, report["ensemble"]))
     Console().print(terminal_table(report))
@@ -104,19 +104,19 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
 
 
 def _costs(models: Mapping[str, Path], output_dir: Path) -> dict[str, Any]:
-    from facemask_ensemble.ensemble.costs import member_costs
+    from facemask_ensemble.prediction.costs import member_costs
 
     return member_costs(models, output_dir / "data" / "costs")
 
 
 def _shift(
-    pictures: int, models: Mapping[str, Path], manifest: "Manifest", test: "Judged", ballot: "Ballot", output_dir: Path
+    images: int, models: Mapping[str, Path], manifest: "Manifest", test: "Judged", ballot: "Ballot", output_dir: Path
 ) -> dict[str, Any]:
-    """Make a sample of the test pictures worse, and ask the members again."""
-    from facemask_ensemble.ensemble.rehearsal import rehearse
-    from facemask_ensemble.evaluation.shift import shift_report
+    """Make a sample of the test images worse, and ask the members again."""
+    from facemask_ensemble.evaluation.corruption_robustness import shift_report
+    from facemask_ensemble.prediction.corrupted_predictions import rehearse
 
-    sample = np.sort(np.random.default_rng(0).permutation(len(test.labels))[:pictures])
+    sample = np.sort(np.random.default_rng(0).permutation(len(test.labels))[:images])
     files = [manifest.root / test.paths[index] for index in sample]
     shifted = rehearse(models, files, output_dir / "data" / "rehearsal", batch_size=32, seed=0)
     return shift_report(test.probs[:, sample], shifted, test.labels[sample], list(models), ballot.fitted)
@@ -131,8 +131,8 @@ def _keep_ensemble(
     command: str,
     folder: Path,
 ) -> None:
-    """Write what is shipped: the ensemble's description, its answers picture by picture, and the ship card."""
-    from facemask_ensemble.ensemble.election import described
+    """Write what is shipped: the ensemble's description, its answers image by image, and the ship card."""
+    from facemask_ensemble.ensemble.rule_settings import described
     from facemask_ensemble.evaluation.card import ship_card
     from facemask_ensemble.report.card import write_card
 

@@ -47,7 +47,7 @@ def check_export(cfg: DictConfig) -> None:
 
 
 def export(config: dict[str, Any], choices: Mapping[str, str]) -> Path:
-    """Write each member's graph, the ensemble's, or both, each checked beside Keras on real pictures.
+    """Write each member's graph, the ensemble's, or both, each checked beside Keras on real images.
 
     Args:
         config: the resolved export config.
@@ -57,12 +57,12 @@ def export(config: dict[str, Any], choices: Mapping[str, str]) -> Path:
         The folder. `export.json` in it has what a program needs to know to use the graphs, and what the checks found.
 
     Raises:
-        InputError: no member, no picture to check with, a rule that cannot be a graph, or an export that differs from
+        InputError: no member, no image to check with, a rule that cannot be a graph, or an export that differs from
             Keras by more than the tolerance; that one is not left behind, the others are.
     """
-    from facemask_ensemble.ensemble.opening import choose_ensemble
     from facemask_ensemble.exporting.exporter import Exporter
     from facemask_ensemble.exporting.folder import new_folder
+    from facemask_ensemble.prediction.loading import choose_ensemble
 
     choice = choose_ensemble(config | {"runtime": {"name": None}}, choices)  # none: no price has to be known
     print(choice.introduction)

@@ -1,4 +1,4 @@
-"""Let an ensemble answer for pictures: `python -m facemask_ensemble.predict input=photos`."""
+"""Let an ensemble answer for images: `python -m facemask_ensemble.predict input=photos`."""
 
 import gc
 import sys
@@ -18,12 +18,12 @@ from facemask_ensemble.faces.settings import check_detector
 if TYPE_CHECKING:
     import pandas as pd
 
-    from facemask_ensemble.data.inputs import Pictures
-    from facemask_ensemble.ensemble.opening import Choice
-    from facemask_ensemble.ensemble.rows import AnswerTable
+    from facemask_ensemble.data.inputs import InputImages
+    from facemask_ensemble.prediction.loading import Choice
+    from facemask_ensemble.prediction.results_table import AnswerTable
 
-COMPETITION = "kaggle_masks"  # the data set whose members write a submission
-MOST_SHOWN = 1600  # longest side of an overlay, pixels: a chunk of pictures is in memory at once
+COMPETITION = "kaggle_masks"  # the dataset whose members write a submission
+MOST_SHOWN = 1600  # longest side of an overlay, pixels: a chunk of images is in memory at once
 
 
 def task(cfg: DictConfig) -> None:
@@ -32,74 +32,74 @@ def task(cfg: DictConfig) -> None:
 
     check_prediction(cfg)
     check_detector(cfg)
-    pictures = open_input(str(cfg.input))
-    predict(plain(absolute_paths(cfg)), pictures, chosen_groups())
+    images = open_input(str(cfg.input))
+    predict(plain(absolute_paths(cfg)), images, chosen_groups())
 
 
-def predict(config: dict[str, Any], pictures: "Pictures", choices: Mapping[str, str]) -> Path:
-    """Ask the members about every picture, let them vote, and write the answers a chunk at a time.
+def predict(config: dict[str, Any], images: "InputImages", choices: Mapping[str, str]) -> Path:
+    """Ask the members about every image, let them vote, and write the answers a chunk at a time.
 
     Args:
         config: the resolved predict config.
-        pictures: those that cannot be read have a row with the reason, and are listed in `quarantine.csv`.
+        images: those that cannot be read have a row with the reason, and are listed in `quarantine.csv`.
         choices: the names of the `voting` rule and of what breaks `ties`.
 
     Returns:
-        The table of answers. Beside it lie `quarantine.csv`, with members trained on the competition's pictures
-        `submission.csv`, and, with a saliency method, `overlays/`.
+        The table of answers. Beside it lie `quarantine.csv`, with members trained on the competition's images
+        `submission.csv`, and, with a heatmap method, `overlays/`.
 
     Raises:
-        InputError: no member, members of different classes, a table that belongs to others, or no picture that can be
+        InputError: no member, members of different classes, a table that belongs to others, or no image that can be
             read.
     """
-    from facemask_ensemble.ensemble.opening import choose_ensemble
-    from facemask_ensemble.ensemble.rows import AnswerTable
+    from facemask_ensemble.prediction.loading import choose_ensemble
+    from facemask_ensemble.prediction.results_table import AnswerTable
 
     if config["detector"]["find"]:
         from facemask_ensemble.faces.prediction import predict_faces
 
-        return predict_faces(config, pictures, choices)
+        return predict_faces(config, images, choices)
     choice = choose_ensemble(config, choices)
     print(choice.introduction)
     names = [source.name for source in choice.sources]
     votes = [f"vote_{name}" for name in names]
     file = Path(config["output"] or Path(config["output_dir"]) / "predictions" / "predictions.csv")
     table = AnswerTable(file, ["path", "prediction", "confidence", "agreement", *votes, "tie", "reason"])
-    belongs = {**choice.about, "votes": config["votes"], "runtime": config["runtime"], "input": pictures.key}
+    belongs = {**choice.about, "votes": config["votes"], "runtime": config["runtime"], "input": images.key}
     try:
         table.open(belongs, config["again"], replace=config["output"] is None)
-        _answer(config, pictures, table, choice)
+        _answer(config, images, table, choice)
         _conclude(table, choice)
     finally:
         table.close()
     return file
 
 
-def _answer(config: Mapping[str, Any], pictures: "Pictures", table: "AnswerTable", choice: "Choice") -> None:
-    """Answer the pictures that have no row yet."""
+def _answer(config: Mapping[str, Any], images: "InputImages", table: "AnswerTable", choice: "Choice") -> None:
+    """Answer the images that have no row yet."""
     from functools import partial
     from itertools import chain
 
     from facemask_ensemble.data.parallel import counting
-    from facemask_ensemble.engines import Load
-    from facemask_ensemble.ensemble.prediction import answers, winners_of
-    from facemask_ensemble.report.pictures import show_own
+    from facemask_ensemble.prediction.answers import answers, winners_of
+    from facemask_ensemble.prediction.engines import Load
+    from facemask_ensemble.report.display_images import show_own
 
-    items = pictures.items()
+    items = images.items()
     done = table.skip(items)
     if done:
-        print(f"goes on after {done} pictures answered before")
+        print(f"goes on after {done} images answered before")
     first = next(items, None)
     if first is None:
         return
-    total = pictures.count()
+    total = images.count()
     engine = hydra.utils.instantiate(config["engine"]["answer"])
     load = Load(config["runtime"], config["batch_size"], config["votes"])
     names = [source.name for source in choice.sources]
-    method, overlays = config["saliency"]["method"], table.file.parent / "overlays"
+    method, overlays = config["heatmap"]["method"], table.file.parent / "overlays"
     silent: dict[str, str] = {}
     if method:
-        from facemask_ensemble.saliency.gallery import write_overlays
+        from facemask_ensemble.explanation.overlays import write_overlays
 
         explain = hydra.utils.instantiate(method)
     shown = partial(show_own, most=MOST_SHOWN) if method else None
@@ -118,7 +118,7 @@ def _answer(config: Mapping[str, Any], pictures: "Pictures", table: "AnswerTable
             done += len(chunk.names)
             count(len(chunk.names))
     for name, why in silent.items():
-        print(f"no heatmap of {name} for some pictures: {why}")
+        print(f"no heatmap of {name} for some images: {why}")
     if method:
         print(f"heatmaps: {overlays}")
 
@@ -127,14 +127,14 @@ def _conclude(table: "AnswerTable", choice: "Choice") -> None:
     """Say what was answered, and write what can only be written at the end."""
     import pandas as pd
 
-    from facemask_ensemble.ensemble.rows import summary
+    from facemask_ensemble.prediction.results_table import summary
 
     folder, members = table.file.parent, [source.name for source in choice.sources]
     found = summary(table, members, folder / "quarantine.csv")
-    if found["pictures"] == found["unreadable"]:
+    if found["images"] == found["unreadable"]:
         table.finish()
-        path, why = found["first"] or ("", "there is no picture")
-        raise InputError(f"input: none of {found['pictures']} pictures can be read ({path}: {why}); give others")
+        path, why = found["first"] or ("", "there is no image")
+        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give others")
     for name, count in found["predictions"].items():
         print(f"{name or 'no answer'}: {count}")
     if choice.dataset == COMPETITION:
@@ -142,17 +142,17 @@ def _conclude(table: "AnswerTable", choice: "Choice") -> None:
         bad = rows["reason"] != ""
         _submit(rows[~bad], rows[bad], choice.class_names, folder / "submission.csv")
     table.finish()
-    readable = found["pictures"] - found["unreadable"]
-    print(f"asked: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} pictures)")
+    readable = found["images"] - found["unreadable"]
+    print(f"asked: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} images)")
     print(f"answers: {table.file}")
 
 
 def _submit(table: "pd.DataFrame", quarantine: "pd.DataFrame", class_names: Sequence[str], file: Path) -> None:
-    """Write the competition's file, in which every picture must have an answer."""
-    from facemask_ensemble.data.listing import is_picture
-    from facemask_ensemble.ensemble.prediction import submission
+    """Write the competition's file, in which every image must have an answer."""
+    from facemask_ensemble.data.listing import is_image
+    from facemask_ensemble.prediction.answers import submission
 
-    mute = quarantine.loc[[is_picture(Path(path)) for path in quarantine["path"]]]
+    mute = quarantine.loc[[is_image(Path(path)) for path in quarantine["path"]]]
     try:
         rows, guess = submission(table, mute, class_names)
     except InputError as error:

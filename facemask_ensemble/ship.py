@@ -79,7 +79,7 @@ def ship(config: dict[str, Any]) -> "Version":
         print(f"champion: version {version.number} already")
     else:
         evidence = _defend(version, new, before, old, config["margin"]) if before and old else NO_RIVAL
-        registry.crown(store, version)
+        registry.set_champion(store, version)
         print(f"champion: version {version.number} now, {evidence}\nto use it: models:/{name}@{registry.CHAMPION}")
     return version
 
@@ -100,9 +100,9 @@ def keep_model(store: "Store", run_id: str, new: Shipment, output_dir: Path) -> 
     """
     import tempfile
 
-    from facemask_ensemble.ensemble.packaging import packaged_members, write_package
+    from facemask_ensemble.packaging.package import packaged_members, write_package
     from facemask_ensemble.serving.service import PARAMS, SETTINGS
-    from facemask_ensemble.tracking.model import save_model
+    from facemask_ensemble.tracking.ensemble_model import save_model
     from facemask_ensemble.tracking.registry import add_model
 
     members = packaged_members(store, new.about, output_dir / "data" / "artifacts")
@@ -115,10 +115,10 @@ def keep_model(store: "Store", run_id: str, new: Shipment, output_dir: Path) -> 
 
 
 def common_answers(new: "pd.DataFrame", old: "pd.DataFrame") -> tuple["np.ndarray", "np.ndarray"]:
-    """Tell on which pictures, of one content and label, each of two ensembles was right: bool (n,) and bool (n,).
+    """Tell on which images, of one content and label, each of two ensembles was right: bool (n,) and bool (n,).
 
     Args:
-        new: `sha256`, `label` and `prediction`, one row a picture; a prediction of -1 is no answer, and not right.
+        new: `sha256`, `label` and `prediction`, one row an image; a prediction of -1 is no answer, and not right.
         old: the same of the other.
     """
     keys = ["sha256", "label"]
@@ -136,20 +136,20 @@ def _defend(version: "Version", new: Shipment, before: "Version", old: Shipment,
         members = ",".join(member["run_id"] for member in new.about["members"])
         raise InputError(
             f"{version.name} version {version.number} and the champion, version {before.number}, have judged no "
-            f"picture in common; judge the new members on the data set of study {old.about['study']} and ship that "
+            f"image in common; judge the new members on the dataset of study {old.about['study']} and ship that "
             f"report: python -m facemask_ensemble.evaluate 'members=[{members}]' voting={new.about['rule']} "
             f"ties={new.about['ties']} dataset=… as for that study ({old.about['name']}), or move the alias in MLflow "
             f"by hand. Version {version.number} is kept"
         )
     found = non_inferior(*rights, margin=margin)
     numbers = (
-        f"{points(found['difference'])} points on {found['pictures']} common pictures, with 95 % certainty no less "
+        f"{points(found['difference'])} points on {found['images']} common images, with 95 % certainty no less "
         f"than {points(found['lower'])}"
     )
     if not found["not_worse"]:
         raise InputError(
             f"{version.name} version {version.number} may be worse than the champion, version {before.number}, which "
-            f"stays: {numbers}, where margin={margin:g} bears {points(-margin)}; judge both on more pictures, or give "
+            f"stays: {numbers}, where margin={margin:g} bears {points(-margin)}; judge both on more images, or give "
             f"a larger margin=…. Version {version.number} is kept"
         )
     return f"in place of version {before.number}: {numbers} (margin={margin:g})"
@@ -174,7 +174,7 @@ def _summary(new: Shipment) -> str:
     count = len(new.about["members"])
     return (
         f"{new.about['rule']} vote of {count} member{'s' if count != 1 else ''}, {percent(new.card['accuracy'])} % of "
-        f"{new.card['pictures']} test pictures right (95 % interval {interval(new.card['accuracy_interval'])})"
+        f"{new.card['images']} test images right (95 % interval {interval(new.card['accuracy_interval'])})"
     )
 
 

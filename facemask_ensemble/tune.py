@@ -31,7 +31,7 @@ def tune(plan: Plan) -> None:
         InputError: a trial's config, the data or the storage is refused.
         SystemExit: no trial was completed.
     """
-    from facemask_ensemble.tuning.work import open_plan, side_by_side, take_part
+    from facemask_ensemble.tuning.workers import open_plan, side_by_side, take_part
 
     study = open_plan(plan)
     try:
@@ -46,7 +46,7 @@ def tune(plan: Plan) -> None:
 
 
 def finish(plan: Plan, study: "optuna.Study") -> None:
-    """Show the best trials and write the search's tables and pictures."""
+    """Show the best trials and write the search's tables and images."""
     from rich.console import Console
 
     from facemask_ensemble.tuning.progress import ranking

@@ -24,7 +24,7 @@ def send(folder: Path) -> None:
     import yaml
 
     from facemask_ensemble import tracking
-    from facemask_ensemble.training.record import upload
+    from facemask_ensemble.training.run_files import upload
 
     output_dir = Path(yaml.safe_load((folder / "files" / "config.yaml").read_text())["output_dir"])
     uri = json.loads((folder / "run.json").read_text())["uri"]

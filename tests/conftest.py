@@ -152,12 +152,12 @@ def closed_port():
 
 @pytest.fixture(scope="session")
 def draw_faces():
-    """Write a folder of pictures for every class, drawn scenes of the classes `none` and `all`."""
+    """Write a folder of images for every class, drawn scenes of the classes `none` and `all`."""
 
     def draw(folder: Path, classes, count):
         from PIL import Image
 
-        from facemask_ensemble.data.scenes import draw_scene
+        from facemask_ensemble.scenes import draw_scene
 
         for label, name in enumerate(classes):
             (folder / name).mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import socket
 import sys
 
 COMMANDS = ("facemask_ensemble.train", "facemask_ensemble.tune")
-STARTED = ("facemask_ensemble.training.aside", "facemask_ensemble.training.isolation")
+STARTED = ("facemask_ensemble.training.subprocess_call", "facemask_ensemble.training.member_process")
 COMMAND = "import runpy, sys; sys.executable, sys.argv = sys.argv[1], sys.argv[2:]; del sys.path[0]; "
 COMMAND += "sys.path.insert(0, ''); runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 

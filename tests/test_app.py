@@ -44,14 +44,14 @@ def cells(name, cell, shift):
     kernel = np.zeros((cell, cell, 3, 3), np.float32)
     kernel[:, :, range(3), range(3)] = 1 / cell**2
     model.get_layer("colours").set_weights([kernel])
-    model.get_layer("probs").set_weights([4 * np.roll(np.eye(3, dtype=np.float32), shift, axis=1), np.zeros(3)])
+    model.get_layer("probabilities").set_weights([4 * np.roll(np.eye(3, dtype=np.float32), shift, axis=1), np.zeros(3)])
     return model
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
     """A shipped ensemble of three members; the third sees no more than one cell."""
-    from facemask_ensemble.ensemble.packaging import PackagedMember, write_package
+    from facemask_ensemble.packaging.package import PackagedMember, write_package
 
     place = tmp_path_factory.mktemp("package")
     packed = []
@@ -62,7 +62,7 @@ def package(tmp_path_factory):
         "name": "colours", "rule": "majority", "ties": "mean_probability", "tie_arguments": {}, "learned": {},
         "class_names": CLASSES, "members": [{"name": name, "run_id": name, "weight": None} for name in MEMBERS],
     }  # fmt: skip
-    card = {"accuracy": 0.9, "accuracy_interval": [0.85, 0.95], "pictures": 100, "sentence": "It is right."}
+    card = {"accuracy": 0.9, "accuracy_interval": [0.85, 0.95], "images": 100, "sentence": "It is right."}
     (place / "card.json").write_text(json.dumps(card))
     (place / "card.html").write_text("<!doctype html><style>b { color: blue }</style><b>the whole card</b>")
     write_package(about, packed, place, place / "shipped")
@@ -77,7 +77,7 @@ def server(package, tmp_path_factory):
     command = [sys.executable, "-m", "facemask_ensemble.app", f"ensemble={package}", "port=0"]
     with (place / "stderr").open("w") as stderr:
         process = subprocess.Popen(
-            [*command, "limits.megabytes=1", "limits.pictures=6"], cwd=place, stdout=subprocess.PIPE, stderr=stderr,
+            [*command, "limits.megabytes=1", "limits.images=6"], cwd=place, stdout=subprocess.PIPE, stderr=stderr,
             text=True, env={**os.environ, "TMPDIR": str(place / "temporary")},
         )  # fmt: skip
     late = threading.Timer(120, process.kill)
@@ -135,17 +135,17 @@ def page(browser, address):
     assert asked and not elsewhere
 
 
-def png(picture):
+def png(image):
     content = io.BytesIO()
-    Image.fromarray(picture).save(content, "PNG")
+    Image.fromarray(image).save(content, "PNG")
     return content.getvalue()
 
 
 def half(channel=0):
-    """Draw a picture whose left half is red, green or blue, and whose right half is black."""
-    picture = np.zeros((64, 64, 3), np.uint8)
-    picture[:, :32, channel] = 255
-    return picture
+    """Draw an image whose left half is red, green or blue, and whose right half is black."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, :32, channel] = 255
+    return image
 
 
 def drop(page, **files):
@@ -158,7 +158,7 @@ def shown_pixels(page):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGB"))
 
 
-def test_a_picture_is_answered_with_the_vote_and_each_members_probabilities(page):
+def test_an_image_is_answered_with_the_vote_and_each_members_probabilities(page):
     assert page.locator("h1").inner_text() == "Who wears a mask: all, some or none?"
     assert "Trained from random initialisation" in page.locator("#head").inner_text()
     drop(page, **{"half.png": png(half())})
@@ -167,7 +167,7 @@ def test_a_picture_is_answered_with_the_vote_and_each_members_probabilities(page
     assert page.locator(".answer .word").inner_text() == "none"
     assert "2 of 3 members say none." in said
     assert "Nobody wears a mask." in said
-    # The mean of half a red picture is 0.5, so the logits are 2, 0 and 0; cleo's are 0, 2 and 0.
+    # The mean of half a red image is 0.5, so the logits are 2, 0 and 0; cleo's are 0, 2 and 0.
     assert f"{100 * (2 * E2 + 1) / (E2 + 2) / 3:.1f} %" in said
     assert "67 %" in said
     cells = page.locator(".members tbody tr").all_inner_texts()
@@ -189,7 +189,7 @@ def test_a_heatmap_is_drawn_when_it_is_asked_for_or_the_reason_given(page):
     page.get_by_role("radio", name="cleo").check()
     page.wait_for_selector("text=its last feature map is 1x1 at 32 px")
     assert "no heatmap of cleo" in page.locator("#shown").inner_text()
-    page.get_by_role("radio", name="the picture").check()
+    page.get_by_role("radio", name="the image").check()
     page.wait_for_selector("#shown figcaption:has-text('half.png')")
     assert np.abs(shown_pixels(page) - before).max() == 0
 
@@ -208,26 +208,26 @@ def test_the_members_behind_the_answer_are_shown_together_and_one_other_is_not(p
 
 
 def test_of_several_files_each_has_its_answer_or_its_reason_and_one_is_chosen(page):
-    files = {"red.png": png(half()), "notes.txt": b"no picture", NAUGHTY: png(half(2)), "empty.jpg": b" "}
+    files = {"red.png": png(half()), "notes.txt": b"no image", NAUGHTY: png(half(2)), "empty.jpg": b" "}
     drop(page, **files)
     page.wait_for_selector(".strip button")
     rows = [" ".join(text.split()) for text in page.locator(".strip button").all_inner_texts()]
     assert rows == [
         "red.png none 56 %",
-        "∅ notes.txt not a picture",
+        "∅ notes.txt not an image",
         f"{NAUGHTY} some 56 %",
-        "∅ empty.jpg not a picture",
+        "∅ empty.jpg not an image",
     ]
     assert page.locator(".strip b:has-text('bold')").count() == 0
     page.locator(".strip button").nth(1).click()
-    page.wait_for_selector("text=This file was left out: not a picture.")
+    page.wait_for_selector("text=This file was left out: not an image.")
     assert page.locator("#shown img").count() == 0
     page.locator(".strip button").nth(2).click()
     page.wait_for_selector(".answer .word:has-text('some')")
     assert page.locator(".answer .eyebrow").inner_text() == NAUGHTY
 
 
-def test_the_camera_takes_a_picture_that_is_answered(page):
+def test_the_camera_takes_an_image_that_is_answered(page):
     page.get_by_role("tab", name="Camera").click()
     page.locator("#camera button", has_text=re.compile("webcam", re.I)).click()
     page.wait_for_function("document.querySelector('#camera video')?.videoWidth > 0")
@@ -237,7 +237,7 @@ def test_the_camera_takes_a_picture_that_is_answered(page):
 
 
 def test_the_ship_card_is_there_and_can_run_nothing(page):
-    assert "90.0 % of 100 test pictures right, 95 % interval 85.0 to 95.0 %" in page.locator("#card").inner_text()
+    assert "90.0 % of 100 test images right, 95 % interval 85.0 to 95.0 %" in page.locator("#card").inner_text()
     page.locator("#card summary").click()
     assert page.locator("#card details p").first.inner_text() == "It is right."
     frame = page.locator("#card iframe")
@@ -247,7 +247,7 @@ def test_the_ship_card_is_there_and_can_run_nothing(page):
 
 def test_the_page_fits_a_narrow_phone(page):
     page.set_viewport_size({"width": 360, "height": 740})
-    drop(page, **{"half.png": png(half()), "notes.txt": b"no picture"})
+    drop(page, **{"half.png": png(half()), "notes.txt": b"no image"})
     page.wait_for_selector(".answer")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator(".members").bounding_box()["width"] <= 340
@@ -256,9 +256,9 @@ def test_the_page_fits_a_narrow_phone(page):
 def test_a_program_is_given_the_rows_of_predict(address, tmp_path):
     from gradio_client import Client, handle_file
 
-    for name, picture in (("red.png", half()), ("blue.png", half(2))):
-        (tmp_path / name).write_bytes(png(picture))
-    (tmp_path / "text.jpg").write_text("no picture")
+    for name, image in (("red.png", half()), ("blue.png", half(2))):
+        (tmp_path / name).write_bytes(png(image))
+    (tmp_path / "text.jpg").write_text("no image")
     files = [handle_file(tmp_path / name) for name in ("red.png", "text.jpg", "blue.png")]
     client = Client(address, verbose=False)
     rows = client.predict(files, api_name="/predict")
@@ -266,7 +266,7 @@ def test_a_program_is_given_the_rows_of_predict(address, tmp_path):
     votes = {"vote_ada": "none", "vote_bea": "none", "vote_cleo": "all"}
     known = {"agreement": 0.6667, "tie": False, "reason": "", "confidence": pytest.approx(confidence, abs=2e-4)}
     assert rows[0] == {"file": "red.png", "prediction": "none", **votes, **known}
-    assert rows[1]["reason"] == "not a picture"
+    assert rows[1]["reason"] == "not an image"
     assert (rows[1]["prediction"], rows[1]["confidence"], rows[1]["vote_ada"]) == ("", None, "")
     assert (rows[2]["prediction"], rows[2]["vote_cleo"]) == ("some", "none")
     [with_more] = client.predict(files[:1], True, api_name="/predict")
@@ -397,7 +397,7 @@ def test_a_port_in_use_is_one_line(address, package, command, tmp_path, assert_r
     [
         ("port=70000", ["port=70000", "from 0 to 65535"]),
         ("limits.megabytes=0", ["limits.megabytes=0", "above 0"]),
-        ("limits.pictures=0.5", ["limits.pictures=0.5", "whole number of at least 1"]),
+        ("limits.images=0.5", ["limits.images=0.5", "whole number of at least 1"]),
         ("keep_minutes=soon", ["keep_minutes=soon", "above 0"]),
         ("votes=some", ["votes=some", "decided, all"]),
         ("host=nowhere.invalid", ["host=nowhere.invalid", "no page can be opened there"]),

@@ -9,8 +9,8 @@ from PIL import Image
 
 @pytest.fixture(scope="module")
 def spoilt(tmp_path_factory, draw_faces):
-    """Two classes of 20 drawn pictures, with a contradiction, a broken file, a misnamed one and one with alpha."""
-    folder = draw_faces(tmp_path_factory.mktemp("audit") / "pictures", ["bare", "masked"], 20)
+    """Two classes of 20 drawn images, with a contradiction, a broken file, a misnamed one and one with alpha."""
+    folder = draw_faces(tmp_path_factory.mktemp("audit") / "images", ["bare", "masked"], 20)
     (folder / "masked" / "again.png").write_bytes((folder / "bare" / "3.png").read_bytes())
     (folder / "masked" / "empty.jpg").write_bytes(b"")
     Image.open(folder / "bare" / "4.png").save(folder / "bare" / "web.jpg", format="WEBP", lossless=True)
@@ -29,7 +29,7 @@ def test_a_spoilt_folder_is_audited_and_nothing_of_it_is_changed(command, place_
     before = {path: path.read_bytes() for path in spoilt.rglob("*.*")}
     done, report, folder = audited(command, place_with_store, spoilt)
     assert {path: path.read_bytes() for path in spoilt.rglob("*.*")} == before
-    assert "The same picture has two labels" in done.stdout
+    assert "The same image has two labels" in done.stdout
     assert str(folder / "audit.html") in "".join(done.stdout.split("\n"))
     assert {path.name for path in folder.iterdir()} == {"audit.html", "audit.json", "copies.csv", "quarantine.csv"}
     quarantine = pd.read_csv(folder / "quarantine.csv").set_index("path")["reason"]
@@ -50,7 +50,7 @@ def test_the_audit_is_logged_as_a_run_of_its_kind(command, place_with_store, spo
     client = MlflowClient(f"sqlite:///{place_with_store}/outputs/mlflow.db")
     experiment = client.get_experiment_by_name("folders")
     (run,) = client.search_runs([experiment.experiment_id], "tags.kind = 'audit'")
-    assert run.data.metrics["pictures"] == report["pictures"]["labelled"] == 44
+    assert run.data.metrics["images"] == report["images"]["labelled"] == 44
     assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"audit.html", "audit.json"}
 
 
@@ -58,7 +58,7 @@ def test_a_set_that_cannot_be_split_is_audited_all_the_same(command, place_with_
     folder = draw_faces(tmp_path / "few", ["bare", "masked"], 2)
     done, report, _ = audited(command, place_with_store, folder)
     assert "cannot be trained on as it is" in done.stdout
-    assert "split has no picture of class" in report["refusal"]
+    assert "split has no image of class" in report["refusal"]
     assert report["balance"]["counts"] == {"bare": 2, "masked": 2}
 
 
@@ -90,7 +90,7 @@ def test_the_help_of_the_audit_teaches_without_importing_tensorflow(tmp_path):
         "assert not {'tensorflow', 'keras', 'mlflow', 'sklearn'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "dataset=folders dataset.root=PICTURES" in done.stdout
+    assert "dataset=folders dataset.root=IMAGES" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -103,7 +103,7 @@ def real(command, place, real_data, folder, dataset):
 def test_the_series_of_the_street_photographs_is_found(command, place_with_store, real_data):
     report = real(command, place_with_store, real_data, "street_masks", "street_masks")
     told = report["shortcuts"]["telltales"][0]
-    assert (told["value"], told["pictures"], told["kept_together"]) == ("301x400", 184, True)
+    assert (told["value"], told["images"], told["kept_together"]) == ("301x400", 184, True)
     assert told["counts"]["some"] == 0
     assert any("301x400" in found["text"] for found in report["findings"])
 

@@ -13,11 +13,11 @@ from facemask_ensemble.command import explain
     ("room", "given", "said"),
     [
         ("training", "parts=[nothing]", "parts=nothing: there is no such one; choose among bare, reference"),
-        ("training", "pictures=2", "pictures=2: must be a whole number of at least 3"),
+        ("training", "images=2", "images=2: must be a whole number of at least 3"),
         ("training", "epochs=1", "epochs=1: must be a whole number of at least 2"),
         ("training", "peaks=[67]", r"peaks=\[67.0\]: must be two numbers"),
         ("training", "rounds=many", "many"),
-        ("training", "picture=5", "picture"),
+        ("training", "image=5", "image"),
         ("ensemble", "parts=[nothing]", "parts=nothing: there is no such one; choose among speed, cold, many, service"),
         (
             "ensemble",
@@ -27,24 +27,24 @@ from facemask_ensemble.command import explain
         ("ensemble", "precisions=[quickest]", "precisions=quickest: is for trained members; give output_dir=outputs"),
         ("ensemble", "count=0", "count=0: must be a whole number of at least 1"),
         ("ensemble", "study=quickstart", "study and output_dir: trained members need both"),
-        ("ensemble", "pictures=nowhere", "pictures=nowhere: no such folder, list or archive"),
+        ("ensemble", "images=nowhere", "images=nowhere: no such folder, list or archive"),
         ("ensemble", "many=lots", "lots"),
-        ("saliency", "parts=[nothing]", "parts=nothing: there is no such one; choose among speed, memory"),
+        ("heatmap", "parts=[nothing]", "parts=nothing: there is no such one; choose among speed, memory"),
         (
-            "saliency",
+            "heatmap",
             "methods=[edges]",
             "methods=edges: there is no such one; choose among gradcam, grad",
         ),
-        ("saliency", "backbones=[vgg61]", "backbones=vgg61: there is no such one; choose among basic_cnn"),
+        ("heatmap", "backbones=[vgg61]", "backbones=vgg61: there is no such one; choose among basic_cnn"),
         (
-            "saliency",
+            "heatmap",
             "precision=mixed_bfloat16",
             "precision=mixed_bfloat16: there is no such one; choose",
         ),
-        ("saliency", "rounds=0", "rounds=0: must be a whole number of at least 1"),
-        ("saliency", "many=16", "many=16: must be a whole number of at least 17"),
-        ("saliency", "pictures=lots", "lots"),
-        ("saliency", "picture=5", "picture"),
+        ("heatmap", "rounds=0", "rounds=0: must be a whole number of at least 1"),
+        ("heatmap", "many=16", "many=16: must be a whole number of at least 17"),
+        ("heatmap", "images=lots", "lots"),
+        ("heatmap", "image=5", "image"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(room, given, said, capsys):
@@ -58,7 +58,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line(room, given, said, capsy
     assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.parametrize("room", ["training", "ensemble", "saliency"])
+@pytest.mark.parametrize("room", ["training", "ensemble", "heatmap"])
 def test_help_lists_the_parts_without_importing_tensorflow(room):
     code = f"import sys; from facemask_ensemble.{room}.bench import main; main(['--help']); "
     code += "sys.exit('tensorflow' in sys.modules)"

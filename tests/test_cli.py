@@ -18,7 +18,7 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, make_place, command, draw_faces):
-    """A folder in which two members of different classes have been trained, on folders of pictures."""
+    """A folder in which two members of different classes have been trained, on folders of images."""
     place = make_place(tmp_path_factory.mktemp("place"))
     for study, classes in {"masks": ["bare", "masked"], "moods": ["glad", "sad"]}.items():
         draw_faces(place / study, classes, 20)
@@ -91,16 +91,16 @@ def test_a_folder_without_anything_to_send_is_refused(files, words, command, tmp
 
 
 def test_a_folder_of_one_class_is_refused(command, tmp_path, assert_refused, draw_faces):
-    draw_faces(tmp_path / "pictures", ["masked"], 4)
-    done = command("train", *SMALL, "dataset=folders", "dataset.root=pictures", cwd=tmp_path)
-    assert_refused(done, "pictures", "masked")
+    draw_faces(tmp_path / "images", ["masked"], 4)
+    done = command("train", *SMALL, "dataset=folders", "dataset.root=images", cwd=tmp_path)
+    assert_refused(done, "images", "masked")
 
 
-def test_a_folder_without_a_picture_is_refused(command, tmp_path, assert_refused):
+def test_a_folder_without_an_image_is_refused(command, tmp_path, assert_refused):
     for name in ("bare", "masked"):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
-    done = command("train", *SMALL, "dataset=folders", "dataset.root=pictures", cwd=tmp_path)
-    assert_refused(done, "pictures", "no picture")
+        (tmp_path / "images" / name).mkdir(parents=True)
+    done = command("train", *SMALL, "dataset=folders", "dataset.root=images", cwd=tmp_path)
+    assert_refused(done, "images", "no image")
 
 
 def test_a_sweep_over_a_missing_folder_is_refused_once(command, tmp_path, assert_refused):
@@ -111,7 +111,7 @@ def test_a_sweep_over_a_missing_folder_is_refused_once(command, tmp_path, assert
 
 
 @pytest.mark.heavy
-def test_corrupt_pictures_are_listed_and_left_out(command, place, draw_faces):
+def test_corrupt_images_are_listed_and_left_out(command, place, draw_faces):
     folder = draw_faces(place / "spoilt", ["bare", "masked"], 20)
     (folder / "bare" / "empty.jpg").write_bytes(b"")
     whole = (folder / "masked" / "3.png").read_bytes()
@@ -146,7 +146,7 @@ def test_a_weights_file_of_another_network_is_refused(command, place, assert_ref
 
 @pytest.mark.heavy
 def test_a_disk_that_fills_up_is_named_and_what_was_finished_is_kept(command, place, assert_refused):
-    """A limit on the size of files stands for the disk: 28 pictures of 192 px need three megabytes, the store one."""
+    """A limit on the size of files stands for the disk: 28 images of 192 px need three megabytes, the store one."""
     before = answers(command, place)
     script = (
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))\n"
@@ -167,18 +167,18 @@ def answers(command, place):
 
 
 @pytest.mark.heavy
-def test_predictions_hold_the_vote_of_every_member_and_the_reason_of_a_picture_without(command, place):
-    (place / "masks" / "bare" / "notes.jpg").write_text("no picture")
+def test_predictions_hold_the_vote_of_every_member_and_the_reason_of_an_image_without(command, place):
+    (place / "masks" / "bare" / "notes.jpg").write_text("no image")
     done = command("predict", "input=masks/*/*", "study=masks", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "left out: masks/bare/notes.jpg: not a picture" in done.stderr
-    assert "asked: 40 of 40 (1 members x 40 pictures)" in done.stdout
+    assert "left out: masks/bare/notes.jpg: not an image" in done.stderr
+    assert "asked: 40 of 40 (1 members x 40 images)" in done.stdout
     folder = place / "outputs" / "predictions"
     quarantine, bad = pd.read_csv(folder / "quarantine.csv"), "masks/bare/notes.jpg"
-    assert quarantine.to_dict("records") == [{"path": bad, "reason": "not a picture"}]
+    assert quarantine.to_dict("records") == [{"path": bad, "reason": "not an image"}]
     table = pd.read_csv(folder / "predictions.csv").set_index("path")
     assert list(table.columns) == ["prediction", "confidence", "agreement", "vote_deep_cnn", "tie", "reason"]
-    assert table.loc[bad, "reason"] == "not a picture"
+    assert table.loc[bad, "reason"] == "not an image"
     assert table.loc[bad].drop(["tie", "reason"]).isna().all()
     table = table.drop(bad)
     assert len(table) == 40
@@ -193,13 +193,13 @@ def test_predictions_hold_the_vote_of_every_member_and_the_reason_of_a_picture_w
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("input=nowhere.jpg", ["input=nowhere.jpg", "no such picture, folder or glob"]),
+        ("input=nowhere.jpg", ["input=nowhere.jpg", "no such image, folder or glob"]),
         ("study=elsewhere", ["study=elsewhere", "no finished members", "masks", "moods"]),
         ("members=[0123]", ["members=0123", "no such run"]),
         ("votes=some", ["votes=some", "decided, all"]),
         ("output=answers.xlsx", ["output=answers.xlsx", ".csv or .parquet"]),
         ("again=1", ["again=1", "true or false"]),
-        ("saliency=scorecam saliency.channels=0", ["saliency.channels=0", "whole number of at least 1"]),
+        ("heatmap=scorecam heatmap.channels=0", ["heatmap.channels=0", "whole number of at least 1"]),
     ],
 )
 def test_a_prediction_that_cannot_be_made_is_refused(given, words, command, place, assert_refused):
@@ -229,9 +229,9 @@ def run_id(place, study):
 
 @pytest.mark.heavy
 def test_evaluate_without_finished_members_says_how_to_train_some(command, tmp_path, assert_refused, draw_faces):
-    draw_faces(tmp_path / "pictures", ["bare", "masked"], 20)
-    done = command("evaluate", "dataset=folders", "dataset.root=pictures", cwd=tmp_path)
-    assert_refused(done, "no finished members for data set folders", "facemask_ensemble.train --multirun")
+    draw_faces(tmp_path / "images", ["bare", "masked"], 20)
+    done = command("evaluate", "dataset=folders", "dataset.root=images", cwd=tmp_path)
+    assert_refused(done, "no finished members for dataset folders", "facemask_ensemble.train --multirun")
 
 
 @pytest.mark.heavy
@@ -245,14 +245,14 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
     assert member["backbone"] == "deep_cnn"
     assert member["init"] == "random initialisation"
     assert report["ensemble"]["majority"]["accuracy"] == member["accuracy"]
-    assert report["dataset"]["pictures"] == int(np.sum(member["confusion_matrix"]))
+    assert report["dataset"]["images"] == int(np.sum(member["confusion_matrix"]))
     page = (place / "outputs" / "folders" / "report.html").read_text()
     assert "deep_cnn" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
-    why = json.loads((place / "outputs" / "folders" / "why.json").read_text())
-    assert (why["method"], why["pictures"]) == ("gradcam", report["dataset"]["pictures"])
+    why = json.loads((place / "outputs" / "folders" / "explanation.json").read_text())
+    assert (why["method"], why["images"]) == ("gradcam", report["dataset"]["images"])
     assert why["faces"] is False
-    assert "no face boxes" in (place / "outputs" / "folders" / "why.html").read_text()
+    assert "no face boxes" in (place / "outputs" / "folders" / "explanation.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -263,10 +263,13 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
         ("learn=test", "learn=test: must be one of validation, folds"),
         ("conformal_error=1.5", "conformal_error=1.5: must be a share between 0 and 1"),
         ("voting=coin", "voting=coin"),
-        ("saliency=scorecam saliency.channels=x", "saliency.channels=x: must be a whole number of at least 1"),
-        ("why.pictures=few", "why.pictures=few: must be a whole number"),
-        ("why.trust=300", "why.trust=300: must be at most why.pictures=200"),
-        ("why.methods=[gradcam,tea]", "why.methods=tea: there is no such method; choose among gradcam, gradcam_plus"),
+        ("heatmap=scorecam heatmap.channels=x", "heatmap.channels=x: must be a whole number of at least 1"),
+        ("explanation.images=few", "explanation.images=few: must be a whole number"),
+        ("explanation.trust=300", "explanation.trust=300: must be at most explanation.images=200"),
+        (
+            "explanation.methods=[gradcam,tea]",
+            "explanation.methods=tea: there is no such method; choose among gradcam, gradcam_plus",
+        ),
     ],
 )
 def test_an_evaluation_that_cannot_be_is_refused(command, tmp_path, assert_refused, given, words):
@@ -274,7 +277,7 @@ def test_an_evaluation_that_cannot_be_is_refused(command, tmp_path, assert_refus
 
 
 def test_a_stopped_training_is_not_taken_for_a_finished_one(tmp_path):
-    from facemask_ensemble.training.isolation import Outcome
+    from facemask_ensemble.training.member_process import Outcome
 
     folder = tmp_path / "3_xception"
     folder.mkdir()

@@ -22,9 +22,9 @@ def test_an_input_error_inside_another_error_is_found():
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_named_with_its_file(number):
-    said = explain(OSError(number, "message of the system", "/data/picture.png"))
+    said = explain(OSError(number, "message of the system", "/data/image.png"))
     assert said is not None
-    assert said.startswith("no room left on the disk for /data/picture.png")
+    assert said.startswith("no room left on the disk for /data/image.png")
 
 
 def test_a_full_disk_is_recognised_in_the_words_of_a_library():

@@ -21,7 +21,7 @@ SEVEN = [
 COMMANDS = {
     "voting": "evaluate",
     "ties": "evaluate",
-    "saliency": "evaluate",
+    "heatmap": "evaluate",
     "pruner": "tune",
     "sampler": "tune",
     "search": "tune",
@@ -53,7 +53,7 @@ def test_every_leaf_composes_and_resolves(group, leaf):
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         cfg = compose(command, [f"{group}={leaf}", *needed(group, leaf)])
     resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    if group in ("backbone", "dataset", "saliency", "augmentation", "optimizer"):
+    if group in ("backbone", "dataset", "heatmap", "augmentation", "optimizer"):
         assert resolved[group]["name"] == leaf
 
 
@@ -66,7 +66,7 @@ def needed(group, leaf):
 def test_the_public_keys_of_training_can_all_be_set():
     keys = {
         "backbone.weights": None,
-        "dataset.root": "/pictures",
+        "dataset.root": "/images",
         "dataset.limit": 7,
         "image_size": 96,
         "batch_size": 3,
@@ -170,7 +170,7 @@ def test_a_value_that_cannot_be_trained_with_is_refused_by_name(override, messag
 
 def test_paths_become_absolute_and_imagenet_stays_a_word(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    cfg = absolute_paths(train_config("output_dir=out", "dataset=folders", "dataset.root=pictures"))
+    cfg = absolute_paths(train_config("output_dir=out", "dataset=folders", "dataset.root=images"))
     assert cfg.output_dir == str(tmp_path / "out")
-    assert cfg.dataset.root == str(tmp_path / "pictures")
+    assert cfg.dataset.root == str(tmp_path / "images")
     assert cfg.backbone.weights == "imagenet"

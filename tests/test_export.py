@@ -9,12 +9,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from facemask_ensemble.config import CONF_DIR, plain
-from facemask_ensemble.ensemble import opening, voting
-from facemask_ensemble.ensemble.opening import Choice
+from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.export import check_export, export
-from facemask_ensemble.runtimes import Source
+from facemask_ensemble.prediction import loading
+from facemask_ensemble.prediction.loading import Choice
+from facemask_ensemble.prediction.runtimes import Source
 
 
 def config(*overrides):
@@ -59,7 +60,7 @@ def test_an_ensemble_is_exported_whole_or_leaves_nothing(tmp_path, monkeypatch, 
     judged = Source("ada", tmp_path / "ada.keras", lambda: ([tmp_path / "red.png"], np.zeros((1, 2), np.float32)))
     vote = make_rule("soft", voting.soft).fit(np.empty(0), np.empty(0))
     choice = Choice(["bare", "masked"], [judged], vote, [1], "masks", {}, "one member")
-    monkeypatch.setattr(opening, "choose_ensemble", lambda *given: choice)
+    monkeypatch.setattr(loading, "choose_ensemble", lambda *given: choice)
     given = plain(config("graph=both", f"output={tmp_path / 'out'}"))
     place = export(given, {"voting": "soft", "ties": "mean_probability"})
     record = json.loads((place / "export.json").read_text())
@@ -67,12 +68,12 @@ def test_an_ensemble_is_exported_whole_or_leaves_nothing(tmp_path, monkeypatch, 
     assert (record["graphs"][1]["rule"], record["graphs"][1]["ties"]) == ("soft", "mean_probability")
     said = capsys.readouterr().out
     assert "ada: ada, " in said
-    assert "beside Keras: 1 pictures, a probability differs by" in said
+    assert "beside Keras: 1 images, a probability differs by" in said
     with pytest.raises(InputError, match="there is an export already; give again=true"):
         export(given, {})
     before = sorted(path.name for path in tmp_path.iterdir())
     monkeypatch.setattr(
-        "facemask_ensemble.exporting.savedmodel.read", lambda path: lambda inputs: {"probs": np.ones((1, 2))}
+        "facemask_ensemble.exporting.savedmodel.read", lambda path: lambda inputs: {"probabilities": np.ones((1, 2))}
     )
     with pytest.raises(InputError, match=r"ada: as savedmodel in float32 a probability differs from Keras by 0\.\d+, "):
         export(given | {"again": True, "graph": "members"}, {})

@@ -37,7 +37,7 @@ def test_the_training_leaves_what_one_by_tensorflow_leaves(trained):
 
 def test_tensorflow_gives_the_probabilities_that_jax_gave(trained):
     from facemask_ensemble.data.manifest import Manifest
-    from facemask_ensemble.ensemble.prediction import predict_all
+    from facemask_ensemble.prediction.answers import predict_all
 
     (files,), (model,) = trained.glob("outputs/runs/*/*/files"), trained.glob("outputs/mlruns/**/model.keras")
     manifest, table = Manifest.load(files / "manifest"), pd.read_parquet(files / "probabilities.parquet")
@@ -45,11 +45,11 @@ def test_tensorflow_gives_the_probabilities_that_jax_gave(trained):
     by_jax = table[[f"p_{name}" for name in manifest.class_names]].to_numpy()
     assert probs.shape == (len(table), 3)
     np.testing.assert_allclose(probs, by_jax, atol=1e-4)
-    assert np.ptp(by_jax, axis=0).max() > 1e-3  # not the same for every picture
+    assert np.ptp(by_jax, axis=0).max() > 1e-3  # not the same for every image
 
 
 def test_evaluate_judges_and_explains_the_member_while_the_variable_is_still_set(trained, command):
-    done = command("evaluate", *SCENES, "gallery=2", "saliency=gradcam", cwd=trained, **JAX)
+    done = command("evaluate", *SCENES, "gallery=2", "heatmap=gradcam", cwd=trained, **JAX)
     assert done.returncode == 0, done.stderr
     assert "deep_cnn" in done.stdout
     (page,) = trained.glob("outputs/scenes/**/report.html")

@@ -8,7 +8,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from PIL import Image, ImageOps
 
-from facemask_ensemble.data.scenes import draw_scene
+from facemask_ensemble.scenes import draw_scene
 
 CLASSES = ("bare", "masked")
 
@@ -24,7 +24,7 @@ def draw(folder, seed, count):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, make_place, command):
-    """A place with a member trained on `seen`, its run id and one of the pictures that it was trained on."""
+    """A place with a member trained on `seen`, its run id and one of the images that it was trained on."""
     place = make_place(tmp_path_factory.mktemp("leaks"))
     draw(place / "seen", 1, 30)
     small = (
@@ -48,7 +48,7 @@ def trained(tmp_path_factory, make_place, command):
 
 @pytest.fixture
 def unseen(trained, tmp_path):
-    """Pictures that the member has not seen, split by folders."""
+    """Images that the member has not seen, split by folders."""
     for seed, split in enumerate(("train", "validation", "test"), start=50):
         draw(tmp_path / "unseen" / split, seed, 6)
     return tmp_path / "unseen"
@@ -62,7 +62,7 @@ def evaluate(command, trained, root):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("way", ["renamed", "encoded anew", "mirrored and smaller"])
-def test_a_member_is_refused_where_a_test_picture_is_a_copy_of_one_it_learned(
+def test_a_member_is_refused_where_a_test_image_is_a_copy_of_one_it_learned(
     trained, unseen, command, assert_refused, way
 ):
     place, run_id, path = trained
@@ -79,20 +79,20 @@ def test_a_member_is_refused_where_a_test_picture_is_a_copy_of_one_it_learned(
 
 
 @pytest.mark.heavy
-def test_a_member_that_has_seen_none_of_the_pictures_is_judged_and_said_to_be_of_other_data(trained, unseen, command):
+def test_a_member_that_has_seen_none_of_the_images_is_judged_and_said_to_be_of_other_data(trained, unseen, command):
     done = evaluate(command, trained, unseen)
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads((trained[0] / "outputs" / "judged" / "report.json").read_text())
-    assert report["dataset"]["pictures"] == 12
-    assert report["members"][0]["trained_on"] == "other pictures of folders"
-    assert "trained on other pictures of folders" in (trained[0] / "outputs" / "judged" / "report.html").read_text()
+    assert report["dataset"]["images"] == 12
+    assert report["members"][0]["trained_on"] == "other images of folders"
+    assert "trained on other images of folders" in (trained[0] / "outputs" / "judged" / "report.html").read_text()
     client = MlflowClient(f"sqlite:///{trained[0]}/outputs/mlflow.db")
     (run,) = client.search_runs([client.get_experiment_by_name("judged").experiment_id])
     assert {item.tags[0].value for item in run.inputs.dataset_inputs} == {"validation", "test"}
 
 
 @pytest.mark.heavy
-def test_a_member_of_another_draw_of_the_same_pictures_is_refused(trained, command, assert_refused):
+def test_a_member_of_another_draw_of_the_same_images_is_refused(trained, command, assert_refused):
     place, run_id, _ = trained
     turned = ("dataset=folders", "dataset.root=seen", "dataset.split_seed=1", f"members=[{run_id}]")
-    assert_refused(command("evaluate", *turned, cwd=place), run_id, "the same picture as", "test split of folders")
+    assert_refused(command("evaluate", *turned, cwd=place), run_id, "the same image as", "test split of folders")

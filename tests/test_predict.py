@@ -21,7 +21,7 @@ KILLED = """
 import os, signal, sys
 from functools import partial
 from facemask_ensemble.data import chunks
-from facemask_ensemble.ensemble.rows import AnswerTable
+from facemask_ensemble.prediction.results_table import AnswerTable
 
 append = AnswerTable.append
 
@@ -43,7 +43,7 @@ main()
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, make_place, command, draw_faces):
-    """A place with three members that have hardly learned anything, and 300 small pictures, two of them spoilt."""
+    """A place with three members that have hardly learned anything, and 300 small images, two of them spoilt."""
     place = make_place(tmp_path_factory.mktemp("predict"))
     draw_faces(place / "masks", ["bare", "masked"], 20)
     for backbone, size in MEMBERS.items():
@@ -56,10 +56,10 @@ def place(tmp_path_factory, make_place, command, draw_faces):
     (place / "many").mkdir()
     for number in range(300):
         blocks = rng.integers(0, 256, (4, 4, 3), np.uint8)
-        picture = Image.fromarray(blocks).resize((48, 40), Image.Resampling.NEAREST)
-        picture.save(place / "many" / f"{number:03d}.{'jpg' if number % 3 else 'png'}")
+        image = Image.fromarray(blocks).resize((48, 40), Image.Resampling.NEAREST)
+        image.save(place / "many" / f"{number:03d}.{'jpg' if number % 3 else 'png'}")
     (place / "many" / "100.jpg").write_bytes(b"")
-    (place / "many" / "299.jpg").write_text("no picture")
+    (place / "many" / "299.jpg").write_text("no image")
     return place
 
 
@@ -78,9 +78,9 @@ def test_a_majority_that_is_decided_is_that_of_all_members(place, command, every
     done, table = predicted(command, place, "input=many", output="decided.csv")
     columns = ["path", "prediction", "tie", "reason"]
     pd.testing.assert_frame_equal(table[columns], everyone[1][columns])
-    assert "asked: 894 of 894 (3 members x 298 pictures)" in everyone[0].stdout
+    assert "asked: 894 of 894 (3 members x 298 images)" in everyone[0].stdout
     votes = table[[f"vote_{name}" for name in MEMBERS]].notna()
-    asked = int(re.search(r"asked: (\d+) of 894 \(3 members x 298 pictures\)", done.stdout)[1])
+    asked = int(re.search(r"asked: (\d+) of 894 \(3 members x 298 images\)", done.stdout)[1])
     assert asked == votes.to_numpy().sum() < 894
     readable = table["reason"].isna()
     assert set(votes[readable].sum(axis=1)) == {2, 3}
@@ -88,7 +88,7 @@ def test_a_majority_that_is_decided_is_that_of_all_members(place, command, every
     assert table.loc[~readable, "path"].tolist() == ["many/100.jpg", "many/299.jpg"]
 
 
-def test_killed_in_the_middle_and_started_again_every_picture_is_there_once(place, command, everyone):
+def test_killed_in_the_middle_and_started_again_every_image_is_there_once(place, command, everyone):
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, "input=many", "votes=all", "output=killed.csv"],
         cwd=place, capture_output=True, text=True, check=False,
@@ -96,7 +96,7 @@ def test_killed_in_the_middle_and_started_again_every_picture_is_there_once(plac
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (place / "killed.csv").read_text().endswith("\n")
     done, table = predicted(command, place, "input=many", "votes=all", output="killed.csv")
-    assert "goes on after 159 pictures answered before" in done.stdout
+    assert "goes on after 159 images answered before" in done.stdout
     pd.testing.assert_frame_equal(table, everyone[1], atol=1e-4)
     before = os.stat(place / "killed.csv").st_mtime_ns
     again, same = predicted(command, place, "input=many", "votes=all", output="killed.csv")
@@ -141,7 +141,7 @@ def test_heatmaps_are_drawn_of_the_members_that_were_asked(place, command):
         os.link(place / "many" / f"{3 * number:03d}.png", place / "few" / f"{number}.png")
     (place / "few" / "0.png").unlink()
     (place / "few" / "0.png").write_bytes(b"")
-    done, table = predicted(command, place, "input=few", "saliency=gradcam", output="heat/answers.csv")
+    done, table = predicted(command, place, "input=few", "heatmap=gradcam", output="heat/answers.csv")
     expected = {
         f"{row:05d}_{row}--{name}.jpg"
         for row in range(4)
@@ -161,14 +161,14 @@ def test_heatmaps_are_drawn_of_the_members_that_were_asked(place, command):
     assert drawn
 
 
-def test_pictures_none_of_which_can_be_read_are_refused_with_their_table(place, command, assert_refused):
+def test_images_none_of_which_can_be_read_are_refused_with_their_table(place, command, assert_refused):
     (place / "bad").mkdir()
     for name in ("a.jpg", "b.jpg"):
-        (place / "bad" / name).write_text("no picture")
+        (place / "bad" / name).write_text("no image")
     done = command("predict", "input=bad", "output=bad.csv", cwd=place)
     assert done.returncode == 2
-    assert "error: input: none of 2 pictures can be read (bad/a.jpg: not a picture); give others" in done.stderr
-    assert pd.read_csv(place / "bad.csv")["reason"].tolist() == ["not a picture"] * 2
+    assert "error: input: none of 2 images can be read (bad/a.jpg: not an image); give others" in done.stderr
+    assert pd.read_csv(place / "bad.csv")["reason"].tolist() == ["not an image"] * 2
 
 
 CONVERTED = """
@@ -185,7 +185,7 @@ def test_openvino_answers_as_keras_does_without_tensorflow_and_its_decided_major
     done, full = predicted(command, place, *runtime, "votes=all", output="openvino.csv")
     for name in MEMBERS:
         assert f"{name}: is converted to OpenVINO, which is done once" in done.stdout
-        assert f"{name} in float32: 0 of 6 validation pictures (0.00%) decided otherwise than in Keras" in done.stdout
+        assert f"{name} in float32: 0 of 6 validation images (0.00%) decided otherwise than in Keras" in done.stdout
     assert (full["prediction"] == everyone[1]["prediction"]).sum() >= 297
     fresh = subprocess.run(
         [sys.executable, "-c", CONVERTED, *runtime, "output=decided-openvino.csv"],

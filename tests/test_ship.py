@@ -25,7 +25,7 @@ ENSEMBLE = ("ensemble.json", "card.json", "card.html", "answers.parquet")
 
 
 def answers(right, wrong, start=0):
-    """Answer pictures `start` and on: the first rightly, then the wrong ones, every second of those not at all."""
+    """Answer images `start` and on: the first rightly, then the wrong ones, every second of those not at all."""
     count = right + wrong
     labels = (start + np.arange(count)) % 3
     predictions = np.where(np.arange(count) < right, labels, np.where(np.arange(count) % 2, -1, (labels + 1) % 3))
@@ -45,7 +45,7 @@ def member(store, folder, name):
 
 
 def log_report(store, folder, right=90, wrong=10, study="masks", start=0, classes=CLASSES, files=ENSEMBLE, without=()):
-    """Log a report as an evaluation does, with an ensemble that answered so many pictures rightly; return its run."""
+    """Log a report as an evaluation does, with an ensemble that answered so many images rightly; return its run."""
     judged = answers(right, wrong, start)
     members = [{"name": name, "run_id": member(store, folder, name), "weight": 0.5} for name in ("ada", "bea")]
     about = {
@@ -55,8 +55,8 @@ def log_report(store, folder, right=90, wrong=10, study="masks", start=0, classe
     }  # fmt: skip
     about = {key: value for key, value in about.items() if key not in without}
     share = right / (right + wrong)
-    card = {"accuracy": share, "accuracy_interval": [share - 0.05, share + 0.05], "pictures": right + wrong}
-    card["sentence"] = f"The greedy vote of two members is right on {right} pictures."
+    card = {"accuracy": share, "accuracy_interval": [share - 0.05, share + 0.05], "images": right + wrong}
+    card["sentence"] = f"The greedy vote of two members is right on {right} images."
     page = folder / f"page-{time.monotonic_ns()}"
     (page / "ensemble").mkdir(parents=True)
     (page / "report.html").write_text("the page")
@@ -91,12 +91,12 @@ def test_the_first_one_shipped_is_the_champion_and_carries_its_evidence(store, t
     version = ship(config(tmp_path))
     assert (version.name, version.number, version.run_id) == ("facemask-masks", 1, run_id)
     said = capsys.readouterr().out
-    assert "facemask-masks version 1: greedy vote of 2 members, 90.0 % of 100 test pictures right" in said
+    assert "facemask-masks version 1: greedy vote of 2 members, 90.0 % of 100 test images right" in said
     assert "95 % interval 85.0 to 95.0" in said
     assert "champion: version 1 now, there was none to compare it with" in said
     assert "#/models/facemask-masks/versions/1" in said
     found = store.client.get_model_version_by_alias("facemask-masks", "champion")
-    assert found.description == "The greedy vote of two members is right on 90 pictures."
+    assert found.description == "The greedy vote of two members is right on 90 images."
     assert found.tags == {
         "rule": "greedy", "members": "ada, bea", "accuracy": "0.9", "fingerprint": "f1", "study": "masks"
     }  # fmt: skip
@@ -127,7 +127,7 @@ def test_one_that_is_not_worse_takes_the_champions_place(store, tmp_path, capsys
     ship(config(tmp_path))
     assert champion(store) == 2
     said = " ".join(capsys.readouterr().out.split())
-    assert "champion: version 2 now, in place of version 1: +3.0 points on 1000 common pictures" in said
+    assert "champion: version 2 now, in place of version 1: +3.0 points on 1000 common images" in said
     assert "with 95 % certainty no less than +2." in said
 
 
@@ -137,7 +137,7 @@ def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
     log_report(store, tmp_path, 85, 15)
     message = (
         r"facemask-masks version 2 may be worse than the champion, version 1, which stays: −5.0 points on 100 common "
-        r"pictures, .* no less than −[0-9.]+, where margin=0.02 bears −2.0; judge both on more pictures, or .*margin"
+        r"images, .* no less than −[0-9.]+, where margin=0.02 bears −2.0; judge both on more images, or .*margin"
     )
     for _ in range(2):
         with pytest.raises(InputError, match=message):
@@ -148,20 +148,20 @@ def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
     assert champion(store) == 2
 
 
-def test_too_few_common_pictures_prove_nothing(store, tmp_path):
+def test_too_few_common_images_prove_nothing(store, tmp_path):
     log_report(store, tmp_path, 100, 0)
     ship(config(tmp_path))
     log_report(store, tmp_path, 100, 0, start=90)
-    with pytest.raises(InputError, match=r"0\.0 points on 10 common pictures"):
+    with pytest.raises(InputError, match=r"0\.0 points on 10 common images"):
         ship(config(tmp_path))
 
 
-def test_without_a_common_picture_it_is_said_how_to_judge_both(store, tmp_path):
+def test_without_a_common_image_it_is_said_how_to_judge_both(store, tmp_path):
     log_report(store, tmp_path, study="old")
     ship(config(tmp_path))
     log_report(store, tmp_path, study="new", start=500)
     message = (
-        r"no picture in common; judge the new members on the data set of study old .*: python -m "
+        r"no image in common; judge the new members on the dataset of study old .*: python -m "
         r"facemask_ensemble.evaluate 'members=\[[0-9a-f]{32},[0-9a-f]{32}\]' voting=greedy ties=mean_probability "
         r"dataset=… .*Version 2 is kept"
     )
@@ -170,7 +170,7 @@ def test_without_a_common_picture_it_is_said_how_to_judge_both(store, tmp_path):
     assert (champion(store), versions(store)) == (1, [1, 2])
 
 
-def test_a_picture_counts_where_content_and_label_are_the_same_and_no_answer_is_not_right():
+def test_an_image_counts_where_content_and_label_are_the_same_and_no_answer_is_not_right():
     new = pd.DataFrame({"sha256": list("abcdd"), "label": [0, 1, 2, 0, 0], "prediction": [0, -1, 2, 0, 0]})
     old = pd.DataFrame({"sha256": list("dcba"), "label": [0, 1, 1, 0], "prediction": [1, 1, 1, 0]})
     new_right, old_right = common_answers(new, old)
@@ -379,7 +379,7 @@ def test_a_server_takes_an_ensemble_and_hands_out_its_champions_answers(tmp_path
         assert [ship(elsewhere).number for _ in range(2)] == [2, 2]
         said = capsys.readouterr().out
         assert f"to see it: {uri}/#/models/facemask-masks/versions/2" in said
-        assert "in place of version 1: +5.0 points on 1000 common pictures" in said
+        assert "in place of version 1: +5.0 points on 1000 common images" in said
         assert champion(store) == 2
     finally:
         os.killpg(process.pid, 9)

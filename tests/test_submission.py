@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from facemask_ensemble.data.inputs import open_input
-from facemask_ensemble.data.scenes import draw_scene
-from facemask_ensemble.ensemble.prediction import submission
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.predict import _submit
+from facemask_ensemble.prediction.answers import submission
+from facemask_ensemble.scenes import draw_scene
 
 CLASSES = ("none", "all", "some")
 
@@ -23,7 +23,7 @@ def unreadable(*paths):
     return pd.DataFrame({"path": paths, "reason": "empty file"}, columns=["path", "reason"])
 
 
-def test_a_submission_has_a_row_for_every_picture_in_the_order_of_their_names():
+def test_a_submission_has_a_row_for_every_image_in_the_order_of_their_names():
     rows, guess = submission(answered(c="some", a="none", b="some"), unreadable("test/0.png", "test/bb.jpg"), CLASSES)
     assert guess == "some"
     assert rows.to_csv(index=False) == "Id,Category\n0.png,2\na.jpg,0\nb.jpg,2\nbb.jpg,2\nc.jpg,2\n"
@@ -35,21 +35,21 @@ def test_of_several_most_frequent_answers_the_first_class_is_guessed():
     assert dict(zip(rows["Id"], rows["Category"], strict=True)) == {"a.jpg": 2, "b.jpg": 1, "x.jpg": 1}
 
 
-def test_two_pictures_of_one_name_have_no_submission():
-    with pytest.raises(InputError, match=r"1 pictures have the name of another, such as a\.jpg: give one folder"):
+def test_two_images_of_one_name_have_no_submission():
+    with pytest.raises(InputError, match=r"1 images have the name of another, such as a\.jpg: give one folder"):
         submission(answered(a="some", b="all"), unreadable("deeper/a.jpg"), CLASSES)
 
 
-def test_a_folder_of_sound_pictures_needs_no_guess_and_a_name_twice_is_no_failure(tmp_path, capsys):
+def test_a_folder_of_sound_images_needs_no_guess_and_a_name_twice_is_no_failure(tmp_path, capsys):
     _submit(answered(b="all", a="some"), unreadable(), CLASSES, tmp_path / "submission.csv")
     assert (tmp_path / "submission.csv").read_text() == "Id,Category\na.jpg,2\nb.jpg,1\n"
     assert capsys.readouterr() == (f"submission: {tmp_path / 'submission.csv'}\n", "")
     _submit(answered(a="all"), unreadable("x/a.jpg"), CLASSES, tmp_path / "other.csv")
-    assert "no submission.csv: 1 pictures have the name of another" in capsys.readouterr().err
+    assert "no submission.csv: 1 images have the name of another" in capsys.readouterr().err
     assert not (tmp_path / "other.csv").exists()
 
 
-def test_every_picture_of_a_folder_is_to_be_answered_but_no_hidden_one(tmp_path):
+def test_every_image_of_a_folder_is_to_be_answered_but_no_hidden_one(tmp_path):
     for name in ("b.jpg", "a.PNG", "._a.PNG", "__MACOSX/._b.jpg", ".hidden/c.jpg", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -88,9 +88,7 @@ def competition(tmp_path_factory, make_place, command):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("given", ["input=MaskDataset/test", 'input="MaskDataset/test/*"'])
-def test_members_of_the_competition_write_its_file_with_an_answer_for_an_unreadable_picture(
-    command, competition, given
-):
+def test_members_of_the_competition_write_its_file_with_an_answer_for_an_unreadable_image(command, competition, given):
     folder = competition / "outputs" / "predictions"
     (folder / "submission.csv").unlink(missing_ok=True)
     done = command("predict", given, cwd=competition)

@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 
 from facemask_ensemble import tracking
 from facemask_ensemble.config import CONF_DIR
-from facemask_ensemble.training.jobs import LiveTable, standings
 from facemask_ensemble.training.sweep import Sweep, parent_run, threads_per_job
+from facemask_ensemble.training.sweep_jobs import LiveTable, standings
 
 SMALL = (
     "--multirun", "backbone=deep_cnn", "precision=float32", "dataset.count=60", "dataset.size=48", "image_size=32",
@@ -94,7 +94,7 @@ def test_the_parent_run_is_noted_in_the_sweeps_folder_whatever_the_clock_says(pl
 @pytest.mark.heavy
 def test_members_that_fail_are_reported_at_the_end_and_the_others_are_kept(command, place_with_store):
     """Side by side: one that trains, one whose backbone is broken, and two of a size that is refused."""
-    broken = "backbone.features._target_=facemask_ensemble.models.scratch.convolutions,builtins.int"
+    broken = "backbone.features._target_=facemask_ensemble.models.small_networks.convolutions,builtins.int"
     workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     done = command("train", *SMALL, "image_size=32,8", broken, *workers, cwd=place_with_store)
     assert done.returncode == 1

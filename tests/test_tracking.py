@@ -67,13 +67,13 @@ def test_long_parameters_are_cut_and_a_parent_is_named(store):
 
 @pytest.fixture
 def manifest(tmp_path):
-    """Three pictures, of which two are for training and one for the test."""
+    """Three images, of which two are for training and one for the test."""
     rows = {"path": ["a.png", "b.png", "c.png"], "sha256": ["x", "y", "z"], "split": ["train", "test", "train"]}
     rows = pd.DataFrame(rows).assign(label=0, group="", look="", mirrored="")
     return Manifest("toys", tmp_path, ("none",), rows, pd.DataFrame(columns=["path", "reason"]))
 
 
-def test_a_data_set_that_another_run_records_at_that_very_moment_is_recorded_for_both(store, manifest, monkeypatch):
+def test_a_dataset_that_another_run_records_at_that_very_moment_is_recorded_for_both(store, manifest, monkeypatch):
     runs = [tracking.start_run(store, "masks", name, {}, {}) for name in ("xception", "vgg16")]
     record = store.client.log_inputs
 
@@ -91,7 +91,7 @@ def test_a_data_set_that_another_run_records_at_that_very_moment_is_recorded_for
     assert {data.digest for data in first} == {data.digest for data in second}
 
 
-def test_a_data_set_that_cannot_be_recorded_is_said_to_be_so(store, manifest, monkeypatch):
+def test_a_dataset_that_cannot_be_recorded_is_said_to_be_so(store, manifest, monkeypatch):
     run_id = tracking.start_run(store, "masks", "xception", {}, {})
 
     def fail(*arguments, **options):
@@ -163,7 +163,7 @@ def test_reports_and_sweeps_are_no_members(store):
     assert tracking.finished_members(store) == []
 
 
-def test_members_can_be_asked_for_by_data_set_and_by_study(store):
+def test_members_can_be_asked_for_by_dataset_and_by_study(store):
     here = log_member(store, "xception", study="here", fingerprint="f1", day=1)
     there = log_member(store, "xception", study="there", fingerprint="f1", day=2)
     other = log_member(store, "xception", study="there", fingerprint="f2", day=3)
@@ -174,7 +174,7 @@ def test_members_can_be_asked_for_by_data_set_and_by_study(store):
     assert tracking.finished_members(store, fingerprint="f3") == []
 
 
-def test_without_a_data_set_named_the_members_are_those_of_the_one_trained_on_last(store):
+def test_without_a_dataset_named_the_members_are_those_of_the_one_trained_on_last(store):
     log_member(store, "densenet201", fingerprint="f1", day=1)
     log_member(store, "resnet50v2", fingerprint="f1", day=3)
     last = [

@@ -111,7 +111,7 @@ def assert_what_was_searched_is_not_mixed_with_something_else(command, place, as
         (["metric=val_accuracy"], "study=search: was begun with metric=val_loss, now it is val_accuracy"),
         (["space.schedule.learning_rate.high=1"], "was begun with space.schedule.learning_rate=[0.0001, 0.01, True"),
         (["image_size=48"], "was begun with image_size=32, now it is 48"),
-        (["dataset.count=80"], "was begun with fingerprint of the data set="),
+        (["dataset.count=80"], "was begun with fingerprint of the dataset="),
     ]:
         assert_refused(command("tune", *SMALL, *arguments, cwd=place), words, "give another study")
 

@@ -21,7 +21,7 @@ def place(tmp_path_factory, make_place, command, draw_faces):
     for backbone, epochs in (("deep_cnn", 6), ("basic_cnn", 1)):
         done = command("train", f"backbone={backbone}", f"schedule.epochs={epochs}", *SMALL, *FOLDERS, cwd=place)
         assert done.returncode == 0, done.stderr
-    judged = ("voting=greedy", "ties=abstain", "shift=4", "resamples=200", "saliency=none", "dataset.limit=80")
+    judged = ("voting=greedy", "ties=abstain", "shift=4", "resamples=200", "heatmap=none", "dataset.limit=80")
     done = command("evaluate", *FOLDERS, *judged, "study=pair", cwd=place)
     assert (done.returncode, done.stderr) == (0, "")
     return place
@@ -39,20 +39,20 @@ def test_every_rule_is_judged_and_the_weights_come_from_validation(place):
     assert set(weights) == {"deep_cnn", "basic_cnn"}
     assert sum(weights.values()) == pytest.approx(1)
     validation = sum(report["dataset"]["counts"]["validation"].values())
-    assert report["rules"]["greedy"]["learned_from"] == f"{validation} validation pictures"
+    assert report["rules"]["greedy"]["learned_from"] == f"{validation} validation images"
 
 
-def test_costs_are_measured_and_pictures_made_worse_are_asked_about(place):
+def test_costs_are_measured_and_images_made_worse_are_asked_about(place):
     report = read(place, "report.json")
     assert all(cost["milliseconds"] > 0 and cost["megabytes"] > 0 for cost in report["costs"].values())
-    assert report["shift"]["pictures"] == 4
+    assert report["shift"]["images"] == 4
     assert len(report["shift"]["rows"]) == 21
     page = (place / "outputs" / "pair" / "report.html").read_text()
     assert "occluded" in page
     assert report["shift"]["sentence"] in page
 
 
-def test_a_changed_data_set_is_named_on_the_page_and_on_the_card(place):
+def test_a_changed_dataset_is_named_on_the_page_and_on_the_card(place):
     assert read(place, "report.json")["dataset"]["changed"] == ["dataset.limit=80"]
     card = read(place, "ensemble/card.json")
     assert any("dataset.limit=80" in warning for warning in card["warnings"])
@@ -74,7 +74,7 @@ def test_the_kept_ensemble_answers_as_the_report_says(place):
     assert report["ensemble"]["greedy"]["accuracy"] == pytest.approx(right)
 
 
-def test_predict_learns_the_same_weights_from_the_members_own_validation_pictures(place, command):
+def test_predict_learns_the_same_weights_from_the_members_own_validation_images(place, command):
     done = command("predict", "input=masks", "study=pair", "voting=greedy", "ties=abstain", cwd=place)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")

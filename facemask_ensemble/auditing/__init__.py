@@ -1,1 +1,1 @@
-"""What is wrong with a data set, found from the findings of `data.ingest.check` alone: no picture is opened here."""
+"""What is wrong with a dataset, found from the findings of `data.ingest.check` alone: no image is opened here."""

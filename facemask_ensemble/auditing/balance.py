@@ -1,4 +1,4 @@
-"""Balance: how many pictures every class has, and whether that is even."""
+"""Balance: how many images every class has, and whether that is even."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from facemask_ensemble.data.manifest import SPLITS
 
 
 def balance(rows: pd.DataFrame, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """Count the pictures of every class and split and test whether all classes are equally frequent.
+    """Count the images of every class and split and test whether all classes are equally frequent.
 
     Args:
-        rows: the pictures that are used, with `label` and `split` ("" where there is none).
+        rows: the images that are used, with `label` and `split` ("" where there is none).
         class_names: in label order.
 
     Returns:
-        `counts` by class, `splits` (counts by split and class, only of splits that have pictures), `ratio` of the
+        `counts` by class, `splits` (counts by split and class, only of splits that have images), `ratio` of the
         largest class to the smallest (None where one is empty), `largest` (what always answering the largest class
         scores) and the chi-square test of uniformity, `statistic` and `p_value`.
     """

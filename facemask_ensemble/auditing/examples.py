@@ -1,4 +1,4 @@
-"""Which pictures are shown: few enough to look at, spread over all there are."""
+"""Which images are shown: few enough to look at, spread over all there are."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-SHEET = 24  # pictures of a class on its contact sheet
-SHEETS = 480  # pictures of all classes together
+SHEET = 24  # images of a class on its contact sheet
+SHEETS = 480  # images of all classes together
 INSIDE = 10  # of a tell-tale value
 GROUPS = 30  # groups of copies
-OF_GROUP = 6  # pictures of one group
+OF_GROUP = 6  # images of one group
 PAIRS = 40  # copies of differing classes
 
 
@@ -20,7 +20,7 @@ def evenly(count: int, chosen: int) -> np.ndarray:
 
 
 def contact_sheets(rows: pd.DataFrame, class_names: Sequence[str]) -> dict[str, list[str]]:
-    """Choose pictures of every class, evenly spread over their paths; fewer of each where there are many classes."""
+    """Choose images of every class, evenly spread over their paths; fewer of each where there are many classes."""
     each = max(1, min(SHEET, SHEETS // len(class_names)))
     found = {}
     for label, name in enumerate(class_names):
@@ -30,7 +30,7 @@ def contact_sheets(rows: pd.DataFrame, class_names: Sequence[str]) -> dict[str, 
 
 
 def inside(rows: pd.DataFrame, places: np.ndarray, class_names: Sequence[str]) -> list[dict[str, str]]:
-    """Choose pictures of a tell-tale value, every class in its proportion."""
+    """Choose images of a tell-tale value, every class in its proportion."""
     ordered = rows.iloc[places].sort_values(["label", "path"])
     chosen = ordered.iloc[evenly(len(ordered), INSIDE)]
     return [
@@ -48,11 +48,11 @@ def shown_groups(copies: pd.DataFrame) -> list[dict[str, Any]]:
 def _group(number: int, members: pd.DataFrame) -> dict[str, Any]:
     columns = ["path", "class", "split", "kind", "nearest", "bits", "mirrored"]
     shown = members.iloc[evenly(len(members), OF_GROUP)]
-    return {"group": number, "pictures": len(members), "shown": shown[columns].to_dict("records")}
+    return {"group": number, "images": len(members), "shown": shown[columns].to_dict("records")}
 
 
 def shown_paths(report: dict[str, Any]) -> list[str]:
-    """Name every picture that the page shows, once."""
+    """Name every image that the page shows, once."""
     paths = [path for sheet in report["contact_sheets"].values() for path in sheet]
     paths += [one["path"] for found in report["shortcuts"]["telltales"] for one in found["examples"]]
     paths += [one["path"] for group in report["copies"]["shown"] for one in group["shown"]]

@@ -4,14 +4,14 @@ from typing import Any
 
 import pandas as pd
 
-CONTRADICTION = "the same picture also lies in another class"
-LEAK = "a copy, or one of the group, of a picture that the given split holds out"
+CONTRADICTION = "the same image also lies in another class"
+LEAK = "a copy, or one of the group, of an image that the given split holds out"
 KINDS = {  # reasons that name another file, by how they begin
-    "same picture as": CONTRADICTION,
+    "same image as": CONTRADICTION,
     "near ": LEAK,
     "damaged": "damaged",
     "cannot be opened": "cannot be opened",
-    "suffix ": "its ending is not one of a picture read here",
+    "suffix ": "its ending is not one of an image read here",
 }
 
 

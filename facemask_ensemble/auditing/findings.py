@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from facemask_ensemble.auditing.files import CONTRADICTION, LEAK
-from facemask_ensemble.auditing.suspicions import suspicions
+from facemask_ensemble.auditing.shortcut_findings import suspicions
 
 LEVELS = ("stop", "mend", "look", "note")
-FEW = 50  # pictures of a class, below which little can be learned or judged
+FEW = 50  # images of a class, below which little can be learned or judged
 UNEVEN, VERY_UNEVEN = 3, 10  # times the smallest class
 SURE = 6  # bits up to which near copies have hardly ever turned out to be strangers
 LOST = 0.02  # of the labelled files; more that are left out should be looked into
@@ -74,10 +74,10 @@ def _conflicts(pairs: list[dict[str, Any]]) -> Findings:
         text = f"{_many(len({path for pair in exact for path in pair['paths']}), 'file')} lie, bit for bit, in more "
         text += "than one class. None of them is trained on or judged by."
         advice = "Decide which class each belongs to and remove it from the other."
-        found.append(_finding("mend", "copies", "The same picture has two labels", text, advice))
+        found.append(_finding("mend", "copies", "The same image has two labels", text, advice))
     if near:
         text = f"{_many(len(near), 'pair')} of near copies with different labels. They are kept: look at each, "
-        text += "since two different pictures can also look alike."
+        text += "since two different images can also look alike."
         advice = "Correct the labels that are wrong; such pairs teach a contradiction."
         level = "mend" if near[0]["bits"] <= SURE else "look"
         found.append(_finding(level, "copies", "Near copies have different labels", text, advice))
@@ -87,9 +87,9 @@ def _conflicts(pairs: list[dict[str, Any]]) -> Findings:
 def _given_leaks(given: Mapping[str, Any] | None) -> Findings:
     if not given or not given["leaking"]:
         return []
-    parts = [f"{part['leaking']} of {part['held_out']} {name} pictures" for name, part in given["parts"].items()]
+    parts = [f"{part['leaking']} of {part['held_out']} {name} images" for name, part in given["parts"].items()]
     text = f"{' and '.join(parts)} have a copy in the given training part. A score on them is partly memory. Here the "
-    text += "training pictures are left out in their favour."
+    text += "training images are left out in their favour."
     advice = "Elsewhere this split flatters: do not compare its published scores with scores measured here."
     return [_finding("look", "copies", "The given split leaks", text, advice)]
 
@@ -98,14 +98,14 @@ def _classes(balance: Mapping[str, Any]) -> Findings:
     counts, found = balance["counts"], []
     few = [f"{name} ({count})" for name, count in counts.items() if count < FEW]
     if few:
-        text = f"Fewer than {FEW} pictures: {', '.join(few[:8])}{' and more' if len(few) > 8 else ''}."
-        advice = "Add pictures: a score on a handful of them says little."
-        found.append(_finding("look", "balance", "A class has few pictures", text, advice))
+        text = f"Fewer than {FEW} images: {', '.join(few[:8])}{' and more' if len(few) > 8 else ''}."
+        advice = "Add images: a score on a handful of them says little."
+        found.append(_finding("look", "balance", "A class has few images", text, advice))
     ratio = balance["ratio"] or 0
     if ratio >= UNEVEN:
-        text = f"The largest class has {ratio:.1f} times the pictures of the smallest; always answering it scores "
+        text = f"The largest class has {ratio:.1f} times the images of the smallest; always answering it scores "
         text += f"{100 * balance['largest']:.1f} %."
-        advice = "Quote balanced accuracy or macro F1 beside accuracy, or add pictures of the smaller classes."
+        advice = "Quote balanced accuracy or macro F1 beside accuracy, or add images of the smaller classes."
         found.append(
             _finding("look" if ratio >= VERY_UNEVEN else "note", "balance", "Classes are uneven", text, advice)
         )
@@ -119,7 +119,7 @@ def _left_out(report: Mapping[str, Any]) -> Findings:
         return []
     text = _many(total, "file") + " left out: " + _kinds(kinds)
     lost = sum(kind["files"] for kind in kinds if kind["finding"] not in (CONTRADICTION, LEAK))  # which stand above
-    level = "look" if lost > LOST * report["pictures"]["labelled"] else "note"
+    level = "look" if lost > LOST * report["images"]["labelled"] else "note"
     advice = "Each is named below and in quarantine.csv; nothing of yours was changed."
     return [_finding(level, "files", "Some files are left out", text, advice)]
 
@@ -128,8 +128,8 @@ def _random_leaks(copies: Mapping[str, Any]) -> Findings:
     share = copies["random_split"]
     if not share or not copies["groups"]:
         return []
-    text = f"{_many(copies['pictures'], 'picture')} in {_many(copies['groups'], 'group')} are copies of each other. A "
-    text += f"split drawn without looking would put {100 * share:.1f} % of the held-out pictures beside a copy that is "
+    text = f"{_many(copies['images'], 'image')} in {_many(copies['groups'], 'group')} are copies of each other. A "
+    text += f"split drawn without looking would put {100 * share:.1f} % of the held-out images beside a copy that is "
     text += "trained on. Here every group stays on one side."
     advice = "Split by groups wherever else this set is used."
     return [_finding("note", "copies", "A random split would leak", text, advice)]
@@ -144,12 +144,12 @@ def _odd(files: Mapping[str, Any]) -> Findings:
 
 def _shapes(sizes: Mapping[str, Any]) -> Findings:
     tiny, long = len(sizes["tiny"]), len(sizes["elongated"])
-    parts = [f"{_many(tiny, 'picture')} under 32 px"] * bool(tiny)
-    parts += [f"{_many(long, 'picture')} at least three times as long as wide"] * bool(long)
+    parts = [f"{_many(tiny, 'image')} under 32 px"] * bool(tiny)
+    parts += [f"{_many(long, 'image')} at least three times as long as wide"] * bool(long)
     if not parts:
         return []
     advice = "See below whether they show what their class says; leave them out if not."
-    return [_finding("note", "sizes", "Some pictures are tiny or elongated", f"{' and '.join(parts)}.", advice)]
+    return [_finding("note", "sizes", "Some images are tiny or elongated", f"{' and '.join(parts)}.", advice)]
 
 
 def _kinds(kinds: list[dict[str, Any]]) -> str:

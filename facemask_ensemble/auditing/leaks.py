@@ -1,4 +1,4 @@
-"""Leaks: held-out pictures whose copies are trained on."""
+"""Leaks: held-out images whose copies are trained on."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ DRAWS = 20  # random splits over which the share is averaged
 
 
 def given_leaks(rows: pd.DataFrame, component: np.ndarray) -> dict[str, Any] | None:
-    """Count the held-out pictures of the data's own split that have a copy in its training part.
+    """Count the held-out images of the data's own split that have a copy in its training part.
 
     Args:
-        rows: readable pictures; `given` is the split that the data gives them, "" for none.
-        component: the number of every picture's group of copies.
+        rows: readable images; `given` is the split that the data gives them, "" for none.
+        component: the number of every image's group of copies.
 
     Returns:
         `held_out` and `leaking` of each given part, and `paths` of those that leak; None without a given split.
@@ -32,11 +32,11 @@ def given_leaks(rows: pd.DataFrame, component: np.ndarray) -> dict[str, Any] | N
 
 
 def random_leaks(label: np.ndarray, component: np.ndarray, held_out: float, seed: int = 0) -> float | None:
-    """Estimate the share of held-out pictures with a copy in training, were the split drawn without looking.
+    """Estimate the share of held-out images with a copy in training, were the split drawn without looking.
 
     Args:
-        label: of every picture; each class is split by itself.
-        component: the number of every picture's group of copies.
+        label: of every image; each class is split by itself.
+        component: the number of every image's group of copies.
         held_out: the proportion that is not trained on.
         seed: of the draws.
     """

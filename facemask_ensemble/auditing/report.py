@@ -1,4 +1,4 @@
-"""The audit's report: everything found in a data set, as plain values."""
+"""The audit's report: everything found in a dataset, as plain values."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,17 +7,17 @@ from typing import Any
 import pandas as pd
 
 from facemask_ensemble.auditing.balance import balance
-from facemask_ensemble.auditing.copies import conflicts, copy_table, link
-from facemask_ensemble.auditing.cues import cues, values
+from facemask_ensemble.auditing.duplicates import conflicts, copy_table, link
 from facemask_ensemble.auditing.examples import INSIDE, contact_sheets, evenly, inside, shown_groups
 from facemask_ensemble.auditing.files import left_out, odd_files
 from facemask_ensemble.auditing.findings import findings, sentence
-from facemask_ensemble.auditing.guess import guess
 from facemask_ensemble.auditing.leaks import given_leaks, random_leaks
+from facemask_ensemble.auditing.shortcut_prediction import guess
+from facemask_ensemble.auditing.shortcut_values import telltales
+from facemask_ensemble.auditing.shortcuts import cues, values
 from facemask_ensemble.auditing.sizes import sizes
-from facemask_ensemble.auditing.telltales import telltales
 
-TELLTALES = 12  # shown with pictures
+TELLTALES = 12  # shown with images
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Subject:
     """What is audited.
 
     Args:
-        name: of the data set.
+        name: of the dataset.
         root: the folder that the paths are relative to.
         class_names: in label order.
         rows: every labelled file with its findings, as `data.prepare.examine` gives them.
-        used: `path` and `split` of the pictures that a training would use.
+        used: `path` and `split` of the images that a training would use.
         quarantine: `path` and `reason` of what is left out.
         refusal: why the set cannot be trained on as it is, "" where it can.
         distance: bits by which the looks of near copies may differ; None for exact copies alone.
@@ -63,7 +63,7 @@ def report_on(subject: Subject) -> tuple[dict[str, Any], pd.DataFrame]:
         "name": subject.name,
         "root": str(subject.root),
         "class_names": list(names),
-        "pictures": {"labelled": len(subject.rows), "readable": len(rows), "used": len(used)},
+        "images": {"labelled": len(subject.rows), "readable": len(rows), "used": len(used)},
         "refusal": subject.refusal,
         "balance": balance(used if len(used) else rows, names),
         "sizes": sizes(rows, names),
@@ -82,7 +82,7 @@ def _copies(
 ) -> dict[str, Any]:
     return {
         "distance": subject.distance,
-        "pictures": len(table),
+        "images": len(table),
         "groups": int(table["group"].nunique()),
         "exact": int((table["kind"] == "exact").sum()),
         "near": int((table["kind"] == "near").sum()),
@@ -112,11 +112,11 @@ def _shortcuts(rows: pd.DataFrame, component: Any, names: tuple[str, ...]) -> di
 def metrics(report: dict[str, Any]) -> dict[str, float]:
     """Give the figures that are worth comparing between audits."""
     found = {
-        "pictures": report["pictures"]["labelled"],
-        "pictures_used": report["pictures"]["used"],
+        "images": report["images"]["labelled"],
+        "images_used": report["images"]["used"],
         "left_out": sum(kind["files"] for kind in report["files"]["left_out"]),
         "odd_files": report["files"]["odd_files"],
-        "copies": report["copies"]["pictures"],
+        "copies": report["copies"]["images"],
         "conflicts": len(report["copies"]["conflicts"]),
         "random_split_leak": report["copies"]["random_split"],
         "class_ratio": report["balance"]["ratio"],

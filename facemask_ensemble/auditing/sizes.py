@@ -1,4 +1,4 @@
-"""Sizes and formats: what the pictures measure, in pixels and bytes, and how they are stored."""
+"""Sizes and formats: what the images measure, in pixels and bytes, and how they are stored."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ BUBBLES = 400  # exact sizes that are drawn
 
 
 def sizes(rows: pd.DataFrame, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """Describe the sides, shapes, file sizes and formats of readable pictures.
+    """Describe the sides, shapes, file sizes and formats of readable images.
 
     Args:
         rows: with `path`, `label`, `width`, `height`, `size` and `format`.
@@ -64,7 +64,7 @@ def histogram(values: pd.Series, labels: pd.Series, class_names: tuple[str, ...]
 
 
 def exact_sizes(rows: pd.DataFrame, class_names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Count the pictures of every exact size and class, the commonest size first."""
+    """Count the images of every exact size and class, the commonest size first."""
     table = rows.groupby(["width", "height", "label"]).size().unstack("label", fill_value=0)
     table = table.reindex(columns=range(len(class_names)), fill_value=0)
     table = table.iloc[np.argsort(-table.sum(axis=1).to_numpy(), kind="stable")]
@@ -72,7 +72,7 @@ def exact_sizes(rows: pd.DataFrame, class_names: tuple[str, ...]) -> list[dict[s
         {
             "width": width,
             "height": height,
-            "pictures": sum(counts),
+            "images": sum(counts),
             "counts": dict(zip(class_names, counts, strict=True)),
         }
         for (width, height), counts in zip(table.index.tolist(), table.to_numpy(int).tolist(), strict=True)

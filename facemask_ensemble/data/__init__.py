@@ -1,1 +1,1 @@
-"""Labelled pictures: where they come from, their checks, splits and reading."""
+"""Labelled images: where they come from, their checks, splits and reading."""

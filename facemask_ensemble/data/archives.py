@@ -1,4 +1,4 @@
-"""Pictures in an archive, read without being unpacked to disk."""
+"""Images in an archive, read without being unpacked to disk."""
 
 import lzma
 import tarfile
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from facemask_ensemble.data.decoding import SUFFIXES, PictureError
-from facemask_ensemble.data.items import Item, Pictures, limited, written
+from facemask_ensemble.data.decoding import SUFFIXES, ImageError
+from facemask_ensemble.data.input_images import InputImages, Item, limited, written
 from facemask_ensemble.errors import InputError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -19,8 +19,8 @@ TAR_DAMAGE = (tarfile.TarError, *BROKEN)
 ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, *BROKEN)
 
 
-def open_archive(path: Path, key: str) -> Pictures:
-    """Look into an archive; hidden files and those that are no picture by their name are passed over.
+def open_archive(path: Path, key: str) -> InputImages:
+    """Look into an archive; hidden files and those that are no image by their name are passed over.
 
     Raises:
         InputError: it is broken.
@@ -28,7 +28,7 @@ def open_archive(path: Path, key: str) -> Pictures:
     try:
         if path.suffix.lower() != ".zip":
             tarfile.open(path).close()
-            return Pictures(key, lambda: _in_tar(path), lambda: None)
+            return InputImages(key, lambda: _in_tar(path), lambda: None)
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, *TAR_DAMAGE) as error:
         raise _broken(path, error) from None
@@ -37,7 +37,7 @@ def open_archive(path: Path, key: str) -> Pictures:
     def item(info: zipfile.ZipInfo) -> Item:
         return Item(written(f"{path}/{info.filename}"), partial(_unzip, archive, info))
 
-    return Pictures(key, lambda: map(item, inside), lambda: len(inside))
+    return InputImages(key, lambda: map(item, inside), lambda: len(inside))
 
 
 def _wanted(name: str) -> bool:
@@ -52,7 +52,7 @@ def _unzip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         with archive.open(info) as file:
             return limited(file)
     except ZIP_DAMAGE as error:
-        raise PictureError(f"cannot be unpacked: {error}") from None
+        raise ImageError(f"cannot be unpacked: {error}") from None
 
 
 def _in_tar(path: Path) -> Iterator[Item]:
@@ -72,15 +72,15 @@ def _taken(name: str, archive: tarfile.TarFile, info: tarfile.TarInfo) -> Item:
     file = archive.extractfile(info) if info.isreg() else None
     try:
         if file is None:
-            raise PictureError("not a file")
+            raise ImageError("not a file")
         data = limited(file)
-    except PictureError as error:
+    except ImageError as error:
         return Item(name, partial(_refuse, str(error)))
     return Item(name, lambda: data, held=len(data))
 
 
 def _refuse(reason: str) -> bytes:
-    raise PictureError(reason)
+    raise ImageError(reason)
 
 
 def _broken(path: Path, error: BaseException) -> InputError:

@@ -1,4 +1,4 @@
-"""Pictures in chunks: each is decoded once, for every size that it is wanted in, and no more than two are in memory."""
+"""Images in chunks: each is decoded once, for every size that it is wanted in, and no more than two are in memory."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facemask_ensemble.data.decoding import PictureError
-from facemask_ensemble.data.items import Item
-from facemask_ensemble.data.squares import read_content, squeeze
+from facemask_ensemble.data.decoding import ImageError
+from facemask_ensemble.data.input_images import Item
+from facemask_ensemble.data.resizing import read_content, squeeze
 from facemask_ensemble.errors import InputError
 
 Show = Callable[[bytes], np.ndarray]
-CHUNK = 256  # pictures that are decoded before they are answered
+CHUNK = 256  # images that are decoded before they are answered
 MOST_HELD = 256_000_000  # bytes of files that a chunk holds in memory, those of a tar
-UNSEEN = np.zeros((0, 0, 3), np.uint8)  # a picture that nobody looks at
+UNSEEN = np.zeros((0, 0, 3), np.uint8)  # an image that nobody looks at
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Pictures that are answered together.
+    """Images that are answered together.
 
-    `names` and `reasons` have one entry a picture, a reason being "" where it could be read; `pixels` has uint8
-    (n, size, size, 3) by size; `shown` has the pictures as a person sees them, where that was asked for.
+    `names` and `reasons` have one entry an image, a reason being "" where it could be read; `pixels` has uint8
+    (n, size, size, 3) by size; `shown` has the images as a person sees them, where that was asked for.
     """
 
     names: list[str]
@@ -33,29 +33,29 @@ class Chunk:
 
     @property
     def readable(self) -> np.ndarray:
-        """Give the places of the pictures that could be read, int (m,)."""
+        """Give the places of the images that could be read, int (m,)."""
         return np.flatnonzero([not reason for reason in self.reasons])
 
 
-def chunk_of(pictures: Sequence[np.ndarray], names: Sequence[str], sizes: Sequence[int]) -> Chunk:
-    """Make a chunk of pictures that are decoded already, uint8 (h, w, 3), RGB."""
-    pixels = {size: np.zeros((len(pictures), size, size, 3), np.uint8) for size in sizes}
+def chunk_of(images: Sequence[np.ndarray], names: Sequence[str], sizes: Sequence[int]) -> Chunk:
+    """Make a chunk of images that are decoded already, uint8 (h, w, 3), RGB."""
+    pixels = {size: np.zeros((len(images), size, size, 3), np.uint8) for size in sizes}
     for size, squares in pixels.items():
-        for place, picture in enumerate(pictures):
-            squares[place] = squeeze(picture, size)
-    return Chunk(list(names), [""] * len(pictures), pixels, list(pictures))
+        for place, image in enumerate(images):
+            squares[place] = squeeze(image, size)
+    return Chunk(list(names), [""] * len(images), pixels, list(images))
 
 
 def read_chunks(
     items: Iterator[Item], sizes: Sequence[int], show: Show | None = None, most: int = CHUNK
 ) -> Iterator[Chunk]:
-    """Read pictures in chunks; while one is answered, all cores decode the next.
+    """Read images in chunks; while one is answered, all cores decode the next.
 
     Args:
-        items: the pictures.
+        items: the images.
         sizes: sides of the squares, in pixels.
-        show: makes of a file's content the picture as a person sees it; None where nobody looks.
-        most: pictures a chunk.
+        show: makes of a file's content the image as a person sees it; None where nobody looks.
+        most: images a chunk.
 
     Raises:
         InputError: the input ends in damage; what came before it is yielded first.
@@ -107,12 +107,12 @@ def _ready(chunk: Chunk, reading: list[Future]) -> Chunk:
 
 
 def _read(chunk: Chunk, place: int, item: Item, show: Show | None) -> None:
-    """Fill one picture's place in a chunk, or note why it cannot be read."""
+    """Fill one image's place in a chunk, or note why it cannot be read."""
     try:
         data = item.read()
         for size, square in zip(chunk.pixels, read_content(data, list(chunk.pixels)), strict=True):
             chunk.pixels[size][place] = square
         if show:
             chunk.shown[place] = show(data)
-    except PictureError as error:
+    except ImageError as error:
         chunk.reasons[place] = " ".join(str(error).split())

@@ -13,7 +13,7 @@ from PIL import Image
 from facemask_ensemble.data.decoding import TURNS
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.data.parallel import in_threads
-from facemask_ensemble.data.pixels import READER_VERSION, StoredPixels
+from facemask_ensemble.data.pixel_cache import READER_VERSION, StoredPixels
 from facemask_ensemble.errors import InputError
 
 # Both readers decode by content, but the legacy one passes over files named .gif.
@@ -21,13 +21,13 @@ SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "GIF": 
 
 
 def normalised(manifest: Manifest, split: str, pixels: np.ndarray | StoredPixels, folder: Path) -> Path:
-    """Write a split's pixels as lossless pictures, the first time; return their folder.
+    """Write a split's pixels as lossless images, the first time; return their folder.
 
     Args:
-        manifest: of the data set.
+        manifest: of the dataset.
         split: train, validation or test.
         pixels: of that split as our reader gives them, uint8 (n, size, size, 3).
-        folder: of all data; `normalised/KEY/SPLIT/LABEL/` receives the pictures.
+        folder: of all data; `normalised/KEY/SPLIT/LABEL/` receives the images.
 
     Raises:
         InputError: the disk is full.
@@ -95,7 +95,7 @@ def _fill(target: Path, names: Sequence[Path], classes: int, save: Callable[[int
     except OSError as error:
         if not target.is_dir():  # if it is, another process was first
             raise InputError(
-                f"{target.parent} cannot hold {len(names)} pictures ({error.strerror or error}): free some space or "
+                f"{target.parent} cannot hold {len(names)} images ({error.strerror or error}): free some space or "
                 "set output_dir to another disk"
             ) from None
     finally:

@@ -1,4 +1,4 @@
-"""Pictures made worse on purpose: seven kinds of harm in three strengths, after the idea of ImageNet-C.
+"""Images made worse on purpose: seven kinds of harm in three strengths, after the idea of ImageNet-C.
 
 | kind     | strength 1, 2, 3   | what is given                                                                |
 | -------- | ------------------ | ---------------------------------------------------------------------------- |
@@ -6,12 +6,12 @@
 | noise    | 12, 24, 44         | standard deviation of normal noise, in levels of 255; a grain is a 96th of   |
 |          |                    | the shorter side, or a pixel where that is larger                            |
 | dark     | 60, 35, 18 %       | of the light that is left                                                    |
-| jpeg     | 40, 18, 10         | quality at which the picture is saved, its shorter side 160 pixels at most   |
+| jpeg     | 40, 18, 10         | quality at which the image is saved, its shorter side 160 pixels at most   |
 | small    | 70, 50, 35 %       | of its size, the shorter side taken as 128 pixels at most; enlarged again    |
 | rotated  | 8, 16, 30 degrees  | to either side, shrunk to stay within the frame; the margin repeats the edge |
 | occluded | 12, 18, 24 %       | of height and width: the sides of four grey rectangles                       |
 
-Every length is relative to the picture, and what is finer than a network sees does not count: a picture of 64 pixels
+Every length is relative to the image, and what is finer than a network sees does not count: an image of 64 pixels
 and one of 2,000 suffer much alike, the small one rather more from `jpeg` and `small`. A person can still answer, but a
 rectangle may hide the one face that decides: nobody has to be right on all of `occluded`.
 
@@ -44,7 +44,7 @@ RECTANGLES, GREY = 4, 128
 
 
 def corrupt(pixels: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
-    """Make one picture worse, uint8 (h, w, 3) to uint8 (h, w, 3).
+    """Make one image worse, uint8 (h, w, 3) to uint8 (h, w, 3).
 
     What is drawn (noise, places, the side of a rotation) is the same at every strength of a seed and a kind, so that
     a stronger one is the same harm and more of it.
@@ -56,7 +56,7 @@ def corrupt(pixels: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarr
         seed: fixes what is drawn; not negative.
 
     Raises:
-        InputError: an unknown kind or strength, or no such picture.
+        InputError: an unknown kind or strength, or no such image.
     """
     pixels = np.asarray(pixels)
     if kind not in LEVELS:
@@ -65,46 +65,46 @@ def corrupt(pixels: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarr
         raise InputError(f"A strength of corruption must be 1, 2 or 3, received {strength!r}: choose one.")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(
-            f"A picture must be uint8 of shape (height, width, 3), received {pixels.dtype} of {pixels.shape}: "
-            "give one picture, 0..255."
+            f"An image must be uint8 of shape (height, width, 3), received {pixels.dtype} of {pixels.shape}: "
+            "give one image, 0..255."
         )
-    dice = np.random.default_rng([seed, KINDS.index(kind)])
-    return HARMS[kind](pixels, LEVELS[kind][strength - 1], dice)
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    return HARMS[kind](pixels, LEVELS[kind][strength - 1], rng)
 
 
-def _blur(pixels: np.ndarray, share: float, dice: np.random.Generator) -> np.ndarray:
+def _blur(pixels: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     radius = share * min(pixels.shape[:2])
     return np.array(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
 
 
-def _noise(pixels: np.ndarray, deviation: float, dice: np.random.Generator) -> np.ndarray:
+def _noise(pixels: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
     height, width = pixels.shape[:2]
     grain = max(1.0, min(height, width) / GRAINS)
-    noise = dice.standard_normal((math.ceil(height / grain), math.ceil(width / grain), 3), np.float32) * deviation
+    noise = rng.standard_normal((math.ceil(height / grain), math.ceil(width / grain), 3), np.float32) * deviation
     rows, columns = (np.arange(side) / grain for side in (height, width))
     spread = noise[rows.astype(int)][:, columns.astype(int)]
     return np.clip(np.rint(pixels + spread), 0, 255).astype(np.uint8)
 
 
-def _dark(pixels: np.ndarray, left: float, dice: np.random.Generator) -> np.ndarray:
+def _dark(pixels: np.ndarray, left: float, rng: np.random.Generator) -> np.ndarray:
     return np.rint(pixels * np.float32(left)).astype(np.uint8)
 
 
-def _jpeg(pixels: np.ndarray, quality: float, dice: np.random.Generator) -> np.ndarray:
+def _jpeg(pixels: np.ndarray, quality: float, rng: np.random.Generator) -> np.ndarray:
     saved = io.BytesIO()
     _scaled(Image.fromarray(pixels), SAVED_SIDE).save(saved, "JPEG", quality=int(quality))
     return _enlarged(Image.open(saved), pixels)
 
 
-def _small(pixels: np.ndarray, share: float, dice: np.random.Generator) -> np.ndarray:
+def _small(pixels: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     side = share * min(SMALL_SIDE, *pixels.shape[:2])
     return _enlarged(_scaled(Image.fromarray(pixels), side), pixels)
 
 
-def _rotated(pixels: np.ndarray, degrees: float, dice: np.random.Generator) -> np.ndarray:
+def _rotated(pixels: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
     """Turn about the middle and shrink until all four corners are within the frame, as `augmentation.InsideFrame`."""
     height, width = pixels.shape[:2]
-    angle = math.radians(degrees) * dice.choice([-1, 1])
+    angle = math.radians(degrees) * rng.choice([-1, 1])
     cos, sin = math.cos(angle), math.sin(angle)
     wide, high = width * cos + height * abs(sin), height * cos + width * abs(sin)
     grown = max(wide / width, high / height)
@@ -120,17 +120,17 @@ def _rotated(pixels: np.ndarray, degrees: float, dice: np.random.Generator) -> n
     return np.array(padded.transform((width, height), Image.Transform.AFFINE, back, Image.Resampling.BILINEAR))
 
 
-def _occluded(pixels: np.ndarray, share: float, dice: np.random.Generator) -> np.ndarray:
+def _occluded(pixels: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     covered = pixels.copy()
     sides = np.maximum(1, np.rint(share * np.array(pixels.shape[:2]))).astype(int)
-    middles = dice.random((RECTANGLES, 2)) * pixels.shape[:2]
+    middles = rng.random((RECTANGLES, 2)) * pixels.shape[:2]
     for top, left in np.clip(np.rint(middles - sides / 2).astype(int), 0, pixels.shape[:2] - sides):
         covered[top : top + sides[0], left : left + sides[1]] = GREY
     return covered
 
 
 def _scaled(image: Image.Image, side: float) -> Image.Image:
-    """Shrink a picture until its shorter side is no longer than `side`, averaging over areas."""
+    """Shrink an image until its shorter side is no longer than `side`, averaging over areas."""
     share = min(1.0, side / min(image.size))
     return image.resize([max(1, round(share * length)) for length in image.size], Image.Resampling.BOX)
 

@@ -1,4 +1,4 @@
-"""A data set from its config: labelled, checked and split."""
+"""A dataset from its config: labelled, checked and split."""
 
 import hashlib
 import json
@@ -11,13 +11,13 @@ import pandas as pd
 
 from facemask_ensemble.data.listing import Listing
 from facemask_ensemble.data.manifest import Manifest
-from facemask_ensemble.data.prepare import prepare
+from facemask_ensemble.data.preparation import prepare
 
 
 def open_dataset(
     config: Mapping[str, Any], output_dir: Path, listing: Listing | None = None, checked: pd.DataFrame | None = None
 ) -> Manifest:
-    """List, check and split the pictures that a resolved dataset config names.
+    """List, check and split the images that a resolved dataset config names.
 
     Args:
         config: the `dataset` group: `source` is Hydra's call of a function of `data.sources`.
@@ -41,7 +41,7 @@ def open_dataset(
 
 
 def list_source(config: Mapping[str, Any]) -> Listing:
-    """Name the labelled pictures of a resolved dataset config, without opening them."""
+    """Name the labelled images of a resolved dataset config, without opening them."""
     listing: Listing = hydra.utils.instantiate(config["source"])
     return listing
 

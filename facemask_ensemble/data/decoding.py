@@ -1,4 +1,4 @@
-"""Decoding picture files: any kind of file becomes an upright RGB picture, or a reason why not."""
+"""Decoding image files: any kind of file becomes an upright RGB image, or a reason why not."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ FORMATS = {
 }
 SUFFIXES = frozenset(FORMATS)
 SAME = {"MPO": "JPEG", "DIB": "BMP"}  # a phone's JPEG with a preview behind it; a bitmap without its header
-TINY = 32  # pixels of the shorter side below which a picture is remarked on
+TINY = 32  # pixels of the shorter side below which an image is remarked on
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,13 +36,13 @@ TURNS = {
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class PictureError(ValueError):
-    """Say in a few words why some bytes are not a picture that can be read."""
+class ImageError(ValueError):
+    """Say in a few words why some bytes are not an image that can be read."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A decoded file: an upright RGB picture, its size in the file, and what was odd about it."""
+class DecodedImage:
+    """A decoded file: an upright RGB image, its size in the file, and what was odd about it."""
 
     image: Image.Image
     width: int
@@ -52,19 +52,19 @@ class Picture:
 
 
 def decode(data: bytes, at_least: int | None = None) -> Image.Image:
-    """Decode a file's first frame as an upright RGB picture on a white ground.
+    """Decode a file's first frame as an upright RGB image on a white ground.
 
     Args:
         data: the whole file.
         at_least: a side in pixels; a JPEG may come at a half, quarter or eighth of its size that is no smaller.
 
     Raises:
-        PictureError: it is no picture, is damaged, or is too large to be one.
+        ImageError: it is no image, is damaged, or is too large to be one.
     """
     return examine(data, at_least).image
 
 
-def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> Picture:
+def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> DecodedImage:
     """Decode as `decode` does, and tell what the file is and what had to be done with it.
 
     Args:
@@ -73,7 +73,7 @@ def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> Pictu
         suffix: of the file's name; another format than it promises is odd. "" promises nothing.
     """
     if not data:
-        raise PictureError("empty file")
+        raise ImageError("empty file")
     try:
         with Image.open(io.BytesIO(data)) as image:
             if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
@@ -88,22 +88,22 @@ def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> Pictu
             upright = _rgb(image.transpose(TURNS[turn]) if turn else image)
     except Image.DecompressionBombError:
         limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-        raise PictureError(f"more than {limit:.0f} million pixels") from None
+        raise ImageError(f"more than {limit:.0f} million pixels") from None
     except Image.UnidentifiedImageError:
-        raise PictureError("not a picture") from None
+        raise ImageError("not an image") from None
     except DAMAGE as error:
-        raise PictureError("truncated" if "truncated" in str(error).lower() else f"damaged: {error}") from None
+        raise ImageError("truncated" if "truncated" in str(error).lower() else f"damaged: {error}") from None
     if FORMATS.get(suffix.lower(), kind) != kind:
         odd.append(f"{kind} named {suffix}: read by its content")
     width, height = size[::-1] if turn >= 5 else size
-    return Picture(upright, width, height, kind, "; ".join(odd))
+    return DecodedImage(upright, width, height, kind, "; ".join(odd))
 
 
 def drafted(data: bytes, at_least: int) -> tuple[int, int]:
     """Tell the width and height at which `decode` would have the file from its decoder, without decoding it.
 
     Raises:
-        PictureError: it is no picture.
+        ImageError: it is no image.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -142,7 +142,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Read which turn makes the picture upright, 0 for none."""
+    """Read which turn makes the image upright, 0 for none."""
     try:
         found = image.getexif().get(0x0112)
     except DAMAGE:  # broken camera data beside sound pixels
@@ -160,7 +160,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale a deep grey picture to 0..255, which Pillow would cut off instead."""
+    """Scale a deep grey image to 0..255, which Pillow would cut off instead."""
     grey = np.nan_to_num(np.asarray(image, dtype=np.float64))
     peak = grey.max(initial=0)
     steps = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)

@@ -1,28 +1,28 @@
-"""Finding copies: pictures that are the same, or nearly, and must not lie on both sides of a split."""
+"""Finding copies: images that are the same, or nearly, and must not lie on both sides of a split."""
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from facemask_ensemble.data.hamming import Joined, neighbours
+from facemask_ensemble.data.hash_index import Joined, neighbours
 
-MANY = 2_000_000  # links; more are thinned out to those that join the same pictures
+MANY = 2_000_000  # links; more are thinned out to those that join the same images
 
 
 def contradictions(rows: pd.DataFrame) -> pd.DataFrame:
-    """List the pictures whose exact copy has another label, as `path` and `reason`."""
+    """List the images whose exact copy has another label, as `path` and `reason`."""
     torn = rows[rows.groupby("sha256")["label"].transform("nunique") > 1]
     found = []
     for _, copies in torn.groupby("sha256", sort=False):
         for row in copies.itertuples():
             other = copies.loc[copies["label"] != row.label, "path"].iloc[0]
-            found.append((row.path, f"same picture as {other}, which has another label"))
+            found.append((row.path, f"same image as {other}, which has another label"))
     return pd.DataFrame(found, columns=["path", "reason"], dtype=str)
 
 
 def group_copies(rows: pd.DataFrame, distance: int | None) -> pd.Series:
-    """Name the group of every picture: copies, near copies and given groups that touch become one.
+    """Name the group of every image: copies, near copies and given groups that touch become one.
 
     Args:
         rows: with `path`, `sha256`, `look`, `mirrored` and `group`.
@@ -57,16 +57,16 @@ def _same(values: pd.Series) -> np.ndarray:
 
 
 def near_pairs(looks: np.ndarray, mirrored: np.ndarray, distance: int) -> np.ndarray:
-    """Link near copies: pictures whose looks, one of them perhaps mirrored, differ in at most `distance` bits.
+    """Link near copies: images whose looks, one of them perhaps mirrored, differ in at most `distance` bits.
 
     Args:
-        looks: hexadecimal hashes (n,), "" for a plain picture, which is like no other.
+        looks: hexadecimal hashes (n,), "" for a plain image, which is like no other.
         mirrored: of the mirror images.
         distance: in bits.
 
     Returns:
         Places (links, 2): near copies are joined, perhaps over others. Where there are very many links, only as many
-        as join the same pictures.
+        as join the same images.
     """
     seen = np.flatnonzero(looks != "")
     codes, owner, links = _unlike(looks, seen)
@@ -82,13 +82,13 @@ def near_pairs(looks: np.ndarray, mirrored: np.ndarray, distance: int) -> np.nda
                 group = _components(np.concatenate(found), len(looks))
                 found, waiting = [_same(pd.Series(group))], 0
                 joined.update(group[owner], group[owners])
-    # Pictures of one mirrored hash may have looks of their own.
+    # Images of one mirrored hash may have looks of their own.
     found.append(_same(pd.Series(mirrored).where(mirrored != "")))
     return np.concatenate(found)
 
 
 def _unlike(texts: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give the differing hashes, the first picture of each, and links from it to all others of the same."""
+    """Give the differing hashes, the first image of each, and links from it to all others of the same."""
     codes, code_of = np.unique(as_codes(texts[seen]), return_inverse=True)
     owner = np.zeros(len(codes), int)
     owner[code_of[::-1]] = seen[::-1]

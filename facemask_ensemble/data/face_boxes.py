@@ -1,4 +1,4 @@
-"""Where the faces of a data set are, by the boxes that came with its pictures: what explanations are judged by."""
+"""Where the faces of a dataset are, by the boxes that came with its images: what explanations are judged by."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask_ensemble.data.scenes.folder import read_truth
 from facemask_ensemble.data.sources.annotated import annotated_photos
 from facemask_ensemble.data.voc import AnnotationError, boxes_of, read_tree, size_of
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.scenes.folder import read_truth
 
 MASKED = {
     "unmasked": {"with_mask": True, "without_mask": False, "mask_weared_incorrect": False},
@@ -20,7 +20,7 @@ MASKED = {
 
 
 class Face(NamedTuple):
-    """A face: left, top, right and bottom in shares of the picture's width and height, and whether a mask is worn.
+    """A face: left, top, right and bottom in shares of the image's width and height, and whether a mask is worn.
 
     `masked` is None where a mask worn incorrectly counts as neither.
     """
@@ -52,12 +52,12 @@ def drawn_faces(folder: str | Path) -> dict[str, list[Face]]:
     size = truth["settings"]["size"]
     return {
         path: [Face(_shares(face["box"], size, size), bool(face["masked"])) for face in record["faces"]]
-        for path, record in truth["pictures"].items()
+        for path, record in truth["images"].items()
     }
 
 
 def annotated_faces(root: str | Path | None, worn_incorrectly: str = "unmasked") -> dict[str, list[Face]]:
-    """Read the faces of `images/` from `annotations/*.xml` (Pascal VOC); a picture without a sound one has no entry.
+    """Read the faces of `images/` from `annotations/*.xml` (Pascal VOC); an image without a sound one has no entry.
 
     Args:
         root: the folder of both.
@@ -73,16 +73,16 @@ def annotated_faces(root: str | Path | None, worn_incorrectly: str = "unmasked")
             width, height = size_of(tree)
             boxes = boxes_of(tree)
         except AnnotationError:
-            continue  # the data set left its picture out, and said why
+            continue  # the dataset left its image out, and said why
         masked = MASKED[worn_incorrectly]
         found[photo.path] = [Face(_shares(box, width, height), masked.get(state)) for box, state in boxes]
     return found
 
 
-def regions_of(pictures: Sequence[Sequence[Face]], height: int, width: int) -> Regions:
-    """Mark the pixels that every picture's boxes touch, on pictures squeezed to (height, width)."""
-    marked = np.zeros((3, len(pictures), height, width), bool)
-    for place, faces in enumerate(pictures):
+def regions_of(images: Sequence[Sequence[Face]], height: int, width: int) -> Regions:
+    """Mark the pixels that every image's boxes touch, on images squeezed to (height, width)."""
+    marked = np.zeros((3, len(images), height, width), bool)
+    for place, faces in enumerate(images):
         for (left, top, right, bottom), masked in faces:
             rows = slice(int(top * height), max(int(top * height) + 1, int(np.ceil(bottom * height))))
             columns = slice(int(left * width), max(int(left * width) + 1, int(np.ceil(right * width))))

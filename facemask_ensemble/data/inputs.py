@@ -1,4 +1,4 @@
-"""Pictures to answer for, one after another: from a folder, a glob, a list, an archive or standard input.
+"""Images to answer for, one after another: from a folder, a glob, a list, an archive or standard input.
 
 Nothing here keeps more than a folder's names or an archive's index in memory, and nothing is unpacked to disk.
 """
@@ -13,39 +13,39 @@ from itertools import chain
 from pathlib import Path
 
 from facemask_ensemble.data.archives import ARCHIVES, open_archive
-from facemask_ensemble.data.decoding import SUFFIXES, PictureError
-from facemask_ensemble.data.items import Item, Pictures, limited, written
-from facemask_ensemble.data.listing import is_picture
+from facemask_ensemble.data.decoding import SUFFIXES, ImageError
+from facemask_ensemble.data.input_images import InputImages, Item, limited, written
+from facemask_ensemble.data.listing import is_image
 from facemask_ensemble.errors import InputError
 
 LIST = ".txt"
 STDIN = "-"
 
 
-def open_input(given: str) -> Pictures:
-    """Look at what an input names: a picture, a folder, a glob, a `.txt` of paths, an archive, or `-`.
+def open_input(given: str) -> InputImages:
+    """Look at what an input names: an image, a folder, a glob, a `.txt` of paths, an archive, or `-`.
 
     Raises:
-        InputError: there is no such thing, it holds no picture, or it is a broken archive.
+        InputError: there is no such thing, it holds no image, or it is a broken archive.
     """
     if given == STDIN:
-        return Pictures(STDIN, lambda: _listed(sys.stdin.buffer), lambda: None)
+        return InputImages(STDIN, lambda: _listed(sys.stdin.buffer), lambda: None)
     path = Path(given).expanduser()
     key = str(path.absolute())
     if path.is_file() and path.name.lower().endswith(ARCHIVES):
         found = open_archive(path, key)
     elif path.is_file() and path.suffix.lower() == LIST:
-        found = Pictures(key, lambda: _read_list(path), lambda: sum(1 for _ in _read_list(path)))
+        found = InputImages(key, lambda: _read_list(path), lambda: sum(1 for _ in _read_list(path)))
     elif path.is_file():
-        found = Pictures(key, lambda: iter([_file(str(path))]), lambda: 1)
+        found = InputImages(key, lambda: iter([_file(str(path))]), lambda: 1)
     elif path.is_dir():
-        found = Pictures(key, lambda: map(_file, _below(path)), lambda: sum(1 for _ in _below(path)))
+        found = InputImages(key, lambda: map(_file, _below(path)), lambda: sum(1 for _ in _below(path)))
     else:
         names = [name for name in sorted(map(Path, glob.iglob(str(path), recursive=True))) if name.is_file()]
-        found = Pictures(key, lambda: map(_file, map(str, names)), lambda: len(names))
+        found = InputImages(key, lambda: map(_file, map(str, names)), lambda: len(names))
     if next(found.items(), None) is None:
         raise InputError(
-            f"input={given}: {_nothing(path)}; give pictures ({', '.join(sorted(SUFFIXES))}), a {LIST} with a path a "
+            f"input={given}: {_nothing(path)}; give images ({', '.join(sorted(SUFFIXES))}), a {LIST} with a path a "
             f"line, an archive ({', '.join(ARCHIVES)}), or - for paths on standard input"
         )
     return found
@@ -53,8 +53,8 @@ def open_input(given: str) -> Pictures:
 
 def _nothing(path: Path) -> str:
     if path.is_dir():
-        return "a folder without a picture"
-    return "there is no picture in it" if path.is_file() else "no such picture, folder or glob"
+        return "a folder without an image"
+    return "there is no image in it" if path.is_file() else "no such image, folder or glob"
 
 
 def _file(path: str) -> Item:
@@ -64,13 +64,13 @@ def _file(path: str) -> Item:
 def _read_file(path: str) -> bytes:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep everything waiting
-            raise PictureError("not a file")
+            raise ImageError("not a file")
         with open(path, "rb") as file:
             return limited(file)
     except OSError as error:
-        raise PictureError(f"cannot be opened: {error.strerror}") from None
+        raise ImageError(f"cannot be opened: {error.strerror}") from None
     except ValueError as error:  # a NUL in a list's line
-        raise PictureError(str(error)) from None
+        raise ImageError(str(error)) from None
 
 
 def _below(folder: Path) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _below(folder: Path) -> Iterator[str]:
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _below(folder / entry.name)
-        elif is_picture(Path(entry.name)) and not entry.is_dir():
+        elif is_image(Path(entry.name)) and not entry.is_dir():
             yield str(folder / entry.name)
 
 

@@ -1,4 +1,4 @@
-"""A listing: labelled pictures as a source names them, and how sources look into folders."""
+"""A listing: labelled images as a source names them, and how sources look into folders."""
 
 import os
 import stat
@@ -22,9 +22,9 @@ def _none_left_out() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Listing:
-    """Labelled pictures as a source names them, not yet opened.
+    """Labelled images as a source names them, not yet opened.
 
-    `rows` has `path` (posix, relative to `root`), `label` (an index into `class_names`) and may have `group` (pictures
+    `rows` has `path` (posix, relative to `root`), `label` (an index into `class_names`) and may have `group` (images
     to keep on one side of a split, "" for none) and `split` (train, validation, test, or "" to be drawn). `quarantine`
     has `path` and `reason`.
     """
@@ -42,7 +42,7 @@ def existing_folder(root: str | Path | None, name: str) -> Path:
     folder = Path(root).expanduser().absolute()
     if not os.path.isdir(folder):
         what = "is not a folder" if os.path.exists(folder) else "does not exist"
-        raise InputError(f"dataset.root={root} {what}: give the folder that holds the pictures")
+        raise InputError(f"dataset.root={root} {what}: give the folder that holds the images")
     return folder
 
 
@@ -60,7 +60,7 @@ def files_below(folder: Path, root: Path) -> tuple[list[Path], LeftOut]:
 
     Args:
         folder: below the root, or the root itself.
-        root: of the data set; a link to a file that lies below it is a file.
+        root: of the dataset; a link to a file that lies below it is a file.
 
     Returns:
         The files, and what is not opened: other links, pipes and the like, folders without permission.
@@ -115,8 +115,8 @@ def relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def is_picture(path: Path) -> bool:
-    """Tell by its suffix whether a file should be a picture."""
+def is_image(path: Path) -> bool:
+    """Tell by its suffix whether a file should be an image."""
     return path.suffix.lower() in SUFFIXES
 
 
@@ -140,7 +140,7 @@ def make_listing(root: Path, class_names: Sequence[str], rows: list[dict], quara
 def refuse_empty_class(
     root: Path, class_names: Sequence[str], rows: list[dict], quarantine: LeftOut, advice: str
 ) -> None:
-    """Refuse a source whose pictures are none, or lack a class.
+    """Refuse a source whose images are none, or lack a class.
 
     Args:
         root: as the user gave it.
@@ -157,6 +157,6 @@ def refuse_empty_class(
         path, reason = min(quarantine)
         why = f" (left out {len(quarantine)}, the first {ascii(path) if no_text(path) else path}: {reason})"
     if not rows:
-        raise InputError(f"dataset.root={root} has no labelled picture{why}: {advice}")
+        raise InputError(f"dataset.root={root} has no labelled image{why}: {advice}")
     found = ", ".join(f"{name} {count[label]}" for label, name in enumerate(class_names))
     raise InputError(f"dataset.root={root} lacks a class ({found}){why}: {advice}")

@@ -1,6 +1,6 @@
 """Batches for a network, in three ways of reading: our arrays, and Keras's two readers of class folders.
 
-`tf_data`, `directory` and `generator` share one signature and give the same pictures, in the same number of steps, in
+`tf_data`, `directory` and `generator` share one signature and give the same images, in the same number of steps, in
 a new order every pass, which the seed and the number of the pass determine: a training that was stopped goes on with
 the order that an uninterrupted one would have had.
 """
@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from facemask_ensemble.data.class_folders import label_folders, normalised, originals
 from facemask_ensemble.data.manifest import Manifest
-from facemask_ensemble.data.pipelines import steady
-from facemask_ensemble.data.pixels import StoredPixels, load_pixels
+from facemask_ensemble.data.pipelines import without_autotune
+from facemask_ensemble.data.pixel_cache import StoredPixels, load_pixels
 from facemask_ensemble.errors import InputError
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -43,7 +43,7 @@ def batches(
         pixels: uint8 (n, h, w, 3); may lie in a file, it is read a batch at a time.
         labels: int (n,).
         classes: number of classes.
-        batch_size: pictures a batch; the last one may be smaller.
+        batch_size: images a batch; the last one may be smaller.
         one_hot: labels as float32 (n, classes), else as int (n,).
         shuffle_seed: a new order every epoch, the same for the same seed; None keeps the order.
         passes: made over the data before, in other processes perhaps: go on with the order of the next.
@@ -60,13 +60,13 @@ def batches(
     return _augmented(order.map(gather, num_parallel_calls=tf.data.AUTOTUNE), augment)
 
 
-def pictures(pixels: np.ndarray | StoredPixels, batch_size: int) -> tf.data.Dataset:
+def images(pixels: np.ndarray | StoredPixels, batch_size: int) -> tf.data.Dataset:
     """Yield pixels alone in batches, in their order: to predict from."""
     return batches(pixels, np.zeros(len(pixels), int), 1, batch_size, one_hot=False).map(lambda picked, _: picked)
 
 
 def read_split(manifest: Manifest, split: str, size: int, folder: Path) -> np.ndarray | StoredPixels:
-    """Read a split's pictures by our own reader, in the manifest's order: uint8 (n, size, size, 3)."""
+    """Read a split's images by our own reader, in the manifest's order: uint8 (n, size, size, 3)."""
     rows = manifest.split(split)
     return load_pixels(manifest.root, list(rows["path"]), size, folder / "pixels", keys=list(rows["sha256"]))
 
@@ -86,10 +86,10 @@ def tf_data(
     """Read a split through our own pipeline.
 
     Args:
-        manifest: of the data set.
+        manifest: of the dataset.
         split: train, validation or test.
         size: the side of the square, in pixels.
-        batch_size: pictures a batch; the last one may be smaller.
+        batch_size: images a batch; the last one may be smaller.
         folder: of all data; what is read once is kept here.
         labels: `one_hot` or `integers`.
         shuffle_seed: a new order every epoch, the same for the same seed; None keeps the order.
@@ -196,20 +196,20 @@ def _refuse_missing(manifest: Manifest, split: str, found: list[str]) -> None:
     expected = len(manifest.split(split))
     if len(found) != expected:
         where = Path(found[0]).parent.parent if found else "the folder"
-        raise InputError(f"{where} has {len(found)} of {expected} pictures: delete that folder, it is made anew")
+        raise InputError(f"{where} has {len(found)} of {expected} images: delete that folder, it is made anew")
 
 
-def _indices(pictures: int, batch_size: int, seed: int | None, passes: int) -> tf.data.Dataset:
-    """Yield which pictures make up each batch."""
+def _indices(images: int, batch_size: int, seed: int | None, passes: int) -> tf.data.Dataset:
+    """Yield which images make up each batch."""
     if seed is None:
-        return tf.data.Dataset.range(pictures).batch(batch_size)
+        return tf.data.Dataset.range(images).batch(batch_size)
 
     def order(number: int) -> Iterator[np.ndarray]:
-        indices = np.random.default_rng([seed, number]).permutation(pictures)
-        return (indices[start : start + batch_size] for start in range(0, pictures, batch_size))
+        indices = np.random.default_rng([seed, number]).permutation(images)
+        return (indices[start : start + batch_size] for start in range(0, images, batch_size))
 
     signature = tf.TensorSpec((None,), tf.int64)
-    return from_passes(order, passes, signature, -(-pictures // batch_size))
+    return from_passes(order, passes, signature, -(-images // batch_size))
 
 
 def from_passes(draw: Callable[[int], Iterable], first: int, signature: Any, steps: int) -> tf.data.Dataset:
@@ -230,4 +230,4 @@ def _augmented(data: tf.data.Dataset, augment: Augment | None) -> tf.data.Datase
     if augment is not None:
         # One call at a time: Keras layers draw from a seed that parallel calls would race for.
         data = data.map(tf.autograph.experimental.do_not_convert(augment))
-    return steady(data.prefetch(tf.data.AUTOTUNE))
+    return without_autotune(data.prefetch(tf.data.AUTOTUNE))

@@ -1,4 +1,4 @@
-"""The manifest: the only truth about which picture has which label and split."""
+"""The manifest: the only truth about which image has which label and split."""
 
 import hashlib
 import json
@@ -32,10 +32,10 @@ def write_atomically(content: str | bytes, file: Path) -> None:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Labelled pictures of one data set.
+    """Labelled images of one dataset.
 
-    `rows` has one line a picture: `path` relative to `root` (posix), `sha256` of the file, `label` an index into
-    `class_names`, `group` (pictures of one group share a split), `split` (train, validation or test), `look` and
+    `rows` has one line an image: `path` relative to `root` (posix), `sha256` of the file, `label` an index into
+    `class_names`, `group` (images of one group share a split), `split` (train, validation or test), `look` and
     `mirrored` (perceptual hashes, by which near copies are known again). `quarantine` has the columns `path` and
     `reason`: what was left out. `near_duplicates` are the bits by which looks of near copies may differ, None where
     near copies were not looked for.
@@ -59,7 +59,7 @@ class Manifest:
         return self.rows[self.rows["split"] == name].reset_index(drop=True)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Count the pictures of every split and class."""
+        """Count the images of every split and class."""
         table = pd.crosstab(self.rows["split"], self.rows["label"])
         return {
             split: {

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-PATIENCE = 2.0  # seconds before a progress bar appears
+TIMEOUT_SECONDS = 2.0  # seconds before a progress bar appears
 HANDFUL = 8  # items a thread takes at a time
 ARMFUL = 64  # items a process takes at a time
 Item = TypeVar("Item")
@@ -37,7 +37,7 @@ def with_progress(results: Iterable[Result], total: int | None, title: str) -> I
         for result in results:
             yield result
             bar.advance(task)
-            if not shown and time.monotonic() - start > PATIENCE:
+            if not shown and time.monotonic() - start > TIMEOUT_SECONDS:
                 bar.start()
                 shown = True
     finally:

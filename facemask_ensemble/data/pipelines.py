@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def steady(data: tf.data.Dataset) -> tf.data.Dataset:
+def without_autotune(data: tf.data.Dataset) -> tf.data.Dataset:
     """Turn TensorFlow's tuner of a pipeline off; what is left to it takes as many threads as there are cores.
 
     Whoever ends an iteration waits for the tuner's thread, which now and then sleeps on (TensorFlow 2.21): it looks

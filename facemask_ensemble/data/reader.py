@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from facemask_ensemble.data.decoding import PictureError, decode
-from facemask_ensemble.data.pipelines import steady
-from facemask_ensemble.data.squares import least_side
+from facemask_ensemble.data.decoding import ImageError, decode
+from facemask_ensemble.data.pipelines import without_autotune
+from facemask_ensemble.data.resizing import least_side
 from facemask_ensemble.errors import InputError
 
 BATCH = 32
@@ -19,14 +19,14 @@ SCALES = (1, 2, 4, 8)
 
 
 def stream_pixels(files: Sequence[Path], size: int) -> Iterator[np.ndarray]:
-    """Yield the pictures in order, uint8 (batch, size, size, 3), the whole of each squeezed into the square.
+    """Yield the images in order, uint8 (batch, size, size, 3), the whole of each squeezed into the square.
 
     The aspect is not kept: a crop could cut away the one face that decides between `all` and `some`, and bars would
     waste pixels of faces that are small already. Plain JPEGs are decoded by TensorFlow, everything else by Pillow; a
     side that shrinks is averaged over areas, one that grows is interpolated.
 
     Raises:
-        InputError: a file is missing or is no picture; naming it.
+        InputError: a file is missing or is no image; naming it.
     """
     done = 0
     try:
@@ -42,15 +42,15 @@ def stream_pixels(files: Sequence[Path], size: int) -> Iterator[np.ndarray]:
 
 
 def read_pixels(file: Path, size: int) -> np.ndarray:
-    """Read one picture as `stream_pixels` does, uint8 (size, size, 3)."""
+    """Read one image as `stream_pixels` does, uint8 (size, size, 3)."""
     return next(stream_pixels([file], size))[0]
 
 
 def _refuse_unreadable(file: Path) -> None:
     try:
         decode(file.read_bytes())
-    except PictureError as error:
-        raise InputError(f"{file} cannot be read as a picture ({error}): replace it or leave it out") from None
+    except ImageError as error:
+        raise InputError(f"{file} cannot be read as an image ({error}): replace it or leave it out") from None
     except OSError as error:
         raise InputError(f"{file} cannot be opened ({error.strerror}): check the path and its permissions") from None
 
@@ -58,7 +58,9 @@ def _refuse_unreadable(file: Path) -> None:
 def _dataset(files: Sequence[Path], size: int, *, plain: bool) -> tf.data.Dataset:
     paths = tf.constant([os.fsencode(file) for file in files], tf.string)
     read = _reading(size, plain)
-    return steady(tf.data.Dataset.from_tensor_slices(paths).map(read, tf.data.AUTOTUNE).batch(BATCH).prefetch(8))
+    return without_autotune(
+        tf.data.Dataset.from_tensor_slices(paths).map(read, tf.data.AUTOTUNE).batch(BATCH).prefetch(8)
+    )
 
 
 @cache
@@ -70,8 +72,8 @@ def _reading(size: int, plain: bool) -> Callable[[tf.Tensor], tf.Tensor]:
         content = tf.io.read_file(path)
         branches = [partial(_by_pillow, content, size)]
         branches += [partial(_by_tensorflow, content, scale) for scale in SCALES]
-        picture = tf.switch_case(_branch(content, size) if plain else tf.constant(0), branches)
-        return squeeze(picture, size)
+        image = tf.switch_case(_branch(content, size) if plain else tf.constant(0), branches)
+        return squeeze(image, size)
 
     return read
 
@@ -97,13 +99,13 @@ def _by_pillow(content: tf.Tensor, size: int) -> tf.Tensor:
     return tf.ensure_shape(tf.numpy_function(read, [content], tf.uint8), (None, None, 3))
 
 
-def squeeze(picture: tf.Tensor, size: int) -> tf.Tensor:
-    """Bring a whole picture, (h, w, 3), into a square of `size` pixels a side, uint8."""
-    shape = tf.shape(picture)[:2]
-    picture = tf.cond(
+def squeeze(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Bring a whole image, (h, w, 3), into a square of `size` pixels a side, uint8."""
+    shape = tf.shape(image)[:2]
+    image = tf.cond(
         tf.reduce_max(shape) > 2 * size,  # beyond that, bilinear interpolation skips pixels
-        lambda: tf.raw_ops.ResizeArea(images=picture[None], size=tf.minimum(shape, size)),
-        lambda: tf.cast(picture[None], tf.float32),
+        lambda: tf.raw_ops.ResizeArea(images=image[None], size=tf.minimum(shape, size)),
+        lambda: tf.cast(image[None], tf.float32),
     )
-    square = tf.raw_ops.ResizeBilinear(images=picture, size=(size, size), half_pixel_centers=True)
+    square = tf.raw_ops.ResizeBilinear(images=image, size=(size, size), half_pixel_centers=True)
     return tf.ensure_shape(tf.cast(square[0] + 0.5, tf.uint8), (size, size, 3))

@@ -1,4 +1,4 @@
-"""Splitting: which pictures are trained on, which choose the epoch, and which judge."""
+"""Splitting: which images are trained on, which choose the epoch, and which judge."""
 
 import hashlib
 import warnings
@@ -22,12 +22,12 @@ def assign_splits(
     folds: int | None = None,
     fold: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give every picture a split, stratified by label, groups unparted; the same for the same contents everywhere.
+    """Give every image a split, stratified by label, groups unparted; the same for the same contents everywhere.
 
-    A split given by the data stays. What is missing, validation or test, is cut from the training pictures, by its
-    proportion of them: a given test picture is never moved, and with no given test the validation pictures, which
+    A split given by the data stays. What is missing, validation or test, is cut from the training images, by its
+    proportion of them: a given test image is never moved, and with no given test the validation images, which
     choose the epoch, do not judge as well. Where a given split tears a group apart, its most held-out side stays and
-    the other pictures are left out, lest a copy of a test picture be trained on.
+    the other images are left out, lest a copy of a test image be trained on.
 
     Args:
         rows: with `path`, `sha256`, `label`, `group` and `split` ("" where the data gives none).
@@ -35,14 +35,14 @@ def assign_splits(
         validation: proportion, between 0 and 1.
         test: proportion, between 0 and 1.
         seed: of the draw.
-        folds: cut the pictures into so many test splits of one size, of which `fold` is taken, in place of `test`.
-        fold: 0 to `folds - 1`; over all of them every picture is tested once.
+        folds: cut the images into so many test splits of one size, of which `fold` is taken, in place of `test`.
+        fold: 0 to `folds - 1`; over all of them every image is tested once.
 
     Returns:
         The rows kept, with their split, and `path` and `reason` of those left out.
 
     Raises:
-        InputError: a class is in want of pictures, or folds are asked of data that gives its own split.
+        InputError: a class is in want of images, or folds are asked of data that gives its own split.
     """
     if folds is not None:
         rows = rows.assign(split=_draw_fold(rows, class_names, validation, seed, folds, fold))
@@ -81,7 +81,7 @@ def _draw(pool: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
     """Place groups, the largest first, each where the squared misses of the class counts, relative to them, grow least.
 
     With counts n, targets t and a group's counts c that growth is the sum over classes of c (c + 2n - 2t) / t: single
-    pictures go to the split that is least full of their class, a big group to one that can hold it.
+    images go to the split that is least full of their class, a big group to one that can hold it.
     """
     unit = _units(pool)
     counts = pd.crosstab(unit, pool["label"])
@@ -106,27 +106,27 @@ def _draw(pool: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
 
 
 def _units(rows: pd.DataFrame) -> pd.Series:
-    """Name what must not be parted: a group, or a single picture."""
+    """Name what must not be parted: a group, or a single image."""
     return rows["group"].where(rows["group"] != "", rows["sha256"])
 
 
 def _draw_fold(
     rows: pd.DataFrame, class_names: tuple[str, ...], validation: float, seed: int, folds: int, fold: int
 ) -> pd.Series:
-    """Take one of k test folds of scikit-learn's StratifiedGroupKFold; draw the validation pictures from the rest."""
+    """Take one of k test folds of scikit-learn's StratifiedGroupKFold; draw the validation images from the rest."""
     given = sorted(set(rows["split"]) - {""})
     if given:
         raise InputError(
             f"dataset.folds={folds}, but the data gives its own split ({', '.join(given)}), which is kept: set "
-            "dataset.folds=null, or give the pictures without it"
+            "dataset.folds=null, or give the images without it"
         )
     units = _units(rows)
     for label, name in enumerate(class_names):
         groups = units[rows["label"] == label].nunique()
         if groups < folds:
             raise InputError(
-                f"dataset.folds={folds}: class {name!r} has {groups} separate groups of pictures, and each fold needs "
-                "one: ask for fewer folds, or add pictures of it"
+                f"dataset.folds={folds}: class {name!r} has {groups} separate groups of images, and each fold needs "
+                "one: ask for fewer folds, or add images of it"
             )
     ordered = rows.assign(unit=units).sort_values("sha256", kind="stable")  # the same draw wherever the files lie
     cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
@@ -147,7 +147,7 @@ def _check_classes(rows: pd.DataFrame, class_names: tuple[str, ...]) -> None:
                 found = ", ".join(f"{part} {(of_class['split'] == part).sum()}" for part in SPLITS)
                 groups = of_class["group"].where(of_class["group"] != "", of_class["path"]).nunique()
                 raise InputError(
-                    f"the {split} split has no picture of class {name!r} (of {len(of_class)} in {groups} separate "
-                    f"groups: {found}): add pictures of it, raise dataset.limit, or change dataset.validation and "
+                    f"the {split} split has no image of class {name!r} (of {len(of_class)} in {groups} separate "
+                    f"groups: {found}): add images of it, raise dataset.limit, or change dataset.validation and "
                     "dataset.test"
                 )

@@ -1,4 +1,4 @@
-"""Pascal VOC annotations of masked faces, and the label they give a picture."""
+"""Pascal VOC annotations of masked faces, and the label they give an image."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,7 +14,7 @@ class AnnotationError(ValueError):
 
 
 def street_mask_boxes(annotation: Path) -> list[tuple[Box, str]]:
-    """Read every face's box (left, top, right, bottom), cut to the picture, and the state of its mask."""
+    """Read every face's box (left, top, right, bottom), cut to the image, and the state of its mask."""
     return boxes_of(read_tree(annotation))
 
 
@@ -29,7 +29,7 @@ def read_tree(annotation: Path) -> ElementTree.Element:
 
 
 def size_of(tree: ElementTree.Element) -> tuple[int, int]:
-    """Read the picture's width and height in pixels."""
+    """Read the image's width and height in pixels."""
     return _number(tree, "size/width"), _number(tree, "size/height")
 
 
@@ -44,9 +44,9 @@ def _box(face: ElementTree.Element, width: int, height: int) -> tuple[Box, str]:
     if state not in STATES:
         raise AnnotationError(f"unknown mask state {state!r}")
     left, top, right, bottom = (_number(face, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
-    # VOC counts pixels from 1 as often as from 0: one pixel past the edge is a habit, more is another picture's box.
+    # VOC counts pixels from 1 as often as from 0: one pixel past the edge is a habit, more is another image's box.
     if min(left, top) < -1 or right > width + 1 or bottom > height + 1 or left >= right or top >= bottom:
-        raise AnnotationError(f"box {(left, top, right, bottom)} does not fit a picture of {width}x{height}")
+        raise AnnotationError(f"box {(left, top, right, bottom)} does not fit an image of {width}x{height}")
     return (max(left, 0), max(top, 0), min(right, width), min(bottom, height)), state
 
 
@@ -63,7 +63,7 @@ def label_of(states: list[str], worn_incorrectly: str) -> int:
 
     Args:
         states: one state a face.
-        worn_incorrectly: count such a face as `unmasked` or `masked`; `drop` refuses a picture whose label hangs on it.
+        worn_incorrectly: count such a face as `unmasked` or `masked`; `drop` refuses an image whose label hangs on it.
     """
     if not states:
         raise AnnotationError("annotation has no face")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from facemask_ensemble.data.duplicates import as_codes
-from facemask_ensemble.data.hamming import neighbours
+from facemask_ensemble.data.hash_index import neighbours
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.errors import InputError
 
@@ -16,7 +16,7 @@ SEEN = {"test": ("train", "validation"), "validation": ("train",)}  # what a mem
 
 @dataclass(frozen=True)
 class Overlap:
-    """Pictures of one split of the judged data set that a member has learned from, or near copies of such."""
+    """Images of one split of the judged dataset that a member has learned from, or near copies of such."""
 
     split: str
     learned: pd.DataFrame
@@ -25,14 +25,14 @@ class Overlap:
 
 
 def overlaps(learned: pd.DataFrame, judged: Manifest, bits: int | None) -> list[Overlap]:
-    """Find what a member has learned from among the pictures it would be judged on.
+    """Find what a member has learned from among the images it would be judged on.
 
     A copy is known again when it was renamed, moved, encoded anew, scaled or mirrored. The test split must be new to
     the member; the validation split, by which the best member is chosen, may have chosen its epochs too.
 
     Args:
         learned: the rows of the manifest that it was trained with.
-        judged: the data set it would be judged on.
+        judged: the dataset it would be judged on.
         bits: in which the looks of near copies may differ; None to know exact copies alone.
     """
     found = []
@@ -45,25 +45,25 @@ def overlaps(learned: pd.DataFrame, judged: Manifest, bits: int | None) -> list[
 
 
 def refuse_seen(member: str, found: Sequence[Overlap], judged: Manifest) -> None:
-    """Refuse a member that has learned from a picture it would be judged on, or from a near copy of one.
+    """Refuse a member that has learned from an image it would be judged on, or from a near copy of one.
 
     Raises:
-        InputError: naming the first such picture, and what it is a copy of.
+        InputError: naming the first such image, and what it is a copy of.
     """
     for overlap in found:
         one, other = overlap.learned.iloc[0], overlap.judged.iloc[0]
         raise InputError(
             f"{member} was trained on {one['path']} ({one['split']} split), which is {overlap.how} {other['path']}, "
-            f"one of {overlap.judged['path'].nunique()} such pictures in the {overlap.split} split of {judged.name}: "
+            f"one of {overlap.judged['path'].nunique()} such images in the {overlap.split} split of {judged.name}: "
             "its score there would say nothing; leave it out, or judge on what no member has seen (seen=leave_out)"
         )
 
 
 def without_seen(judged: Manifest, found: Iterable[Overlap]) -> Manifest:
-    """Keep the pictures that no member has learned from.
+    """Keep the images that no member has learned from.
 
     Raises:
-        InputError: no test or no validation picture is left.
+        InputError: no test or no validation image is left.
     """
     gone = {(overlap.split, path) for overlap in found for path in overlap.judged["path"]}
     keep = [(split, path) not in gone for split, path in zip(judged.rows["split"], judged.rows["path"], strict=True)]
@@ -72,7 +72,7 @@ def without_seen(judged: Manifest, found: Iterable[Overlap]) -> Manifest:
         if not len(left.split(split)):
             raise InputError(
                 f"seen=leave_out: the members together have learned from each of the {len(judged.split(split))} "
-                f"{split} pictures of {judged.name}; judge them on other pictures, or fewer of them"
+                f"{split} images of {judged.name}; judge them on other images, or fewer of them"
             )
     return left
 
@@ -81,7 +81,7 @@ def _exact(seen: pd.DataFrame, asked: pd.DataFrame) -> tuple[np.ndarray, np.ndar
     known = pd.Series(np.arange(len(seen)), index=seen["sha256"].to_numpy())
     place = known[~known.index.duplicated()].reindex(asked["sha256"]).to_numpy(float)
     found = np.flatnonzero(~np.isnan(place))
-    return place[found].astype(int), found, "the same picture as"
+    return place[found].astype(int), found, "the same image as"
 
 
 def _near(seen: pd.DataFrame, asked: pd.DataFrame, bits: int | None) -> tuple[np.ndarray, np.ndarray, str]:
@@ -94,4 +94,4 @@ def _near(seen: pd.DataFrame, asked: pd.DataFrame, bits: int | None) -> tuple[np
             queries = as_codes(asked[way].to_numpy(str)[queried])
             pairs += [(known[code], queried[query]) for query, code in neighbours(codes, queries, bits)]
     first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return first, second, "nearly the same picture as"
+    return first, second, "nearly the same image as"

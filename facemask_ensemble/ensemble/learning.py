@@ -1,4 +1,4 @@
-"""What voting rules learn from pictures that they are not judged on: weights, selections, a stacked regression.
+"""What voting rules learn from images that they are not judged on: weights, selections, a stacked regression.
 
 Every function takes `probs`, float (members, n, classes), and `labels`, int (n,), and answers with the rule's
 arguments.
@@ -115,30 +115,30 @@ def _unchosen(weights: np.ndarray, offered: np.ndarray, bags: int) -> dict[int, 
 def logistic(probs: np.ndarray, labels: np.ndarray, strength: float = 0.1) -> Learned:
     """Fit a regularised multinomial logistic regression on the members' logarithms of probabilities.
 
-    A class without a picture gets no chance of being answered. A member's weight is its share of the coefficients' sum
+    A class without an image gets no chance of being answered. A member's weight is its share of the coefficients' sum
     of absolute values. Source: D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992); regression on
     logarithms.
 
     Args:
         probs: float (members, n, classes).
         labels: int (n,).
-        strength: of the data against the L2 penalty, scikit-learn's C for the mean loss of 1,000 pictures.
+        strength: of the data against the L2 penalty, scikit-learn's C for the mean loss of 1,000 images.
     """
     from sklearn.linear_model import LogisticRegression
 
     labels = _checked(probs, labels)
-    members, pictures, classes = probs.shape
+    members, images, classes = probs.shape
     present = np.unique(labels)
     coefficients, intercepts = np.zeros((classes, members * classes)), np.full(classes, -1e6)
     if len(present) == 1:
         intercepts[present] = 0.0
-        note = "Every picture that it learned from is of one class: it answers nothing else."
+        note = "Every image that it learned from is of one class: it answers nothing else."
         return Learned(
             {"coefficients": coefficients, "intercepts": intercepts}, np.full(members, 1 / members), {}, note
         )
     # The quickest of few classes solves for all coefficients at once, which of 20 classes takes 40 times as long.
     solver = "newton-cholesky" if members * classes**2 <= 128 else "newton-cg"
-    fitted = LogisticRegression(C=strength * 1000 / pictures, solver=solver, max_iter=200, tol=1e-4)
+    fitted = LogisticRegression(C=strength * 1000 / images, solver=solver, max_iter=200, tol=1e-4)
     fitted.fit(voting.log_features(probs).astype(np.float64), labels)
     if len(present) == 2:  # scikit-learn gives one row for two classes
         coefficients[present] = fitted.coef_ * np.array([[-0.5], [0.5]])
@@ -154,13 +154,13 @@ def _checked(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     labels = np.asarray(labels)
     if probs.ndim != 3 or labels.shape != probs.shape[1:2] or not len(labels):
         raise InputError(
-            f"A rule learns from probabilities (members, pictures, classes) and as many labels, received {probs.shape} "
-            f"and {labels.shape}: take both from one split that has pictures."
+            f"A rule learns from probabilities (members, images, classes) and as many labels, received {probs.shape} "
+            f"and {labels.shape}: take both from one split that has images."
         )
     voting.checked(probs)
     if labels.min() < 0 or labels.max() >= probs.shape[2]:
         raise InputError(
             f"Labels to learn from must be class indices from 0 to {probs.shape[2] - 1}, received {labels.min()} to "
-            f"{labels.max()}: take both from one data set."
+            f"{labels.max()}: take both from one dataset."
         )
     return labels

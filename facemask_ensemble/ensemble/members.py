@@ -11,10 +11,10 @@ import pandas as pd
 from facemask_ensemble import tracking
 from facemask_ensemble.data.manifest import MANIFEST_FILES, Manifest, write_atomically
 from facemask_ensemble.ensemble.leaks import Overlap, overlaps, refuse_seen, without_seen
-from facemask_ensemble.ensemble.prediction import predict_all
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.runtimes import Judged
-from facemask_ensemble.training.record import HISTORY, MODEL, PROBABILITIES
+from facemask_ensemble.prediction.answers import predict_all
+from facemask_ensemble.prediction.runtimes import Judged
+from facemask_ensemble.training.run_files import HISTORY, MODEL, PROBABILITIES
 
 if TYPE_CHECKING:
     from facemask_ensemble.evaluation.verdict import MemberPredictions
@@ -32,24 +32,24 @@ def members_of(
     *,
     seen: str = "refuse",
 ) -> tuple[list[tracking.LoggedMember], Manifest]:
-    """Find the members that a data set may judge: those trained on its training split, or the runs named.
+    """Find the members that a dataset may judge: those trained on its training split, or the runs named.
 
     Returns:
         The members, and the manifest of what judges them: with `seen=leave_out` without what any has learned from.
 
     Raises:
-        InputError: there is none, or one has other classes, or has seen a picture that it would be judged on.
+        InputError: there is none, or one has other classes, or has seen an image that it would be judged on.
     """
     found = tracking.finished_members(store, fingerprint=manifest.fingerprint, study=study, run_ids=run_ids)
     if not found:
         raise InputError(
-            f"no finished members for data set {manifest.name} (fingerprint {manifest.fingerprint[:12]})"
+            f"no finished members for dataset {manifest.name} (fingerprint {manifest.fingerprint[:12]})"
             f"{f' in study {study}' if study else ''} in {store.uri}; train some: "
             f"python -m facemask_ensemble.train --multirun experiment=seven_backbones dataset={manifest.name}"
         )
     known: list[Overlap] = []
     for member in found:
-        _refuse_other_classes(member, manifest.class_names, "the data set")
+        _refuse_other_classes(member, manifest.class_names, "the dataset")
         learned = Manifest.load(_manifest_folder(store, member, cache))
         bits = [rule for rule in (manifest.near_duplicates, learned.near_duplicates) if rule is not None]
         overlap = overlaps(learned.rows, manifest, max(bits, default=None))
@@ -60,7 +60,7 @@ def members_of(
 
 
 def latest_members(store: tracking.Store, study: str | None, run_ids: Sequence[str]) -> list[tracking.LoggedMember]:
-    """Find the members of the data set trained on last, of one study or of any.
+    """Find the members of the dataset trained on last, of one study or of any.
 
     Raises:
         InputError: there is none, or they answer with different classes.
@@ -87,10 +87,10 @@ def load_predictions(
 def shared_validation(
     store: tracking.Store, members: Sequence[tracking.LoggedMember], cache: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Read what members answered to the validation pictures that all of them have.
+    """Read what members answered to the validation images that all of them have.
 
     Returns:
-        Probabilities, float (members, n, classes), and labels, int (n,); n is 0 where they share no picture.
+        Probabilities, float (members, n, classes), and labels, int (n,); n is 0 where they share no image.
     """
     columns = [f"p_{name}" for name in members[0].class_names]
     tables = []
@@ -103,9 +103,9 @@ def shared_validation(
 
 
 def validation_answers(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Judged:
-    """Give a way to a member's validation pictures, n files, and its answers to them, float32 (n, classes).
+    """Give a way to a member's validation images, n files, and its answers to them, float32 (n, classes).
 
-    Calling it raises InputError where its run's files are lost; where pictures have been moved, their files are not
+    Calling it raises InputError where its run's files are lost; where images have been moved, their files are not
     there.
     """
 
@@ -119,8 +119,8 @@ def validation_answers(store: tracking.Store, member: tracking.LoggedMember, cac
     return judged
 
 
-def training_pictures(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Callable[[], list[Path]]:
-    """Give a way to the files of the pictures that a member was trained on, as `validation_answers` does."""
+def training_images(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Callable[[], list[Path]]:
+    """Give a way to the files of the images that a member was trained on, as `validation_answers` does."""
 
     def learned() -> list[Path]:
         manifest = Manifest.load(_manifest_folder(store, member, cache))
@@ -154,7 +154,7 @@ def _predictions(
         "epochs": len(history),
         "seconds": member.metrics["seconds"],
         "history": history.astype(object).where(history.notna(), None).to_dict("list"),
-        "trained_on": _other_pictures(store, member, manifest, cache),
+        "trained_on": _other_images(store, member, manifest, cache),
     }
     return MemberPredictions(member.name, member.run_id, probs["test"], probs["validation"], about)
 
@@ -163,18 +163,16 @@ def _by_content(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     return pd.read_parquet(file).drop_duplicates("sha256").set_index("sha256")[list(columns)]
 
 
-def _other_pictures(
-    store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path
-) -> str | None:
-    """Say where a member learned, if not from this data set's training split."""
+def _other_images(store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path) -> str | None:
+    """Say where a member learned, if not from this dataset's training split."""
     learned = Manifest.load(_manifest_folder(store, member, cache)).split("train")["sha256"]
     if set(learned) == set(manifest.split("train")["sha256"]):
         return None
-    return f"other pictures of {member.tags['dataset']}"
+    return f"other images of {member.tags['dataset']}"
 
 
 def _ask(store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path) -> Path:
-    """Ask a member about a data set it was not trained on, once, and keep its probabilities."""
+    """Ask a member about a dataset it was not trained on, once, and keep its probabilities."""
     kept = cache / member.run_id / f"on-{manifest.fingerprint[:20]}.parquet"
     if not kept.exists():
         rows = manifest.rows[manifest.rows["split"].isin(JUDGED)]

@@ -39,11 +39,11 @@ class Rule:
         if self.learn is None:
             return FittedRule(self, None)
         if not len(labels):
-            raise InputError(f"voting={self.name}: it learns from validation pictures, and there are 0: give some")
+            raise InputError(f"voting={self.name}: it learns from validation images, and there are 0: give some")
         return FittedRule(self, self.learn(probs, labels))
 
     def across_folds(self, probs: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-        """Answer every picture with what was learned on the other folds, int (n,); `folds` numbers them, int (n,)."""
+        """Answer every image with what was learned on the other folds, int (n,); `folds` numbers them, int (n,)."""
         if self.learn is None:
             return self.fit(probs, labels)(probs)
         answers = np.full(len(labels), voting.ABSTAIN)
@@ -51,8 +51,8 @@ class Rule:
             held = folds == fold
             if held.all():
                 raise InputError(
-                    f"voting={self.name}: it learns from other pictures than it answers, and the {len(labels)} of this "
-                    "split are one, or copies of one; give more validation pictures"
+                    f"voting={self.name}: it learns from other images than it answers, and the {len(labels)} of this "
+                    "split are one, or copies of one; give more validation images"
                 )
             answers[held] = self.fit(probs[:, ~held], labels[~held])(probs[:, held])
         return answers
@@ -76,7 +76,7 @@ class FittedRule:
         return self.rule.vote(probs, break_tie=break_tie or self.rule.break_tie, **arguments)
 
     def ties(self, probs: np.ndarray) -> np.ndarray:
-        """Mark the pictures on which the rule's highest scores are level, bool (n,)."""
+        """Mark the images on which the rule's highest scores are level, bool (n,)."""
         return self(probs, break_tie=voting.abstain) == voting.ABSTAIN
 
 
@@ -108,13 +108,13 @@ def make_tie(built: Mapping[str, Any], class_names: Sequence[str], accuracy: np.
         call = partial(call, order=[class_names.index(name) for name in order])
     if built.get("weights") == "validation":
         if accuracy is None:
-            raise InputError("ties=validation_weight: there are 0 validation pictures; give ties=mean_probability")
+            raise InputError("ties=validation_weight: there are 0 validation images; give ties=mean_probability")
         call = partial(call, weights=accuracy)
     return call
 
 
 def folds_of(groups: Sequence[str], folds: int = FOLDS, seed: int = 0) -> np.ndarray:
-    """Deal pictures into folds, int (n,): those of one group stay together, an empty one is a group of its own."""
+    """Deal images into folds, int (n,): those of one group stay together, an empty one is a group of its own."""
     names = [group or f"\0{place}" for place, group in enumerate(groups)]
     _, number = np.unique(names, return_inverse=True)
     order = np.random.default_rng(seed).permutation(number.max(initial=-1) + 1)

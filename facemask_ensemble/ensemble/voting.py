@@ -1,6 +1,6 @@
 """Voting rules on cached probabilities `probs`, float (members, n, classes); every rule answers (n,) class indices.
 
-Where a rule's scores tie, `break_tie` decides among the leading classes; it is given the tied pictures alone, `probs`
+Where a rule's scores tie, `break_tie` decides among the leading classes; it is given the tied images alone, `probs`
 and `leading`, bool (tied, classes), and answers (tied,) class indices, or `ABSTAIN` for no answer.
 """
 
@@ -105,8 +105,8 @@ def stacked(
 
 def log_features(probs: np.ndarray) -> np.ndarray:
     """Lay the logarithms of probabilities side by side, float (n, members * classes), member by member."""
-    members, pictures, classes = probs.shape
-    return _logarithms(probs).transpose(1, 0, 2).reshape(pictures, members * classes)
+    members, images, classes = probs.shape
+    return _logarithms(probs).transpose(1, 0, 2).reshape(images, members * classes)
 
 
 def votes(probs: np.ndarray) -> np.ndarray:
@@ -115,7 +115,7 @@ def votes(probs: np.ndarray) -> np.ndarray:
 
 
 def ties(probs: np.ndarray) -> np.ndarray:
-    """Mark the pictures where two or more classes share the highest number of votes, bool (n,)."""
+    """Mark the images where two or more classes share the highest number of votes, bool (n,)."""
     return _leading(_counts(checked(probs))).sum(axis=1) > 1
 
 
@@ -192,14 +192,14 @@ def checked(probs: np.ndarray) -> np.ndarray:
     probs = np.asarray(probs)
     if probs.ndim != 3:
         raise InputError(
-            f"Votes need probabilities of shape (members, pictures, classes), received {probs.shape}: "
-            "stack one (pictures, classes) array a member."
+            f"Votes need probabilities of shape (members, images, classes), received {probs.shape}: "
+            "stack one (images, classes) array a member."
         )
     members, _, classes = probs.shape
     if members == 0:
         raise InputError("A vote needs at least one member, received 0: train one first.")
     if classes < 2:
-        raise InputError(f"A vote needs at least two classes, received {classes}: check the data set's classes.")
+        raise InputError(f"A vote needs at least two classes, received {classes}: check the dataset's classes.")
     if not np.isfinite(probs.sum(dtype=np.float64)):
         broken = [str(member) for member in np.flatnonzero(~np.isfinite(probs).all(axis=(1, 2)))]
         raise InputError(
@@ -223,7 +223,7 @@ def _matching(winners: np.ndarray, probs: np.ndarray) -> np.ndarray:
     winners = np.asarray(winners)
     if winners.shape != probs.shape[1:2]:
         raise InputError(
-            f"Winners must have the shape {probs.shape[1:2]} of the pictures voted on, received {winners.shape}: "
+            f"Winners must have the shape {probs.shape[1:2]} of the images voted on, received {winners.shape}: "
             "take both from the same vote."
         )
     return winners

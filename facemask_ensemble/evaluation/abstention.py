@@ -1,6 +1,6 @@
-"""When not to answer: risk and coverage, and pictures sent to a person.
+"""When not to answer: risk and coverage, and images sent to a person.
 
-A picture that the vote leaves without an answer has the confidence nan: it counts as the least sure, and as not right.
+An image that the vote leaves without an answer has the confidence nan: it counts as the least sure, and as not right.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ POINTS = 200  # of a curve; more cannot be seen
 
 
 def risk_coverage(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
-    """Give the error among the surest pictures, for every share of them.
+    """Give the error among the surest images, for every share of them.
 
-    Pictures of equal confidence come together. The area is the mean risk over all coverages, each coverage taking the
+    Images of equal confidence come together. The area is the mean risk over all coverages, each coverage taking the
     risk of the next point: 1/n of the sum of the n risks where all confidences differ. Source: R. El-Yaniv and
     Y. Wiener, "On the foundations of noise-free selective classification", Journal of Machine Learning Research 11
     (2010); Y. Geifman and R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS (2017).
 
     Args:
-        confidence: Of every picture's answer, float (n,).
+        confidence: Of every image's answer, float (n,).
         right: Whether it is right, bool (n,).
 
     Returns:
@@ -46,26 +46,26 @@ def risk_coverage(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
 def send_to_person(
     validation_confidence: np.ndarray, confidence: np.ndarray, right: np.ndarray, shares: Sequence[float] = SHARES
 ) -> list[dict[str, Any]]:
-    """Measure what it brings to send the least sure pictures to a person.
+    """Measure what it brings to send the least sure images to a person.
 
-    A share's threshold is that quantile of the validation pictures' confidences; test pictures below it are sent, and
-    those without an answer. Pictures at the threshold are answered, so that many of equal confidence are not sent for
+    A share's threshold is that quantile of the validation images' confidences; test images below it are sent, and
+    those without an answer. Images at the threshold are answered, so that many of equal confidence are not sent for
     the sake of a few.
 
     Args:
-        validation_confidence: Of the answers to the validation pictures, float (m,).
-        confidence: Of the answers to the test pictures, float (n,).
+        validation_confidence: Of the answers to the validation images, float (m,).
+        confidence: Of the answers to the test images, float (n,).
         right: Whether these are right, bool (n,).
-        shares: Of the pictures that may be sent, each between 0 and 1.
+        shares: Of the images that may be sent, each between 0 and 1.
 
     Returns:
-        One entry a share; `error` is of the pictures still answered, with its Wilson interval; both are None where
-        every picture is sent.
+        One entry a share; `error` is of the images still answered, with its Wilson interval; both are None where
+        every image is sent.
     """
     confidence, right, unanswered = _judged(confidence, right)
     known = _numbers(validation_confidence)
     if any(not 0 <= share <= 1 for share in shares):
-        raise InputError(f"A share of pictures to send lies between 0 and 1, received {list(shares)}: mend the shares.")
+        raise InputError(f"A share of images to send lies between 0 and 1, received {list(shares)}: mend the shares.")
     thresholds = np.quantile(known, shares).tolist()
     return [
         _sent(share, threshold, (confidence >= threshold) & ~unanswered, right)
@@ -79,7 +79,7 @@ def _sent(share: float, threshold: float, answered: np.ndarray, right: np.ndarra
         "asked": float(share),
         "threshold": threshold,
         "sent": float((~answered).mean()),
-        "pictures_sent": len(right) - kept,
+        "images_sent": len(right) - kept,
         "error": wrong / kept if kept else None,
         "interval": list(wilson_interval(wrong, kept)) if kept else None,
         "error_before": float((~right).mean()),
@@ -89,14 +89,14 @@ def _sent(share: float, threshold: float, answered: np.ndarray, right: np.ndarra
 
 def _sending(result: dict[str, Any]) -> str:
     if result["error"] is None:
-        return "Every picture is sent to a person: none is left to answer."
+        return "Every image is sent to a person: none is left to answer."
     before, after = percent(result["error_before"]), percent(result["error"])
-    if not result["pictures_sent"]:
-        return f"No picture is sent to a person, and the error stays at {before}."
+    if not result["images_sent"]:
+        return f"No image is sent to a person, and the error stays at {before}."
     change = f"{'falls' if result['error'] < result['error_before'] else 'rises'} from {before} to {after}"
     if before == after:
         change = f"stays at {before}"
-    return f"Send {percent(result['sent'])} of the pictures to a person and the error of the others {change}."
+    return f"Send {percent(result['sent'])} of the images to a person and the error of the others {change}."
 
 
 def percent(share: float) -> str:
@@ -108,7 +108,7 @@ def _judged(confidence: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.n
     numbers, right = _numbers(confidence), np.asarray(right, bool)
     if numbers.shape != right.shape:
         raise InputError(
-            f"Confidences and right answers must be on the same pictures, received shapes {numbers.shape} and "
+            f"Confidences and right answers must be on the same images, received shapes {numbers.shape} and "
             f"{right.shape}: take both from one vote."
         )
     return numbers, right, np.isnan(np.asarray(confidence, np.float64))
@@ -118,8 +118,8 @@ def _numbers(confidence: np.ndarray) -> np.ndarray:
     confidence = np.asarray(confidence, np.float64)
     if confidence.ndim != 1 or not len(confidence) or np.isinf(confidence).any():
         raise InputError(
-            f"Confidences must be one finite number a picture, received shape {confidence.shape} with "
-            f"{int(np.isinf(confidence).sum())} infinite: take them from a split that has pictures."
+            f"Confidences must be one finite number an image, received shape {confidence.shape} with "
+            f"{int(np.isinf(confidence).sum())} infinite: take them from a split that has images."
         )
-    # A picture without an answer is no surer than any other: 0, or the lowest where confidences go below.
+    # An image without an answer is no surer than any other: 0, or the lowest where confidences go below.
     return np.where(np.isnan(confidence), np.fmin.reduce(confidence, initial=0.0), confidence)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from facemask_ensemble.ensemble import voting
-from facemask_ensemble.evaluation import abstention, auditors, diversity
-from facemask_ensemble.evaluation.ballots import Ballot, Judged, cast
+from facemask_ensemble.evaluation import abstention, diversity, label_issues
 from facemask_ensemble.evaluation.calibration import apply_temperature, calibrate
 from facemask_ensemble.evaluation.conformal import conformal
 from facemask_ensemble.evaluation.frontier import frontier
 from facemask_ensemble.evaluation.resampling import metric_intervals
+from facemask_ensemble.evaluation.rule_predictions import Ballot, Judged, cast
 
 MEAN = "calibrated mean"
 SUSPECTS = 24  # doubtful labels shown of a split
@@ -42,8 +42,8 @@ def analyse(
         members: names, in the order of the probabilities.
         class_names: in label order.
         learn: from the `validation` split, or across `folds` of the test; the frontier always learns from validation.
-        costs: by member `milliseconds` a picture and `megabytes`, as far as measured.
-        conformal_error: share of pictures whose set may miss the true class.
+        costs: by member `milliseconds` an image and `megabytes`, as far as measured.
+        conformal_error: share of images whose set may miss the true class.
         resamples: bootstrap draws of the scores' intervals; 0 for none.
         reference: the member that differences in accuracy are to.
     """
@@ -65,7 +65,7 @@ def analyse(
         },
         "abstention": _abstention(shipped, validation, test, sure_before, sure, class_names, conformal_error),
         "suspects": {
-            name: auditors.suspects(split.probs, split.labels, split.paths, class_names, members, SUSPECTS)
+            name: label_issues.suspects(split.probs, split.labels, split.paths, class_names, members, SUSPECTS)
             for name, split in (("test", test), ("validation", validation))
         },
         "intervals": _intervals(ballots, test, members, sure, reference, resamples),
@@ -92,7 +92,7 @@ def _abstention(
     class_names: Sequence[str],
     error: float,
 ) -> dict[str, Any]:
-    """Measure what it brings not to answer; a picture's confidence is the calibrated mean probability of its answer."""
+    """Measure what it brings not to answer; an image's confidence is the calibrated mean probability of its answer."""
     confidence = voting.confidence(sure[None], shipped.answers)
     before = voting.confidence(expected[None], shipped.validation_answers)
     right = shipped.answers == test.labels

@@ -18,7 +18,7 @@ MEAN = "mean of members"
 def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> float:
     """Find the temperature, from 0.05 to 20, under which `probs`, float (n, classes), have the least log loss.
 
-    Fewer than two pictures teach nothing and leave 1. Source: C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On
+    Fewer than two images teach nothing and leave 1. Source: C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On
     calibration of modern neural networks", ICML 2017.
     """
     probs, labels = _checked(probs, labels, least=0)
@@ -48,7 +48,7 @@ def apply_temperature(probs: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def losses(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Give every picture's log loss, float (n,); a zero for the right class counts as 1e-12."""
+    """Give every image's log loss, float (n,); a zero for the right class counts as 1e-12."""
     probs, labels = _checked(probs, labels)
     return -_logs(probs[np.arange(len(labels)), labels])
 
@@ -59,13 +59,13 @@ def log_loss(probs: np.ndarray, labels: np.ndarray) -> float:
 
 
 def squares(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Give every picture's squared distance of its probabilities from the truth, float (n,), 0 to 2."""
+    """Give every image's squared distance of its probabilities from the truth, float (n,), 0 to 2."""
     probs, labels = _checked(probs, labels)
     return ((probs - np.eye(probs.shape[1])[labels]) ** 2).sum(axis=1)
 
 
 def brier_score(probs: np.ndarray, labels: np.ndarray) -> float:
-    """Give the mean over pictures of the squared error summed over the classes, 0 to 2.
+    """Give the mean over images of the squared error summed over the classes, 0 to 2.
 
     Source: G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78
     (1950).
@@ -87,7 +87,7 @@ def top_label(probs: np.ndarray, labels: np.ndarray, bins: int = BINS) -> tuple[
 
 
 def expected_calibration_error(probs: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
-    """Give the mean gap between confidence and accuracy over bins of equal width, weighted by their pictures, 0 to 1.
+    """Give the mean gap between confidence and accuracy over bins of equal width, weighted by their images, 0 to 1.
 
     Source: M. P. Naeini, G. F. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
     binning", AAAI 2015, for the likeliest class as in Guo et al. (2017).
@@ -97,7 +97,7 @@ def expected_calibration_error(probs: np.ndarray, labels: np.ndarray, bins: int 
 
 
 def reliability(probs: np.ndarray, labels: np.ndarray, bins: int = BINS) -> list[dict[str, Any]]:
-    """Give mean confidence and accuracy of every bin that holds pictures, with the accuracy's 95 % interval."""
+    """Give mean confidence and accuracy of every bin that holds images, with the accuracy's 95 % interval."""
     places, confidence, right = top_label(probs, labels, bins)
     counts, hits = (np.bincount(places, weights, bins).astype(int) for weights in (None, right))
     means = np.bincount(places, confidence, bins) / np.maximum(counts, 1)
@@ -105,7 +105,7 @@ def reliability(probs: np.ndarray, labels: np.ndarray, bins: int = BINS) -> list
         {
             "low": place / bins,
             "high": (place + 1) / bins,
-            "pictures": int(counts[place]),
+            "images": int(counts[place]),
             "confidence": float(means[place]),
             "accuracy": float(hits[place] / counts[place]),
             "interval": list(wilson_interval(int(hits[place]), int(counts[place]))),
@@ -137,8 +137,8 @@ def calibrate(
     validation, test = np.asarray(validation), np.asarray(test)
     if validation.ndim != 3 or test.ndim != 3 or not len(names) == len(validation) == len(test) > 0:
         raise InputError(
-            f"Calibration needs probabilities (members, pictures, classes) of {len(names)} members, received shapes "
-            f"{validation.shape} and {test.shape}: stack one (pictures, classes) array a member."
+            f"Calibration needs probabilities (members, images, classes) of {len(names)} members, received shapes "
+            f"{validation.shape} and {test.shape}: stack one (images, classes) array a member."
         )
     temperatures = [fit_temperature(probs, validation_labels) for probs in validation]
     learned, changed = (
@@ -184,15 +184,15 @@ def _checked(probs: np.ndarray, labels: np.ndarray, least: int = 1) -> tuple[np.
     probs, labels = np.asarray(probs, np.float64), np.asarray(labels)
     if probs.ndim != 2 or labels.shape != probs.shape[:1]:
         raise InputError(
-            f"Probabilities (pictures, classes) and labels (pictures,) must match, received shapes {probs.shape} and "
-            f"{labels.shape}: take both from the same pictures."
+            f"Probabilities (images, classes) and labels (images,) must match, received shapes {probs.shape} and "
+            f"{labels.shape}: take both from the same images."
         )
     if len(labels) < least:
-        raise InputError("There are 0 pictures to judge probabilities on: judge on a split that has pictures.")
+        raise InputError("There are 0 images to judge probabilities on: judge on a split that has images.")
     if len(labels) and (labels.min() < 0 or labels.max() >= probs.shape[1]):
         raise InputError(
             f"Labels must be class indices from 0 to {probs.shape[1] - 1}, received {labels.min()} to "
-            f"{labels.max()}: check that the labels belong to these pictures."
+            f"{labels.max()}: check that the labels belong to these images."
         )
     if not ((probs >= 0) & (probs <= 1 + 1e-3)).all():
         raise InputError(

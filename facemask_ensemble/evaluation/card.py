@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from facemask_ensemble.models.starts import RANDOM
+from facemask_ensemble.models.initialization import RANDOM
 
-SENT = 0.04  # share of pictures sent to a person that the card speaks of
+SENT = 0.04  # share of images sent to a person that the card speaks of
 
 
 def ship_card(report: Mapping[str, Any], study: str, command: str) -> dict[str, Any]:
     """Choose from the report what belongs on the card.
 
     Args:
-        report: what `verdict.judge` gives with an analysis, `break_tie`, `shift`, its data set's `changed` and `seen`.
+        report: what `verdict.judge` gives with an analysis, `break_tie`, `shift`, its dataset's `changed` and `seen`.
         study: whose members these are.
         command: that made the report.
     """
@@ -38,7 +38,7 @@ def ship_card(report: Mapping[str, Any], study: str, command: str) -> dict[str, 
         "left_out": [{"name": name, "reason": reason} for name, reason in rule["left_out"].items()],
         "accuracy": scores["accuracy"],
         "accuracy_interval": scores["accuracy_interval"],
-        "pictures": data["pictures"],
+        "images": data["images"],
         "sentence": against["sentence"],
         "best_member": against["best_member"],
         "difference": against["difference"],
@@ -47,8 +47,8 @@ def ship_card(report: Mapping[str, Any], study: str, command: str) -> dict[str, 
         "milliseconds": sum(cost["milliseconds"] for cost in known) if known and complete else None,
         "megabytes": sum(cost["megabytes"] for cost in known) if known and complete else None,
         "measured": known[0]["measured"] if known else "",
-        "tie_rate": scores["ties"] / data["pictures"],
-        "abstention_rate": scores["abstained"] / data["pictures"],
+        "tie_rate": scores["ties"] / data["images"],
+        "abstention_rate": scores["abstained"] / data["images"],
         "coverage": report["abstention"]["conformal"]["sentence"],
         "send": at_about(report["abstention"]["send"])["sentence"],
         "log_loss": calibration["after"]["log_loss"],
@@ -56,7 +56,7 @@ def ship_card(report: Mapping[str, Any], study: str, command: str) -> dict[str, 
         "temperature": calibration["temperature"],
         "fingerprint": data["fingerprint"],
         "dataset": data["name"],
-        "dataset_pictures": sum(sum(counts.values()) for counts in data["counts"].values()),
+        "dataset_images": sum(sum(counts.values()) for counts in data["counts"].values()),
         "warnings": warnings(report),
         "must_not": _must_not(report),
         "per_class_recall": {name: found["recall"] for name, found in scores["per_class"].items() if found["support"]},
@@ -71,7 +71,7 @@ def at_about(sent: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def warnings(report: Mapping[str, Any]) -> list[str]:
-    """Say what makes these numbers mean less than they seem: random weights, a changed data set, pictures left out."""
+    """Say what makes these numbers mean less than they seem: random weights, a changed dataset, images left out."""
     data, members = report["dataset"], report["members"]
     random = [member["backbone"] for member in members if RANDOM in str(member.get("init", ""))]
     found = []
@@ -80,16 +80,16 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
         go = "go" if 1 < len(random) < len(members) else "goes"
         found.append(f"{who} {go} back to random weights: these numbers say nothing of pretrained ones.")
     if data["changed"]:
-        found.append(f"The data set is not as it comes: {', '.join(data['changed'])}.")
+        found.append(f"The dataset is not as it comes: {', '.join(data['changed'])}.")
     if data["seen"]:
-        who = "1 picture" if data["seen"] == 1 else f"{data['seen']} pictures"
+        who = "1 image" if data["seen"] == 1 else f"{data['seen']} images"
         found.append(f"{who} that a member had learned from: left out of what judges.")
     empty = [name for name, count in data["counts"]["test"].items() if not count]
     if empty:
-        found.append(f"No test picture of class {', '.join(empty)}: nothing is known of it.")
+        found.append(f"No test image of class {', '.join(empty)}: nothing is known of it.")
     elsewhere = [member["backbone"] for member in members if member.get("trained_on")]
     if elsewhere:
-        found.append(f"{', '.join(elsewhere)} learned from other pictures than this data set's training split.")
+        found.append(f"{', '.join(elsewhere)} learned from other images than this dataset's training split.")
     return found
 
 
@@ -98,7 +98,7 @@ def _must_not(report: Mapping[str, Any]) -> list[str]:
     wrong = 100 * (1 - scores["accuracy"])
     lines = [
         f"Deciding about a person without another person looking: {wrong:.1f} of 100 answers here are wrong.",
-        f"Pictures unlike those of {data['name']}: nothing is known of how it does there.",
+        f"Images unlike those of {data['name']}: nothing is known of how it does there.",
         "Saying who somebody is, or how healthy: it answers " + ", ".join(data["class_names"]) + " and nothing else.",
     ]
     if report["shift"]:

@@ -12,10 +12,10 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 
 
 def paired(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]:
-    """Compare the vote with a rival on the same pictures.
+    """Compare the vote with a rival on the same images.
 
     Args:
-        first_right: Whether the vote answered each picture rightly, bool (n,).
+        first_right: Whether the vote answered each image rightly, bool (n,).
         second_right: The same of the rival.
 
     Returns:

@@ -21,10 +21,10 @@ def conformal(
     class_names: Sequence[str],
     error: float = 0.1,
 ) -> dict[str, Any]:
-    """Answer with sets of classes that miss the true one in at most the given share of pictures, and measure them.
+    """Answer with sets of classes that miss the true one in at most the given share of images, and measure them.
 
     A class is in the set if 1 - p(class) is at most the threshold: the ceil((n + 1)(1 - error))-th smallest of the n
-    validation pictures' 1 - p(true class). The promise holds on average over pictures like the validation pictures,
+    validation images' 1 - p(true class). The promise holds on average over images like the validation images,
     not for every class, and a set may be empty. Source: V. Vovk, A. Gammerman and G. Shafer, "Algorithmic Learning in
     a Random World" (2005); M. Sadinle, J. Lei and L. Wasserman, "Least ambiguous set-valued classifiers with bounded
     error levels", Journal of the American Statistical Association 114 (2019).
@@ -39,7 +39,7 @@ def conformal(
 
     Returns:
         The measured `coverage` with its Wilson interval, `mean_size`, `sizes` (sets of 0, 1, ... classes), `by_class`
-        (coverage, None without pictures). `threshold` is None where validation pictures are too few: then every set
+        (coverage, None without images). `threshold` is None where validation images are too few: then every set
         holds all classes, and `note` says so.
     """
     if not 0 < error < 1:
@@ -73,14 +73,14 @@ def _threshold(scores: np.ndarray, error: float) -> float | None:
 
 def _too_few(error: float) -> str:
     needed = ceil(1 / error - 1 - ROUNDING)
-    return f"Every set holds all classes: an error of {percent(error)} needs {needed} validation pictures or more."
+    return f"Every set holds all classes: an error of {percent(error)} needs {needed} validation images or more."
 
 
 def _covering(result: dict[str, Any]) -> str:
     low, high = (percent(edge) for edge in result["interval"])
     return (
         f"Sets of {result['mean_size']:.2f} classes on average hold the true class of {percent(result['coverage'])} "
-        f"of the pictures (95 % interval {low} to {high}), where {percent(1 - result['error'])} were asked for."
+        f"of the images (95 % interval {low} to {high}), where {percent(1 - result['error'])} were asked for."
     )
 
 
@@ -94,7 +94,7 @@ def _probabilities(
     probs, labels = np.asarray(probs, np.float64), np.asarray(labels)
     if labels.ndim != 1 or len(labels) < least or probs.shape != (len(labels), classes):
         raise InputError(
-            f"Sets of classes need {what} probabilities of shape (pictures, {classes}) and one label a picture, "
+            f"Sets of classes need {what} probabilities of shape (images, {classes}) and one label an image, "
             f"received shapes {probs.shape} and {labels.shape}: take both from one split."
         )
     if not ((probs >= 0) & (probs <= 1 + 1e-3)).all():
@@ -102,6 +102,6 @@ def _probabilities(
     if len(labels) and (labels.min() < 0 or labels.max() >= classes):
         raise InputError(
             f"The {what} labels must be class indices from 0 to {classes - 1}, received {labels.min()} to "
-            f"{labels.max()}: check that the class names belong to these pictures."
+            f"{labels.max()}: check that the class names belong to these images."
         )
     return probs, labels

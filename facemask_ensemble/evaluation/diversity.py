@@ -14,12 +14,12 @@ Vote = Callable[[tuple[int, ...]], np.ndarray]
 
 
 def pairwise(probs: np.ndarray, labels: np.ndarray) -> dict[str, list[list[float | None]]]:
-    """Compare every two members' answers on the same pictures, in matrices of members x members.
+    """Compare every two members' answers on the same images, in matrices of members x members.
 
     `agreement` is the share of equal answers, `kappa` the agreement beyond chance (J. Cohen, "A coefficient of
     agreement for nominal scales", Educational and Psychological Measurement 20, 1960). On right and wrong answers,
-    `q_statistic` is Yule's Q: 1 where both fail on the same pictures, 0 where independently, below 0 where on
-    different ones; `both_wrong` is the double fault, the share of pictures that both get wrong (L. Kuncheva and
+    `q_statistic` is Yule's Q: 1 where both fail on the same images, 0 where independently, below 0 where on
+    different ones; `both_wrong` is the double fault, the share of images that both get wrong (L. Kuncheva and
     C. Whitaker, "Measures of diversity in classifier ensembles and their relationship with the ensemble accuracy",
     Machine Learning 51, 2003). `same_error` is the share with the same wrong answer. A value that is 0/0 is None.
 
@@ -28,7 +28,7 @@ def pairwise(probs: np.ndarray, labels: np.ndarray) -> dict[str, list[list[float
         labels: True classes, int (n,).
 
     Raises:
-        InputError: The probabilities are no votes, or the labels belong to other pictures.
+        InputError: The probabilities are no votes, or the labels belong to other images.
     """
     answers, labels = voting.votes(probs), np.asarray(labels)
     _check(labels, answers.shape[1:], "The members' probabilities")
@@ -50,20 +50,20 @@ def pairwise(probs: np.ndarray, labels: np.ndarray) -> dict[str, list[list[float
 
 
 def drop_one(vote: Vote, members: Sequence[str], labels: np.ndarray) -> dict[str, Any]:
-    """Vote again without each member in turn, and compare with the whole vote on the same pictures.
+    """Vote again without each member in turn, and compare with the whole vote on the same images.
 
     Args:
-        vote: Gives the answers, int (n,), of the members kept, by their places; it learns again what it learns. A
-            picture without an answer (`voting.ABSTAIN`) counts as not right.
+        vote: Gives the answers, int (n,), of the members kept, by their places; it learns again what it learns. An
+            image without an answer (`voting.ABSTAIN`) counts as not right.
         members: Names in the order of their places.
         labels: True classes, int (n,).
 
     Returns:
         `whole` (accuracy), `rows` (one a member: accuracy without it, difference to the whole with bootstrap interval,
-        exact McNemar p-value and the same by Holm over the members, pictures that still get an answer), `sentence`.
+        exact McNemar p-value and the same by Holm over the members, images that still get an answer), `sentence`.
 
     Raises:
-        InputError: There are no members, or the vote answers other pictures than the labels'.
+        InputError: There are no members, or the vote answers other images than the labels'.
     """
     if not members:
         raise InputError("A vote needs at least one member, received 0: train one first.")
@@ -82,7 +82,7 @@ def drop_one(vote: Vote, members: Sequence[str], labels: np.ndarray) -> dict[str
 
 
 def _together(marks: np.ndarray) -> np.ndarray:
-    """Count the pictures that both of two members are marked on; counts are exact in float64."""
+    """Count the images that both of two members are marked on; counts are exact in float64."""
     counted = marks.astype(np.float64)
     return counted @ counted.T
 
@@ -102,7 +102,7 @@ def _answers(vote: Vote, kept: tuple[int, ...], labels: np.ndarray) -> np.ndarra
 def _check(labels: np.ndarray, shape: tuple[int, ...], what: str) -> None:
     if labels.ndim != 1 or labels.shape != shape or not len(labels):
         raise InputError(
-            f"{what} must be on the pictures of the labels, one at least, received shape {shape} for labels of shape "
+            f"{what} must be on the images of the labels, one at least, received shape {shape} for labels of shape "
             f"{labels.shape}: take both from the same split."
         )
 
@@ -124,10 +124,10 @@ def _row(member: str, answers: np.ndarray, whole: np.ndarray, labels: np.ndarray
 def _reach(rows: list[dict[str, Any]], answered: int, total: int) -> str:
     fewest = min(rows, key=lambda row: row["answers"])
     if fewest["answers"] == total:
-        return "The vote still answers every picture when any one member is missing"
+        return "The vote still answers every image when any one member is missing"
     if fewest["answers"] >= answered:
-        return f"The vote answers {answered} of {total} pictures, and no fewer when any one member is missing"
-    return f"Without {fewest['member']} the vote answers {fewest['answers']} of {total} pictures, instead of {answered}"
+        return f"The vote answers {answered} of {total} images, and no fewer when any one member is missing"
+    return f"Without {fewest['member']} the vote answers {fewest['answers']} of {total} images, instead of {answered}"
 
 
 def _cost(rows: list[dict[str, Any]]) -> str:

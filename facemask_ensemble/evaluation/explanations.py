@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import hydra
 import numpy as np
 
-from facemask_ensemble.config import saliency_method
+from facemask_ensemble.config import heatmap_method
 from facemask_ensemble.data.face_boxes import Faces
 from facemask_ensemble.data.manifest import Manifest
-from facemask_ensemble.evaluation.ballots import Judged
-from facemask_ensemble.report.why_cards import why_cards
-from facemask_ensemble.report.why_page import remove_why, write_why
+from facemask_ensemble.evaluation.rule_predictions import Judged
+from facemask_ensemble.report.explanation_cards import explanation_cards
+from facemask_ensemble.report.explanation_page import remove_explanations, write_explanations
 
 if TYPE_CHECKING:
-    from facemask_ensemble.saliency.explaining import Explained
+    from facemask_ensemble.explanation.evaluated_heatmaps import Explained
 
 
 def explain_answers(
@@ -27,39 +27,39 @@ def explain_answers(
     faces: Faces | None,
     shown: Sequence[int],
 ) -> "Explained | None":
-    """Draw the members' heatmaps of the pictures shown, and judge them on a sample of the test pictures.
+    """Draw the members' heatmaps of the images shown, and judge them on a sample of the test images.
 
     Args:
         config: of `evaluate`, resolved.
         models: name and model file of every member, in the order of `test.probs`.
-        test: what the members answered to all test pictures.
+        test: what the members answered to all test images.
         winners: the vote's answers, int (n,).
-        manifest: of these pictures.
-        faces: their boxes by path, where the data set has them.
-        shown: places of the pictures that a page shows.
+        manifest: of these images.
+        faces: their boxes by path, where the dataset has them.
+        shown: places of the images that a page shows.
 
     Returns:
         None where no heatmaps are asked for.
     """
-    methods, why = _methods(config), config["why"]
-    if not methods or not (shown or why["pictures"]):
+    methods, why = _methods(config), config["explanation"]
+    if not methods or not (shown or why["images"]):
         return None
-    from facemask_ensemble.models.quiet import start_tensorflow
+    from facemask_ensemble.models.tensorflow_import import start_tensorflow
 
     start_tensorflow()
-    from facemask_ensemble.saliency.explaining import explain
+    from facemask_ensemble.explanation.evaluated_heatmaps import explain
 
     files = [manifest.root / path for path in test.paths]
-    numbers = {"pictures": why["pictures"], "trust": why["trust"]}
+    numbers = {"images": why["images"], "trust": why["trust"]}
     return explain(models, files, test, winners, manifest.class_names, methods, shown=shown, faces=faces, **numbers)
 
 
 def _methods(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the methods that draw heatmaps, the chosen one first; none for `saliency=none`."""
-    if config["saliency"]["method"] is None:
+    """Name the methods that draw heatmaps, the chosen one first; none for `heatmap=none`."""
+    if config["heatmap"]["method"] is None:
         return {}
-    chosen = {config["saliency"]["name"]: config["saliency"]["method"]}
-    others = {name: saliency_method(name) for name in config["why"]["methods"] if name not in chosen}
+    chosen = {config["heatmap"]["name"]: config["heatmap"]["method"]}
+    others = {name: heatmap_method(name) for name in config["explanation"]["methods"] if name not in chosen}
     return {name: hydra.utils.instantiate(method) for name, method in (chosen | others).items()}
 
 
@@ -81,14 +81,14 @@ def write_explanations(
         report: of the evaluation.
         test: what the members answered.
         winners: the vote's answers.
-        manifest: of the pictures.
+        manifest: of the images.
         command: the command line that made it.
         folder: of the report.
     """
-    remove_why(folder)
+    remove_explanations(folder)
     if explained is None or explained.why is None:
         return None
     members = [member["backbone"] for member in report["members"]]
-    cards = why_cards(explained, test, winners, members, manifest.class_names, manifest.root, faces)
+    cards = explanation_cards(explained, test, winners, members, manifest.class_names, manifest.root, faces)
     random = any("random" in str(member.get("init")) for member in report["members"])
-    return write_why(explained.why, cards, report["dataset"], random, command, folder)
+    return write_explanations(explained.why, cards, report["dataset"], random, command, folder)

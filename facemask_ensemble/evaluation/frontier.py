@@ -1,4 +1,4 @@
-"""Every subset of the members by every rule: what more members bring, and which choice holds on other pictures."""
+"""Every subset of the members by every rule: what more members bring, and which choice holds on other images."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -8,11 +8,11 @@ import numpy as np
 
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import Rule, folds_of
-from facemask_ensemble.evaluation.ballots import Judged
+from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.evaluation.statistics import wilson_interval
 
 ALL = 10  # members of which every subset is tried
-LEARN_ON = 2000  # validation pictures that a rule learns from, here; its own score elsewhere uses all
+LEARN_ON = 2000  # validation images that a rule learns from, here; its own score elsewhere uses all
 ALONE = Rule("alone", voting.majority)
 
 
@@ -37,10 +37,10 @@ def frontier(
 
     Args:
         rules: to try.
-        validation: chooses; may hold no picture: then nothing is chosen, and rules that learn are left out.
+        validation: chooses; may hold no image: then nothing is chosen, and rules that learn are left out.
         test: judges.
         names: of the members.
-        costs: by member `milliseconds` a picture and `megabytes`; if it lacks a member, members are counted instead.
+        costs: by member `milliseconds` an image and `megabytes`; if it lacks a member, members are counted instead.
 
     Returns:
         `points` (members as indices, rule, accuracy, interval, validation_accuracy, milliseconds, megabytes,
@@ -58,7 +58,7 @@ def frontier(
             points.append(_point(chosen, rule.name, answered == test.labels, names, costs))
             found = expected == validation.labels
             points[-1]["validation_accuracy"] = float(found.mean()) if len(found) else None
-            right.append(np.packbits(found))  # a bit a picture: there are hundreds of choices
+            right.append(np.packbits(found))  # a bit an image: there are hundreds of choices
     _mark_dominated(points)
     place = _choose(points, right, len(validation.labels)) if len(validation.labels) else None
     lucky = max(range(len(points)), key=lambda index: (points[index]["accuracy"], -len(points[index]["members"])))
@@ -118,23 +118,23 @@ def _cost(point: Mapping[str, Any]) -> float:
     return float(len(point["members"]) if point["milliseconds"] is None else point["milliseconds"])
 
 
-def _choose(points: Sequence[Mapping[str, Any]], right: Sequence[np.ndarray], pictures: int) -> int:
-    """Take the cheapest whose validation accuracy lies within a standard error of the best, paired by picture.
+def _choose(points: Sequence[Mapping[str, Any]], right: Sequence[np.ndarray], images: int) -> int:
+    """Take the cheapest whose validation accuracy lies within a standard error of the best, paired by image.
 
     Source of the one-standard-error rule: L. Breiman et al., "Classification and Regression Trees" (1984).
 
     Args:
         points: the choices.
-        right: of each, whether it is right on each validation picture, packed bits.
-        pictures: how many there are.
+        right: of each, whether it is right on each validation image, packed bits.
+        images: how many there are.
     """
     accuracy = [point["validation_accuracy"] for point in points]
     best = min(range(len(points)), key=lambda place: (-accuracy[place], _cost(points[place])))
     near = []
     for place, packed in enumerate(right):
-        behind = round((accuracy[best] - accuracy[place]) * pictures)
-        apart = int(np.unpackbits(right[best] ^ packed, count=pictures).sum())
-        if behind**2 <= apart:  # the variance of `behind` where neither is better: one picture alone tells nothing
+        behind = round((accuracy[best] - accuracy[place]) * images)
+        apart = int(np.unpackbits(right[best] ^ packed, count=images).sum())
+        if behind**2 <= apart:  # the variance of `behind` where neither is better: one image alone tells nothing
             near.append(place)
     return min(near, key=lambda place: (_cost(points[place]), -accuracy[place]))
 
@@ -152,7 +152,7 @@ def _sentence(points: Sequence[Mapping[str, Any]], place: int | None, lucky: int
     if len(names) == 1:
         return f"There is one member only, {names[0]}: there is nothing to choose."
     if place is None:
-        return "There are no validation pictures, so nothing was chosen: the best on the test owes part of it to luck."
+        return "There are no validation images, so nothing was chosen: the best on the test owes part of it to luck."
     chosen = points[place]
     text = (
         f"Of {len(points)} choices, validation picks {named(chosen, names)}: "

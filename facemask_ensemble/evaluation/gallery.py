@@ -1,4 +1,4 @@
-"""Choose the pictures worth looking at."""
+"""Choose the images worth looking at."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from facemask_ensemble.ensemble import voting
-from facemask_ensemble.evaluation.ballots import answer_name
+from facemask_ensemble.evaluation.rule_predictions import answer_name
 
 KINDS = ("disputed", "wrong", "tied", "right")
 
@@ -20,9 +20,9 @@ def choose(
     class_names: Sequence[str],
     per_kind: int = 3,
 ) -> list[dict[str, Any]]:
-    """Pick at most `per_kind` pictures of each kind, spread over the true classes, the most telling first.
+    """Pick at most `per_kind` images of each kind, spread over the true classes, the most telling first.
 
-    A picture is `tied` if classes share the highest number of votes or it has no answer, else `wrong` if the vote is,
+    An image is `tied` if classes share the highest number of votes or it has no answer, else `wrong` if the vote is,
     `disputed` if the vote is right and a member wrong, and `right` if all are. Disputed: the fewest members behind the
     vote first. Wrong: the most. Tied: the closest call. Right: the surest.
 
@@ -30,10 +30,10 @@ def choose(
         probs: Float (members, n, classes).
         labels: True classes, int (n,).
         winners: The vote's answers, int (n,), `ABSTAIN` for none.
-        paths: One a picture.
+        paths: One an image.
         members: Names in the order of `probs`.
         class_names: Names in label order.
-        per_kind: The most pictures of one kind.
+        per_kind: The most images of one kind.
     """
     labels, winners = np.asarray(labels), np.asarray(winners)
     votes, tie = voting.votes(probs), voting.ties(probs) | (winners == voting.ABSTAIN)
@@ -62,7 +62,7 @@ def described(
     members: Sequence[str],
     class_names: Sequence[str],
 ) -> dict[str, Any]:
-    """Tell the truth of one picture, the vote and every member's answer; the arguments are those of `choose`."""
+    """Tell the truth of one image, the vote and every member's answer; the arguments are those of `choose`."""
     one, winner = np.asarray(probs)[:, [index]], np.asarray(winners)[[index]]
     tie = bool(voting.ties(one)[0]) or int(winner[0]) == voting.ABSTAIN
     known = {"agreement": voting.agreement(one, winner)[0], "confidence": voting.confidence(one, winner)[0]}
@@ -82,7 +82,7 @@ def described(
 
 
 def _spread(mask: np.ndarray, keys: tuple[np.ndarray, ...], labels: np.ndarray, most: int) -> list[int]:
-    """Take turns between the classes, each giving its first picture by `keys`, then by its place in the split."""
+    """Take turns between the classes, each giving its first image by `keys`, then by its place in the split."""
     order = [index for index in np.lexsort((np.arange(len(mask)), *keys[::-1])) if mask[index]]
     seen: dict[int, int] = {}
     turns = []

@@ -16,7 +16,7 @@ SCORES = ("precision", "recall", "f1")
 def classification_metrics(labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
     """Score answers against the truth, in plain numbers that JSON can hold.
 
-    A picture without an answer counts as not right: it lowers accuracy and recall, and no precision; the confusion
+    An image without an answer counts as not right: it lowers accuracy and recall, and no precision; the confusion
     matrix lacks it. A score without a denominator is 0. As in scikit-learn, a class that is neither in the truth nor
     answered does not count in an average, and balanced accuracy is the mean recall of the classes in the truth.
 
@@ -56,14 +56,14 @@ def _checked(labels: np.ndarray, predictions: np.ndarray, classes: int) -> tuple
     if labels.ndim != 1 or labels.shape != predictions.shape:
         raise InputError(
             f"Truth and answers must be two lists of one length, received shapes {labels.shape} and "
-            f"{predictions.shape}: take both from the same pictures."
+            f"{predictions.shape}: take both from the same images."
         )
     if not len(labels):
-        raise InputError("There are 0 pictures to score: judge on a split that has pictures.")
+        raise InputError("There are 0 images to score: judge on a split that has images.")
     for what, values, least in (("truth", labels, 0), ("answers", predictions, ABSTAIN)):
         if values.min() < least or values.max() >= classes:
             raise InputError(
                 f"The {what} must be class indices from 0 to {classes - 1}, received {values.min()} to "
-                f"{values.max()}: check that the class names belong to these pictures."
+                f"{values.max()}: check that the class names belong to these images."
             )
     return labels, predictions

@@ -1,4 +1,4 @@
-"""The bootstrap of every metric of every name at once: pictures are drawn again, and one product gives all the sums."""
+"""The bootstrap of every metric of every name at once: images are drawn again, and one product gives all the sums."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,18 +23,18 @@ def resampled(
     most: int = 2_000_000_000,
     cells: int = CELLS,
 ) -> dict[str, Any]:
-    """Give the percentile intervals of statistics that are functions of sums over the pictures.
+    """Give the percentile intervals of statistics that are functions of sums over the images.
 
-    A draw of n pictures with replacement is a count a picture, and its sums are these counts times the features.
+    A draw of n images with replacement is a count an image, and its sums are these counts times the features.
     Source: B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7 (1979).
 
     Args:
         features: What is summed, float32 (n, k); float32 holds a sum to about one part in a million.
         statistic: Turns sums, float64 (d, k), into statistics (d, s); they must be finite.
-        draws: How often the pictures are drawn again.
+        draws: How often the images are drawn again.
         seed: Fixes the draws.
         level: Share of draws inside the interval.
-        most: Pictures drawn altogether; more pictures get fewer draws, but never fewer than 200.
+        most: Images drawn altogether; more images get fewer draws, but never fewer than 200.
         cells: Counts held in memory at once, four bytes each; it does not change the draws.
 
     Returns:
@@ -42,15 +42,15 @@ def resampled(
     """
     features = np.asarray(features, np.float32)
     if features.ndim != 2 or not len(features):
-        raise InputError(f"A bootstrap needs features (pictures, columns), received shape {features.shape}: add some.")
+        raise InputError(f"A bootstrap needs features (images, columns), received shape {features.shape}: add some.")
     if draws < 1 or not 0 < level < 1:
         raise InputError(f"A bootstrap needs a draw and a level below 1, received {draws} and {level}: 0.95 is usual.")
-    pictures = len(features)
-    draws = min(draws, max(FEWEST, most // pictures))
+    images = len(features)
+    draws = min(draws, max(FEWEST, most // images))
     rng = np.random.default_rng(seed)
-    chunk = max(1, cells // pictures)
+    chunk = max(1, cells // images)
     found = [
-        statistic((_counts(rng, pictures, min(chunk, draws - start)) @ features).astype(np.float64))
+        statistic((_counts(rng, images, min(chunk, draws - start)) @ features).astype(np.float64))
         for start in range(0, draws, chunk)
     ]
     low, high = np.quantile(np.concatenate(found), [0.5 - level / 2, 0.5 + level / 2], axis=0)
@@ -67,7 +67,7 @@ def metric_intervals(
     draws: int = 10_000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Give the 95 % intervals of the metrics of every name, all from the same draws of the pictures.
+    """Give the 95 % intervals of the metrics of every name, all from the same draws of the images.
 
     Definitions are those of `metrics` and `calibration`; no answer is not right and counts for no class. There is none
     of the expected calibration error: a draw's own noise adds to that error, so that the interval of probabilities that
@@ -79,7 +79,7 @@ def metric_intervals(
         probs: Probabilities by name, float (n, classes), for all or some of these names.
         classes: How many classes there are.
         reference: The name that `difference` is counted from.
-        draws: How often the pictures are drawn again.
+        draws: How often the images are drawn again.
         seed: Fixes the draws.
 
     Returns:
@@ -100,10 +100,10 @@ def metric_intervals(
     return {"draws": found["draws"], "names": names}
 
 
-def _counts(rng: np.random.Generator, pictures: int, draws: int) -> np.ndarray:
-    counts = np.empty((draws, pictures), np.float32)
+def _counts(rng: np.random.Generator, images: int, draws: int) -> np.ndarray:
+    counts = np.empty((draws, images), np.float32)
     for row in counts:  # one draw at a time: its numbers stay in the cache, and no chunk size can change them
-        row[:] = np.bincount(rng.integers(pictures, size=pictures), minlength=pictures)
+        row[:] = np.bincount(rng.integers(images, size=images), minlength=images)
     return counts
 
 
@@ -132,17 +132,17 @@ def _scores(
 ) -> dict[tuple[str, str], np.ndarray]:
     """Turn sums, float (draws, columns), into every name's metrics, float (draws,); a name says if it has probs."""
     support, rest = sums[:, :classes], sums[:, classes:]
-    pictures = support.sum(axis=1)
+    images = support.sum(axis=1)
     scores = {}
     for name, probabilistic in names:
         right, answered, rest = np.split(rest, [classes, 2 * classes], axis=1)
-        scores[name, "accuracy"] = right.sum(axis=1) / pictures
+        scores[name, "accuracy"] = right.sum(axis=1) / images
         scores[name, "balanced_accuracy"] = _mean_share(right, support)
         scores[name, "macro_f1"] = _mean_share(2 * right, support + answered)
         if probabilistic:
             loss, square, rest = np.split(rest, [1, 2], axis=1)
-            scores[name, "log_loss"] = loss[:, 0] / pictures
-            scores[name, "brier_score"] = square[:, 0] / pictures
+            scores[name, "log_loss"] = loss[:, 0] / images
+            scores[name, "brier_score"] = square[:, 0] / images
     baseline = scores[reference, "accuracy"]
     return scores | {(name, "difference"): scores[name, "accuracy"] - baseline for name, _ in names}
 
@@ -165,12 +165,12 @@ def _checked(
     if strangers:
         raise InputError(f"There are no answers of {strangers[0]!r}: choose from {', '.join(answers)}.")
     if labels.ndim != 1 or not len(labels):
-        raise InputError(f"A bootstrap needs labels (pictures,), received shape {labels.shape}: give it some pictures.")
+        raise InputError(f"A bootstrap needs labels (images,), received shape {labels.shape}: give it some images.")
     for name, given in ({"the labels": labels} | answers).items():
         if given.shape != labels.shape:
             raise InputError(
                 f"Answers of {name} must have the shape {labels.shape} of the labels, received {given.shape}: "
-                "take both from the same pictures."
+                "take both from the same images."
             )
         least = 0 if given is labels else ABSTAIN
         if given.min() < least or given.max() >= classes:
@@ -182,6 +182,6 @@ def _checked(
         if np.shape(given) != (len(labels), classes):
             raise InputError(
                 f"Probabilities of {name} must have the shape {(len(labels), classes)}, received {np.shape(given)}: "
-                "take all from the same pictures."
+                "take all from the same images."
             )
     return labels, answers

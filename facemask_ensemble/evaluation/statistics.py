@@ -28,9 +28,9 @@ def wilson_interval(right: int, total: int, level: float = 0.95) -> tuple[float,
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Give the exact two-sided p-value that two classifiers, judged on the same pictures, are equally often right.
+    """Give the exact two-sided p-value that two classifiers, judged on the same images, are equally often right.
 
-    Only the pictures that one of them alone gets right say something; their split is binomial with one half.
+    Only the images that one of them alone gets right say something; their split is binomial with one half.
     Source: Q. McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 12
     (1947), in its exact binomial form.
     """
@@ -43,16 +43,16 @@ def mcnemar(only_first: int, only_second: int) -> float:
 def bootstrap_difference(
     first: np.ndarray, second: np.ndarray, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:
-    """Give the percentile interval of accuracy(first) - accuracy(second), resampling pictures in pairs.
+    """Give the percentile interval of accuracy(first) - accuracy(second), resampling images in pairs.
 
-    A picture's difference is -1, 0 or 1, so that drawing n pictures with replacement is one multinomial draw of three
+    An image's difference is -1, 0 or 1, so that drawing n images with replacement is one multinomial draw of three
     counts. Source: B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7 (1979).
 
     Args:
-        first: Whether each picture was answered rightly, bool (n,).
-        second: The same of the other classifier, on the same pictures.
+        first: Whether each image was answered rightly, bool (n,).
+        second: The same of the other classifier, on the same images.
         level: Share of resamples inside the interval.
-        resamples: How often the pictures are drawn again.
+        resamples: How often the images are drawn again.
         seed: Fixes the draws.
     """
     first, second = _paired(first, second)
@@ -84,21 +84,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def non_inferior(
     new_right: np.ndarray, old_right: np.ndarray, *, margin: float, level: float = 0.95
 ) -> dict[str, int | float | bool]:
-    """Tell whether a new classifier is not worse than an old one by `margin` or more, judged on the same pictures.
+    """Tell whether a new classifier is not worse than an old one by `margin` or more, judged on the same images.
 
-    The lower end of the score interval says so, which stays sensible where no picture tells the two apart: it is then
+    The lower end of the score interval says so, which stays sensible where no image tells the two apart: it is then
     -z² / (n + z²). Source: T. Tango, "Equivalence test and confidence interval for the difference in proportions for
     the paired-sample design", Statistics in Medicine 17 (1998).
 
     Args:
-        new_right: Whether the new classifier answered each picture rightly, bool (n,).
+        new_right: Whether the new classifier answered each image rightly, bool (n,).
         old_right: The same of the old one.
-        margin: The loss of accuracy that would be borne, as a share; chosen before the pictures were seen.
+        margin: The loss of accuracy that would be borne, as a share; chosen before the images were seen.
         level: How sure the one-sided lower bound is.
 
     Returns:
         `difference`, accuracy(new) - accuracy(old); `lower`, its one-sided lower bound; `not_worse`, whether the bound
-        is above -margin; `pictures`, `only_new_right` and `only_old_right`, the counts it rests on.
+        is above -margin; `images`, `only_new_right` and `only_old_right`, the counts it rests on.
     """
     new_right, old_right = _paired(new_right, old_right)
     if not 0 <= margin < 1:
@@ -112,7 +112,7 @@ def non_inferior(
         "difference": (only_new - only_old) / total,
         "lower": lower,
         "not_worse": lower > -margin,
-        "pictures": total,
+        "images": total,
         "only_new_right": only_new,
         "only_old_right": only_old,
     }
@@ -138,7 +138,7 @@ def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarr
     first, second = np.asarray(first, bool), np.asarray(second, bool)
     if first.ndim != 1 or first.shape != second.shape or not len(first):
         raise InputError(
-            f"A paired comparison needs two lists over the same pictures, received shapes {first.shape} and "
+            f"A paired comparison needs two lists over the same images, received shapes {first.shape} and "
             f"{second.shape}: take both from one split."
         )
     return first, second

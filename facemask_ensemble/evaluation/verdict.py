@@ -1,4 +1,4 @@
-"""The verdict: what every member and every vote is worth on the test pictures, as the contents of report.json."""
+"""The verdict: what every member and every vote is worth on the test images, as the contents of report.json."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import Rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.analysis import analyse
-from facemask_ensemble.evaluation.ballots import Judged, cast, describe, list_ties
+from facemask_ensemble.evaluation.baseline_comparison import as_comparison, worth
 from facemask_ensemble.evaluation.metrics import classification_metrics
+from facemask_ensemble.evaluation.rule_predictions import Judged, cast, describe, list_ties
 from facemask_ensemble.evaluation.statistics import wilson_interval
-from facemask_ensemble.evaluation.worth import as_comparison, worth
 
 RULES = (Rule("majority", voting.majority), Rule("soft", voting.soft))
 ADD_UP = 0.02  # by which probabilities may miss 1; half precision brings 0.005
@@ -50,7 +50,7 @@ def judge(
 
     Args:
         members: At least one, each with a name of its own.
-        manifest: The pictures that the probabilities belong to, row by row.
+        manifest: The images that the probabilities belong to, row by row.
         rules: Voting rules, each with a name of its own.
         shipped: The rule that the verdict is about.
         learn: From the `validation` split, or across `folds` of the test split.
@@ -105,22 +105,22 @@ def judged_split(members: Sequence[MemberPredictions], manifest: Manifest, split
     return Judged(probs, rows["label"].to_numpy(int), rows["group"].tolist(), rows["path"].tolist())
 
 
-def _stacked(members: Sequence[MemberPredictions], split: str, pictures: int, classes: int) -> np.ndarray:
+def _stacked(members: Sequence[MemberPredictions], split: str, images: int, classes: int) -> np.ndarray:
     what = split.removesuffix("_probs")
     if not members:
         raise InputError("There are 0 members to judge: train some first.")
-    if not pictures:
-        raise InputError(f"The {what} split has 0 pictures: give the data set more pictures or raise dataset.limit.")
+    if not images:
+        raise InputError(f"The {what} split has 0 images: give the dataset more images or raise dataset.limit.")
     taken = [member.name for member in members]
     twice = sorted({name for name in taken if taken.count(name) > 1})
     if twice:
         raise InputError(f"Two members are named {', '.join(twice)}: give each a name of its own, or leave one out.")
     for member in members:
         shape = np.shape(getattr(member, split))
-        if shape != (pictures, classes):
+        if shape != (images, classes):
             raise InputError(
-                f"Member {member.name} has {what} probabilities of shape {shape}, the data set wants "
-                f"{(pictures, classes)}: train it on this data set or leave it out."
+                f"Member {member.name} has {what} probabilities of shape {shape}, the dataset wants "
+                f"{(images, classes)}: train it on this dataset or leave it out."
             )
         _check_probabilities(member.name, np.asarray(getattr(member, split)), what)
     return np.stack([np.asarray(getattr(member, split)) for member in members])
@@ -169,7 +169,7 @@ def _dataset(manifest: Manifest, labels: np.ndarray) -> dict[str, Any]:
         "counts": manifest.counts(),
         "quarantine": manifest.quarantine[["path", "reason"]].to_dict("records"),
         "judged_on": "test",
-        "pictures": len(labels),
+        "images": len(labels),
         "most_frequent_class_accuracy": float(np.bincount(labels).max() / len(labels)),
     }
 

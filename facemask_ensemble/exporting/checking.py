@@ -1,4 +1,4 @@
-"""What was exported, asked about real pictures beside Keras."""
+"""What was exported, asked about real images beside Keras."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemask_ensemble.data.chunks import read_chunks
+from facemask_ensemble.data.input_images import InputImages, Item
 from facemask_ensemble.data.inputs import open_input
-from facemask_ensemble.data.items import Item, Pictures
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.exporting import Inputs, Run
-from facemask_ensemble.runtimes import Source
+from facemask_ensemble.prediction.runtimes import Source
 
 if TYPE_CHECKING:
     import keras
@@ -24,22 +24,22 @@ Pixels = dict[int, NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Check:
-    """How an export's answers to n pictures differ from those of Keras: in probability at most, and in decisions."""
+    """How an export's answers to n images differ from those of Keras: in probability at most, and in decisions."""
 
-    pictures: int
+    images: int
     largest_difference: float
     equal_decisions: float
 
     def __str__(self) -> str:
         """Tell it in a line."""
         return (
-            f"{self.pictures} pictures, a probability differs by {self.largest_difference:.1e} at most, "
+            f"{self.images} images, a probability differs by {self.largest_difference:.1e} at most, "
             f"{100 * self.equal_decisions:.1f} % equal decisions"
         )
 
 
 def compare(found: np.ndarray, expected: np.ndarray, decisions: tuple[np.ndarray, np.ndarray] | None = None) -> Check:
-    """Compare probabilities of the same pictures, the last axis being classes.
+    """Compare probabilities of the same images, the last axis being classes.
 
     Args:
         found: what the export says, (…, n, classes).
@@ -67,22 +67,22 @@ def ask_export(run: Run, inputs: Mapping[str, int], pixels: Pixels) -> dict[str,
 
 
 def samples(inputs: Mapping[str, int], pixels: Pixels) -> list[Inputs]:
-    """Take pictures apart, for a calibration that is given one after another."""
+    """Take images apart, for a calibration that is given one after another."""
     count = len(next(iter(pixels.values())))
     return [{name: pixels[side][place : place + 1] for name, side in inputs.items()} for place in range(count)]
 
 
-def read_pictures(source: Source, given: str | None, sides: Sequence[int], count: int) -> Pixels:
-    """Read pictures to ask about, up to `count`, evenly spread over what there is.
+def read_images(source: Source, given: str | None, sides: Sequence[int], count: int) -> Pixels:
+    """Read images to ask about, up to `count`, evenly spread over what there is.
 
     Args:
-        source: the member whose validation pictures are taken.
+        source: the member whose validation images are taken.
         given: a folder or anything else that predict takes, instead.
         sides: of the squares, in pixels.
         count: how many.
 
     Raises:
-        InputError: the validation pictures are not at hand, or none of the pictures can be read.
+        InputError: the validation images are not at hand, or none of the images can be read.
     """
     chosen = _spread(_validation(source) if given is None else open_input(given), count)
     pixels: dict[int, list[np.ndarray]] = {side: [] for side in sides}
@@ -92,27 +92,27 @@ def read_pictures(source: Source, given: str | None, sides: Sequence[int], count
     read = {side: np.concatenate(some) for side, some in pixels.items()}
     if not len(read[sides[0]]):
         raise InputError(
-            f"pictures: none of {len(chosen)} can be read; give pictures=FOLDER to check the export with others"
+            f"images: none of {len(chosen)} can be read; give images=FOLDER to check the export with others"
         )
     return read
 
 
-def _spread(pictures: Pictures, count: int) -> list[Item]:
+def _spread(images: InputImages, count: int) -> list[Item]:
     """Choose so many, evenly; the first ones where only the end tells how many there are."""
-    total = pictures.count()
+    total = images.count()
     if total is None:
-        return list(islice(pictures.items(), count))
+        return list(islice(images.items(), count))
     wanted = set(np.linspace(0, total - 1, min(count, total)).astype(int).tolist())
-    return [item for place, item in enumerate(pictures.items()) if place in wanted]
+    return [item for place, item in enumerate(images.items()) if place in wanted]
 
 
-def _validation(source: Source) -> Pictures:
+def _validation(source: Source) -> InputImages:
     files = source.judged()[0] if source.judged else []
     here = [file for file in files if file.is_file()]
     if not here:
         why = f"not at {files[0].parent} any more" if files else "not known"
         raise InputError(
-            f"pictures: the validation pictures of {source.name} are {why}; give pictures=FOLDER to check the export "
+            f"images: the validation images of {source.name} are {why}; give images=FOLDER to check the export "
             "with others"
         )
-    return Pictures(source.name, lambda: (Item(str(file), file.read_bytes) for file in here), lambda: len(here))
+    return InputImages(source.name, lambda: (Item(str(file), file.read_bytes) for file in here), lambda: len(here))

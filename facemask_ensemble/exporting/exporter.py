@@ -14,13 +14,13 @@ import hydra
 import numpy as np
 
 from facemask_ensemble.data.manifest import write_atomically
-from facemask_ensemble.ensemble.opening import Choice
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.exporting import Options
-from facemask_ensemble.exporting.checking import Check, Pixels, ask_export, ask_keras, compare, read_pictures, samples
+from facemask_ensemble.exporting.checking import Check, Pixels, ask_export, ask_keras, compare, read_images, samples
 from facemask_ensemble.exporting.folder import RECORD, digests
+from facemask_ensemble.prediction.loading import Choice
+from facemask_ensemble.prediction.runtimes import Source
 from facemask_ensemble.report.environment import versions
-from facemask_ensemble.runtimes import Source
 
 if TYPE_CHECKING:
     import keras
@@ -38,7 +38,7 @@ class Exporter:
     """An ensemble on its way into `folder`, in the format and with the checks of a resolved export config."""
 
     def __init__(self, choice: Choice, config: Mapping[str, Any], folder: Path) -> None:
-        from facemask_ensemble.models.quiet import start_tensorflow
+        from facemask_ensemble.models.tensorflow_import import start_tensorflow
 
         start_tensorflow()
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it counts how often it has traced, and worries
@@ -79,17 +79,17 @@ class Exporter:
     def _ensemble(self, choices: Mapping[str, str]) -> dict[str, Any]:
         import tensorflow as tf
 
-        from facemask_ensemble.exporting.graphs import PROBS, ensemble_graph
+        from facemask_ensemble.exporting.graphs import PROBABILITIES, ensemble_graph
         from facemask_ensemble.exporting.votes import vote_graph
         from facemask_ensemble.models.twin import float32_twin
 
         trained = [_load(source) for source in self._choice.sources]
         twins = [float32_twin(model) for model in trained]
         graph = ensemble_graph(twins, self._choice.vote)
-        checked, calibration = self._pictures(self._choice.sources[0], list(graph.inputs.values()))
+        checked, calibration = self._images(self._choice.sources[0], list(graph.inputs.values()))
         path, found = self._written(graph, checked, calibration)
-        probs = np.ascontiguousarray(found[PROBS].transpose(1, 0, 2))
-        again = vote_graph(self._choice.vote)(tf.constant(found[PROBS]))["prediction"].numpy()
+        probs = np.ascontiguousarray(found[PROBABILITIES].transpose(1, 0, 2))
+        again = vote_graph(self._choice.vote)(tf.constant(found[PROBABILITIES]))["prediction"].numpy()
         if not np.array_equal(again, found["prediction"]):
             raise InputError(
                 f"format={self._format['name']}: votes otherwise than TensorFlow on the same probabilities; give "
@@ -123,32 +123,32 @@ class Exporter:
         write_atomically(json.dumps(about, indent=2), self._folder / RECORD)
 
     def _member(self, source: Source) -> dict[str, Any]:
-        from facemask_ensemble.exporting.graphs import PIXELS, PROBS, member_graph
+        from facemask_ensemble.exporting.graphs import PIXELS, PROBABILITIES, member_graph
         from facemask_ensemble.models.twin import float32_twin
 
         trained = _load(source)
         twin = float32_twin(trained)
         graph = member_graph(source.name, twin)
-        checked, calibration = self._pictures(source, list(graph.inputs.values()))
+        checked, calibration = self._images(source, list(graph.inputs.values()))
         path, found = self._written(graph, checked, calibration)
         pixels = checked[graph.inputs[PIXELS]]
         expected = ask_keras(twin, pixels)
         rounded = None if twin is trained else compare(expected, ask_keras(trained, pixels))
-        return self._described(graph, path, compare(found[PROBS], expected), rounded)
+        return self._described(graph, path, compare(found[PROBABILITIES], expected), rounded)
 
-    def _pictures(self, source: Source, sides: Sequence[int]) -> tuple[Pixels, Pixels]:
-        """Read pictures to check with; for int8 as many others to calibrate with."""
-        given, count = self._config["pictures"], self._config["count"]
+    def _images(self, source: Source, sides: Sequence[int]) -> tuple[Pixels, Pixels]:
+        """Read images to check with; for int8 as many others to calibrate with."""
+        given, count = self._config["images"], self._config["count"]
         if self._precision != "int8":
-            return read_pictures(source, given, sides, count), {}
-        both = read_pictures(source, given, sides, 2 * count)
+            return read_images(source, given, sides, count), {}
+        both = read_images(source, given, sides, 2 * count)
         parts = [{side: some[start::2] for side, some in both.items()} for start in (0, 1)]
         if not len(parts[1][sides[0]]):
-            raise InputError("pictures: int8 needs at least 2, one to calibrate with and one to check; give more")
+            raise InputError("images: int8 needs at least 2, one to calibrate with and one to check; give more")
         return parts[0], parts[1]
 
     def _written(self, graph: "Graph", checked: Pixels, calibration: Pixels) -> tuple[Path, dict[str, Any]]:
-        """Write a graph, open what was written, and ask it about the pictures."""
+        """Write a graph, open what was written, and ask it about the images."""
         print(f"{graph.name}: writing …", flush=True)
         options = Options(self._precision, samples(graph.inputs, calibration) if calibration else [])
         with tempfile.TemporaryDirectory() as place:

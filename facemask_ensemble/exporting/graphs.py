@@ -1,6 +1,6 @@
 """Graphs to be exported: raw pixels in, uint8, one input for each size of square; probabilities and the vote out.
 
-Members of different sizes see the same picture squeezed to squares of different sizes. Resizing inside the graph would
+Members of different sizes see the same image squeezed to squares of different sizes. Resizing inside the graph would
 not give the pixels that they were trained with, so that an ensemble takes one input a size instead.
 """
 
@@ -16,9 +16,9 @@ from facemask_ensemble.ensemble.rules import FittedRule
 from facemask_ensemble.exporting.votes import vote_graph
 
 SIGNATURE = "serving_default"
-PIXELS, PROBS = "pixels", "probs"
+PIXELS, PROBABILITIES = "pixels", "probabilities"
 PREPROCESSING = (
-    "RGB, uint8, 0 to 255, upright as its EXIF orientation says, transparency laid on white; the whole picture "
+    "RGB, uint8, 0 to 255, upright as its EXIF orientation says, transparency laid on white; the whole image "
     "squeezed to the square, whatever its shape: a side that is halved or more averaged over areas, the rest bilinear. "
     "All other preprocessing is inside."
 )
@@ -34,7 +34,7 @@ class Graph:
     run: Callable[..., dict[str, tf.Tensor]]
 
     def save(self, folder: Path) -> Path:
-        """Write it as a SavedModel, for any number of pictures."""
+        """Write it as a SavedModel, for any number of images."""
         from keras.export import ExportArchive
 
         archive = ExportArchive()
@@ -53,16 +53,16 @@ class Graph:
 
 
 def member_graph(name: str, model: keras.Model) -> Graph:
-    """Make the graph of one member: `pixels` to `probs`, float32 (n, classes)."""
+    """Make the graph of one member: `pixels` to `probabilities`, float32 (n, classes)."""
 
     def run(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {PROBS: _ask(model, pixels)}
+        return {PROBABILITIES: _ask(model, pixels)}
 
     return Graph(name, [model], {PIXELS: model.input_shape[1]}, run)
 
 
 def ensemble_graph(models: Sequence[keras.Model], vote: FittedRule) -> Graph:
-    """Make the graph of an ensemble: `pixels_SIZE` for each size to `probs`, float32 (n, members, classes), and a vote.
+    """Make the graph of an ensemble: `pixels_SIZE` for each size to `probabilities`, float32 (n, members, classes), and a vote.
 
     Raises:
         InputError: the rule cannot be part of a graph.
@@ -74,7 +74,7 @@ def ensemble_graph(models: Sequence[keras.Model], vote: FittedRule) -> Graph:
     def run(*pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         by_side = dict(zip(inputs.values(), pixels, strict=True))
         probs = tf.stack([_ask(model, by_side[side]) for model, side in zip(models, sides, strict=True)], axis=1)
-        return {PROBS: probs, **decide(probs)}
+        return {PROBABILITIES: probs, **decide(probs)}
 
     return Graph("ensemble", models, inputs, run)
 

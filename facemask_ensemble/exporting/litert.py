@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facemask_ensemble.exporting import Inputs, Options, Run
 from facemask_ensemble.exporting.graphs import SIGNATURE
-from facemask_ensemble.models.quiet import silent_stderr
+from facemask_ensemble.models.tensorflow_import import silent_stderr
 
 
 def write(saved: Path, place: Path, options: Options) -> Path:
@@ -28,7 +28,7 @@ def write(saved: Path, place: Path, options: Options) -> Path:
 
 
 def read(path: Path) -> Run:
-    """Open it with the interpreter that TensorFlow brings; it answers as many pictures as it is given."""
+    """Open it with the interpreter that TensorFlow brings; it answers as many images as it is given."""
     import tensorflow as tf
 
     with warnings.catch_warnings():

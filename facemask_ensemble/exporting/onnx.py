@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from facemask_ensemble.exporting import Inputs, Options, Run
-from facemask_ensemble.training.aside import aside
+from facemask_ensemble.training.subprocess_call import aside
 
 
 def write(saved: Path, place: Path, options: Options, opset: int) -> Path:
@@ -15,7 +15,7 @@ def write(saved: Path, place: Path, options: Options, opset: int) -> Path:
 
 
 def _convert(saved: Path, path: Path, opset: int) -> None:
-    from facemask_ensemble.models.quiet import start_tensorflow
+    from facemask_ensemble.models.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.exporting.graphs import SIGNATURE

@@ -7,7 +7,7 @@ from facemask_ensemble.exporting import Inputs, Options, Run
 
 def write(saved: Path, place: Path, options: Options) -> Path:
     """Convert with OpenVINO; with float16 the weights alone are stored so, in half the room."""
-    from facemask_ensemble.runtimes.telemetry import stop_telemetry
+    from facemask_ensemble.prediction.runtimes.telemetry import stop_telemetry
 
     stop_telemetry()
     import openvino

@@ -1,6 +1,6 @@
 """The voting rules as TensorFlow operations, for a graph that votes by itself.
 
-They do what `ensemble.voting` does to the same probabilities, here `probs`, float32 (n, members, classes). NumPy counts
+They do what `ensemble.voting` does to the same probabilities, here `probabilities`, float32 (n, members, classes). NumPy counts
 in float64 there; here scores are level that differ by less than float32 can tell.
 """
 

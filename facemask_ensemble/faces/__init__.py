@@ -1,1 +1,1 @@
-"""Faces in pictures: found, cut out, asked about one by one, and drawn on."""
+"""Faces in images: found, cut out, asked about one by one, and drawn on."""

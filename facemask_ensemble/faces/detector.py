@@ -1,4 +1,4 @@
-"""Faces found in pictures, and what an ensemble of single faces answers about each."""
+"""Faces found in images, and what an ensemble of single faces answers about each."""
 
 import json
 import math
@@ -15,8 +15,8 @@ from facemask_ensemble.faces.boxes import Box, Find, Margin, cut, find_boxes
 from facemask_ensemble.faces.masks import masked_classes, scene
 
 if TYPE_CHECKING:
-    from facemask_ensemble.ensemble.ensemble import Ensemble
-    from facemask_ensemble.ensemble.opening import Choice
+    from facemask_ensemble.prediction.ensemble import Ensemble
+    from facemask_ensemble.prediction.loading import Choice
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Face:
 
 @dataclass(frozen=True)
 class MaskDetector:
-    """A way to find faces, and an ensemble that answers about each: called with pictures, it gives their faces.
+    """A way to find faces, and an ensemble that answers about each: called with images, it gives their faces.
 
     `masked` are the classes that mean a mask is worn; `margin` and `longest` are as `cut` and `find_boxes` take them.
     """
@@ -54,10 +54,10 @@ class MaskDetector:
     margin: Margin
     longest: int | None
 
-    def __call__(self, pictures: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Find the faces of pictures, uint8 (h, w, 3), RGB, and ask about all of them together."""
-        boxes = [find_boxes(self.find, picture, self.longest) for picture in pictures]
-        crops = [cut(picture, box, self.margin) for picture, own in zip(pictures, boxes, strict=True) for box in own]
+    def __call__(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
+        """Find the faces of images, uint8 (h, w, 3), RGB, and ask about all of them together."""
+        boxes = [find_boxes(self.find, image, self.longest) for image in images]
+        crops = [cut(image, box, self.margin) for image, own in zip(images, boxes, strict=True) for box in own]
         faces = iter(self._answer([box for own in boxes for box in own], crops))
         return [[next(faces) for _ in own] for own in boxes]
 
@@ -80,7 +80,7 @@ class MaskDetector:
 
 
 def answer_of(faces: Sequence[Face]) -> list[Any]:
-    """Give a picture's prediction, the confidence in its least certain face, faces, masked ones, and all as JSON."""
+    """Give an image's prediction, the confidence in its least certain face, faces, masked ones, and all as JSON."""
     worn = [face.worn for face in faces]
     sure = [face.confidence for face in faces if face.confidence is not None]
     boxes = json.dumps([face.record() for face in faces], separators=(",", ":"))
@@ -109,7 +109,7 @@ def open_detector(config: Mapping[str, Any], choices: Mapping[str, str]) -> Open
     Raises:
         InputError: an extra is missing, there is no such ensemble, or its classes do not say who wears a mask.
     """
-    from facemask_ensemble.ensemble.opening import choose_ensemble
+    from facemask_ensemble.prediction.loading import choose_ensemble
 
     find = hydra.utils.instantiate(config["detector"]["find"])
     choice = choose_ensemble(config, choices)

@@ -1,4 +1,4 @@
-"""Boxes and answers drawn on a picture, told apart without colour too: by their line and their words."""
+"""Boxes and answers drawn on an image, told apart without colour too: by their line and their words."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,33 +34,33 @@ LEAST_TEXT = 12  # pixels; smaller letters cannot be read
 EDGE = "black"  # around every line, so that it shows on any ground
 
 
-def draw_faces(picture: NDArray[np.uint8], faces: Sequence[Face], note: str = "") -> NDArray[np.uint8]:
-    """Draw faces, and the answer about all of them in a strip above the picture.
+def draw_faces(image: NDArray[np.uint8], faces: Sequence[Face], note: str = "") -> NDArray[np.uint8]:
+    """Draw faces, and the answer about all of them in a strip above the image.
 
     Args:
-        picture: uint8 (h, w, 3), RGB; it stays as it is.
-        faces: in pixels of the picture.
+        image: uint8 (h, w, 3), RGB; it stays as it is.
+        faces: in pixels of the image.
         note: at the strip's right end.
 
     Returns:
         uint8 (h + `strip_height`, w, 3).
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     top = strip_height(width, height)
-    image = Image.new("RGB", (width, height + top), STRIP)
-    image.paste(Image.fromarray(picture), (0, top))
-    brush = ImageDraw.Draw(image)
+    canvas = Image.new("RGB", (width, height + top), STRIP)
+    canvas.paste(Image.fromarray(image), (0, top))
+    brush = ImageDraw.Draw(canvas)
     line = max(2, round(max(width, height) / 320))
     for face in faces:
         left, upper, right, lower = face.box.corners
         _draw_box(brush, (left, upper + top, right - 1, lower + top - 1), line, STYLES[face.worn])
-    _draw_labels(brush, faces, top, line, image.size)
+    _draw_labels(brush, faces, top, line, canvas.size)
     _draw_strip(brush, sentence([face.worn for face in faces]), note, (width, top))
-    return np.asarray(image)
+    return np.asarray(canvas)
 
 
 def strip_height(width: int, height: int) -> int:
-    """Give the height in pixels of the strip above a picture; both together are even, as video codecs want it."""
+    """Give the height in pixels of the strip above an image; both together are even, as video codecs want it."""
     wanted = round(1.9 * _text_size(width, height))
     return wanted + (height + wanted) % 2
 

@@ -30,9 +30,9 @@ class Haar:
             "minSize": (smallest_face, smallest_face),
         }
 
-    def __call__(self, picture: NDArray[np.uint8]) -> list[Box]:
-        """Find faces in a picture, uint8 (h, w, 3), RGB."""
-        grey = self._cv2.cvtColor(picture, self._cv2.COLOR_RGB2GRAY)
+    def __call__(self, image: NDArray[np.uint8]) -> list[Box]:
+        """Find faces in an image, uint8 (h, w, 3), RGB."""
+        grey = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2GRAY)
         found = self._classifier.detectMultiScale(grey, **self._settings)
         return [Box(*map(int, box)) for box in found]
 

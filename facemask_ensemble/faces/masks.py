@@ -1,4 +1,4 @@
-"""Which classes mean that a face wears a mask, and what the faces of a picture say together."""
+"""Which classes mean that a face wears a mask, and what the faces of an image say together."""
 
 from collections.abc import Sequence
 
@@ -47,7 +47,7 @@ def scene(worn: Sequence[bool | None]) -> str:
 
 
 def sentence(worn: Sequence[bool | None]) -> str:
-    """Put the answer about a picture's faces into words."""
+    """Put the answer about an image's faces into words."""
     answer, count, masks = scene(worn), len(worn), sum(one is True for one in worn)
     if answer == NO_FACE:
         return "no face found"

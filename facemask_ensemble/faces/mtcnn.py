@@ -21,7 +21,7 @@ class Mtcnn:
         _refuse_wrong(scale_factor, threshold, smallest_face)
         if find_spec("mtcnn") is None:
             raise InputError('detector=mtcnn needs the extra: pip install "facemask-ensemble[webcam]"')
-        from facemask_ensemble.models.quiet import start_tensorflow
+        from facemask_ensemble.models.tensorflow_import import start_tensorflow
 
         start_tensorflow()
         import mtcnn
@@ -40,11 +40,11 @@ class Mtcnn:
             "threshold_onet": threshold,
         }
 
-    def __call__(self, picture: NDArray[np.uint8]) -> list[Box]:
-        """Find faces in a picture, uint8 (h, w, 3), RGB."""
-        if min(picture.shape[:2]) < LEAST_FACE:
+    def __call__(self, image: NDArray[np.uint8]) -> list[Box]:
+        """Find faces in an image, uint8 (h, w, 3), RGB."""
+        if min(image.shape[:2]) < LEAST_FACE:
             return []
-        found = self._networks.detect_faces(picture, **self._settings)
+        found = self._networks.detect_faces(image, **self._settings)
         return [_box(face) for face in found]
 
 

@@ -1,4 +1,4 @@
-"""Predictions face by face: `predict detector=haar` writes a row a picture, a row a face, and the boxes drawn."""
+"""Predictions face by face: `predict detector=haar` writes a row an image, a row a face, and the boxes drawn."""
 
 import csv
 import gc
@@ -17,33 +17,33 @@ from PIL import Image
 
 from facemask_ensemble.data.chunks import Chunk, read_chunks
 from facemask_ensemble.data.decoding import decode
-from facemask_ensemble.data.inputs import Pictures
+from facemask_ensemble.data.inputs import InputImages
 from facemask_ensemble.data.parallel import counting
-from facemask_ensemble.ensemble.rows import AnswerTable, summary
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.faces.boxes import scaled
 from facemask_ensemble.faces.detector import Face, MaskDetector, OpenedDetector, answer_of, open_detector
 from facemask_ensemble.faces.drawing import draw_faces
+from facemask_ensemble.prediction.results_table import AnswerTable, summary
 
 COLUMNS = ["path", "prediction", "confidence", "faces", "masked", "boxes", "reason"]
 FACE_COLUMNS = ["path", "face", "left", "top", "width", "height", "score", "mask", "prediction", "confidence"]
 TOGETHER = 4  # photographs in full size that are in memory, and as many that are being read
-LEAST_SHOWN, MOST_SHOWN = 800, 1600  # longer side in pixels of a picture with its boxes
+LEAST_SHOWN, MOST_SHOWN = 800, 1600  # longer side in pixels of an image with its boxes
 
 
-def predict_faces(config: Mapping[str, Any], pictures: Pictures, choices: Mapping[str, str]) -> Path:
-    """Find the faces of every picture, let the ensemble answer about each, and write the answers as they come.
+def predict_faces(config: Mapping[str, Any], images: InputImages, choices: Mapping[str, str]) -> Path:
+    """Find the faces of every image, let the ensemble answer about each, and write the answers as they come.
 
     Args:
         config: the resolved predict config.
-        pictures: those that cannot be read have a row with the reason, and are listed in `quarantine.csv`.
+        images: those that cannot be read have a row with the reason, and are listed in `quarantine.csv`.
         choices: the names of the `voting` rule and of what breaks `ties`.
 
     Returns:
-        The table of answers, a row a picture. Beside it lie `faces.csv`, a row a face, `boxes/` and `quarantine.csv`.
+        The table of answers, a row an image. Beside it lie `faces.csv`, a row a face, `boxes/` and `quarantine.csv`.
 
     Raises:
-        InputError: as `open_detector`, a table that belongs to others, or no picture that can be read.
+        InputError: as `open_detector`, a table that belongs to others, or no image that can be read.
     """
     opened = open_detector(config, choices)
     print(opened.choice.introduction)
@@ -52,27 +52,27 @@ def predict_faces(config: Mapping[str, Any], pictures: Pictures, choices: Mappin
     belongs = {
         **opened.choice.about,
         **{key: config[key] for key in ("votes", "runtime", "detector")},
-        "input": pictures.key,
+        "input": images.key,
     }
     try:
         table.open(belongs, config["again"], replace=config["output"] is None)
-        _answer(config, pictures, table, opened)
+        _answer(config, images, table, opened)
         _conclude(table, opened)
     finally:
         table.close()
     return file
 
 
-def _answer(config: Mapping[str, Any], pictures: Pictures, table: AnswerTable, opened: OpenedDetector) -> None:
-    """Answer the pictures that have no row yet."""
-    items = pictures.items()
+def _answer(config: Mapping[str, Any], images: InputImages, table: AnswerTable, opened: OpenedDetector) -> None:
+    """Answer the images that have no row yet."""
+    items = images.items()
     done = table.skip(items)
     if done:
-        print(f"goes on after {done} pictures answered before")
+        print(f"goes on after {done} images answered before")
     first = next(items, None)
     if first is None:
         return
-    total = pictures.count()
+    total = images.count()
     detector, folder = opened.load(config), table.file.parent / "boxes"
     folder.mkdir(exist_ok=True)
     gc.enable()  # which `predict` does without while it starts
@@ -90,7 +90,7 @@ def _whole(data: bytes) -> np.ndarray:
 
 
 def _rows(chunk: Chunk, detector: MaskDetector, folder: Path, first: int) -> pd.DataFrame:
-    """Answer a chunk of pictures, and draw them; `first` is the number of the chunk's first picture."""
+    """Answer a chunk of images, and draw them; `first` is the number of the chunk's first image."""
     found = dict(zip(chunk.readable, detector([chunk.shown[place] for place in chunk.readable]), strict=True))
     rows = []
     for place, (name, reason) in enumerate(zip(chunk.names, chunk.reasons, strict=True)):
@@ -105,25 +105,25 @@ def _rows(chunk: Chunk, detector: MaskDetector, folder: Path, first: int) -> pd.
     return pd.DataFrame(rows, columns=COLUMNS).astype({"faces": "Int64", "masked": "Int64"})
 
 
-def _shown(picture: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[Face]]:
-    """Bring a picture and its faces to a size at which labels can be read and a page can hold it."""
-    height, width = picture.shape[:2]
+def _shown(image: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[Face]]:
+    """Bring an image and its faces to a size at which labels can be read and a page can hold it."""
+    height, width = image.shape[:2]
     longest = max(height, width)
     scale = min(max(longest, LEAST_SHOWN), MOST_SHOWN) / longest
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    image = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
+    resized = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
     across, down = size[0] / width, size[1] / height
-    return np.asarray(image), [replace(face, box=scaled(face.box, across, down)) for face in faces]
+    return np.asarray(resized), [replace(face, box=scaled(face.box, across, down)) for face in faces]
 
 
 def _conclude(table: AnswerTable, opened: OpenedDetector) -> None:
     """Say what was answered, and write what can only be written at the end."""
     folder = table.file.parent
     found = summary(table, [], folder / "quarantine.csv")
-    if found["pictures"] == found["unreadable"]:
+    if found["images"] == found["unreadable"]:
         table.finish()
-        path, why = found["first"] or ("", "there is no picture")
-        raise InputError(f"input: none of {found['pictures']} pictures can be read ({path}: {why}); give others")
+        path, why = found["first"] or ("", "there is no image")
+        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give others")
     for name, count in found["predictions"].items():
         print(f"{name or 'undecided'}: {count}")
     members = [source.name for source in opened.choice.sources]

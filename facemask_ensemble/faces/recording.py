@@ -9,7 +9,7 @@ from facemask_ensemble.faces.detector import Face, answer_of
 from facemask_ensemble.faces.drawing import strip_height
 from facemask_ensemble.faces.opencv import import_opencv
 from facemask_ensemble.faces.video import Footage, Frame
-from facemask_ensemble.models.quiet import silent_stderr
+from facemask_ensemble.models.tensorflow_import import silent_stderr
 
 COLUMNS = ["frame", "seconds", "prediction", "confidence", "faces", "masked", "boxes"]
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
@@ -33,9 +33,9 @@ class Recorder:
 
     def write(self, frame: Frame, second: float) -> None:
         """Write a frame as often as it takes to come up to its second; not at all where frames come faster."""
-        picture = self._cv2.cvtColor(frame, self._cv2.COLOR_RGB2BGR)
+        image = self._cv2.cvtColor(frame, self._cv2.COLOR_RGB2BGR)
         while self._written <= second * self._rate + 1e-6:
-            self._writer.write(picture)
+            self._writer.write(image)
             self._written += 1
 
     def close(self) -> None:

@@ -16,9 +16,9 @@ def check_detector(cfg: DictConfig) -> None:
     detector = cfg.detector
     if detector.find is None:
         return
-    if "saliency" in cfg and cfg.saliency.method is not None:
+    if "heatmap" in cfg and cfg.heatmap.method is not None:
         raise InputError(
-            f"saliency={cfg.saliency.name}: heatmaps are of whole pictures; give saliency=none, or detector=none"
+            f"heatmap={cfg.heatmap.name}: heatmaps are of whole images; give heatmap=none, or detector=none"
         )
     if "engine" in cfg and cfg.engine.name != "local":
         raise InputError(

@@ -1,4 +1,4 @@
-"""No detector: the whole picture is taken for one face."""
+"""No detector: the whole image is taken for one face."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,8 +7,8 @@ from facemask_ensemble.faces.boxes import Box
 
 
 class Whole:
-    """Give one box around a picture, uint8 (h, w, 3)."""
+    """Give one box around an image, uint8 (h, w, 3)."""
 
-    def __call__(self, picture: NDArray[np.uint8]) -> list[Box]:
-        """Find what fills the picture."""
-        return [Box(0, 0, picture.shape[1], picture.shape[0])]
+    def __call__(self, image: NDArray[np.uint8]) -> list[Box]:
+        """Find what fills the image."""
+        return [Box(0, 0, image.shape[1], image.shape[0])]

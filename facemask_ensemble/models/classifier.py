@@ -8,7 +8,7 @@ import keras
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.backbones import PREPROCESSING
 
-FEATURES, POOL, PROBS = "features", "pool", "probs"
+FEATURES, POOL, PROBABILITIES = "features", "pool", "probabilities"
 POOLINGS = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
 
 
@@ -34,7 +34,7 @@ def build_classifier(
         hidden: units of each dense layer with ReLU between the pooled features and the probabilities.
 
     Returns:
-        A functional model with the layers `pixels`, `features`, `pool` and `probs`; `probs` is float32 under any
+        A functional model with the layers `pixels`, `features`, `pool` and `probabilities`; `probabilities` is float32 under any
         dtype policy.
 
     Raises:
@@ -48,7 +48,7 @@ def build_classifier(
     for number, units in enumerate(hidden, 1):
         layer = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=f"hidden_{number}")
         x = layer(x)
-    probs = keras.layers.Dense(classes, activation="softmax", dtype="float32", name=PROBS)(x)
+    probs = keras.layers.Dense(classes, activation="softmax", dtype="float32", name=PROBABILITIES)(x)
     return keras.Model(pixels, probs, name=name)
 
 
@@ -63,7 +63,7 @@ def backbone_layers(model: keras.Model) -> list[keras.Layer]:
 
 
 def head_layers(model: keras.Model) -> list[keras.Layer]:
-    """List the layers behind `pool`: dropout, hidden ones and `probs`."""
+    """List the layers behind `pool`: dropout, hidden ones and `probabilities`."""
     names = [layer.name for layer in model.layers]
     return model.layers[names.index(POOL) + 1 :]
 

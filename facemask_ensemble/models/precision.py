@@ -10,8 +10,8 @@ from typing import Any
 import filelock
 
 from facemask_ensemble.data.manifest import write_atomically
-from facemask_ensemble.models.machine import Machine, this_machine
-from facemask_ensemble.models.measure import NotMeasured, measure
+from facemask_ensemble.models.hardware import Machine, this_machine
+from facemask_ensemble.models.throughput import NotMeasured, measure
 
 TENSOR_CORES = (7, 0)  # compute capability from which a GPU multiplies float16 faster
 TENSOR_CORES_BFLOAT16 = (8, 0)
@@ -89,7 +89,7 @@ def decide(images_per_second: Mapping[str, float]) -> str:
 
 
 def _share(config: Mapping[str, Any], machine: Machine) -> int:
-    """Give the pictures of every batch that one device gets."""
+    """Give the images of every batch that one device gets."""
     devices = config.get("devices", 1)
     return max(1, config["batch_size"] // (max(1, len(machine.gpus)) if devices == "all" else devices))
 

@@ -6,9 +6,9 @@ import gradio as gr
 
 from facemask_ensemble.page import views
 from facemask_ensemble.page.components import Camera, Choice, Switch, Uploads
-from facemask_ensemble.page.desk import Desk
 from facemask_ensemble.page.events import SHOWN, Events
-from facemask_ensemble.page.words import question
+from facemask_ensemble.page.service import Desk
+from facemask_ensemble.page.wording import question
 
 SWEEP = 300  # seconds between two looks at what is too old to be kept
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "desk", "concurrency_limit": 1}
@@ -36,19 +36,17 @@ def build_page(desk: Desk, keep_seconds: float, address: str) -> gr.Blocks:
         silent = {**ONE_AT_A_TIME, "api_visibility": "private"}
         uploads.upload(events.receive, uploads, [uploads, answered, *shown], show_progress_on=uploads, **silent)
         camera.input(events.receive, camera, [camera, answered, *shown], show_progress_on=camera, **silent)
-        parts["pictures"].select(events.pick, answered, shown, show_progress_on=parts["answer"], **silent)
+        parts["images"].select(events.pick, answered, shown, show_progress_on=parts["answer"], **silent)
         parts["looks"].input(events.look, [answered, parts["place"], parts["looks"]], parts["shown"], **silent)
         _add_endpoint(events)
     return page
 
 
 def _sources() -> tuple[Uploads, Camera]:
-    """Lay out where pictures come from."""
+    """Lay out where images come from."""
     with gr.Tabs(elem_id="sources"):
-        with gr.Tab("Pictures"):
-            uploads = Uploads(
-                label="Pictures", show_label=False, container=False, file_count="multiple", elem_id="drop"
-            )
+        with gr.Tab("Images"):
+            uploads = Uploads(label="Images", show_label=False, container=False, file_count="multiple", elem_id="drop")
         with gr.Tab("Camera"):
             camera = Camera(
                 label="Camera", show_label=False, container=False, sources=["webcam"], buttons=[], height=320,
@@ -62,7 +60,7 @@ def _answer(desk: Desk) -> dict[str, Any]:
     parts: dict[str, Any] = {"place": gr.State(0)}
     with gr.Column(elem_id="desk"):
         parts["hint"] = gr.HTML(views.hint(desk), elem_id="hint")
-        parts["pictures"] = gr.HTML(visible=False, elem_id="pictures", js_on_load=PICK)
+        parts["images"] = gr.HTML(visible=False, elem_id="images", js_on_load=PICK)
         with gr.Column(visible=False, elem_id="figure") as parts["figure"]:
             parts["shown"] = gr.HTML(elem_id="shown")
             parts["looks"] = Choice(label="Where a member looked", elem_id="looks", container=False)
@@ -79,6 +77,6 @@ def _add_endpoint(events: Events) -> None:
         [files, Switch(label="probabilities", visible=False)],
         gr.JSON(label="rows", visible=False),
         api_name="predict",
-        api_description="Answer pictures: a row each, as in the table of `predict`, with `file` in place of `path`.",
+        api_description="Answer images: a row each, as in the table of `predict`, with `file` in place of `path`.",
         **ONE_AT_A_TIME,
     )

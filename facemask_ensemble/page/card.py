@@ -31,6 +31,6 @@ def find_card(config: Mapping[str, Any]) -> Card:
     """Find the card of the ensemble that was chosen: a shipped one has it."""
     if config["ensemble"] is None:
         return no_card(config["study"])
-    from facemask_ensemble.ensemble.packaging import package_folder
+    from facemask_ensemble.packaging.package import package_folder
 
     return read_card(package_folder(config))

@@ -1,6 +1,6 @@
 """Gradio's components, taking nothing but what was sent to this page.
 
-Those of Gradio fetch an address that a client names, and open and decode pictures on their own; these do neither.
+Those of Gradio fetch an address that a client names, and open and decode images on their own; these do neither.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from gradio import component_meta
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
-from facemask_ensemble.page.desk import Sent
+from facemask_ensemble.page.service import Sent
 
 NOT_SENT = "a file that was not sent to this page"
 component_meta.create_or_modify_pyi = lambda *_: None  # it would write a file of types beside this one
@@ -46,14 +46,14 @@ class Uploads(_SentAlone, gr.File):
 
 
 class Camera(_SentAlone, gr.Image):
-    """One picture of the camera, as the path at which Gradio keeps it."""
+    """One image of the camera, as the path at which Gradio keeps it."""
 
     def get_block_name(self) -> str:
         """Name the component that draws it."""
         return "image"
 
     def preprocess(self, payload: Any) -> Any:
-        """Give the picture that was sent."""
+        """Give the image that was sent."""
         return [] if payload is None else [_sent(payload)]
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.page.desk import Desk
+from facemask_ensemble.page.service import Desk
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -87,7 +87,7 @@ def make_app(desk: Desk, kept: Path, address: str, keep_seconds: float) -> "Star
     from fastapi import FastAPI
 
     from facemask_ensemble.page.blocks import build_page
-    from facemask_ensemble.page.gate import Gate
+    from facemask_ensemble.page.middleware import Gate
     from facemask_ensemble.page.theme import STYLE, theme
 
     page = build_page(desk, keep_seconds, address)

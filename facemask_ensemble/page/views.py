@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from facemask_ensemble import __version__
-from facemask_ensemble.models.starts import RANDOM
-from facemask_ensemble.page import words
-from facemask_ensemble.page.desk import BEHIND, OTHERS, PICTURE, Answered, Desk
+from facemask_ensemble.models.initialization import RANDOM
+from facemask_ensemble.page import wording
 from facemask_ensemble.page.fragments import render
+from facemask_ensemble.page.service import BEHIND, IMAGE, OTHERS, Answered, Desk
 from facemask_ensemble.report.encoding import encode
 
 TOGETHER = {BEHIND: "those behind the answer", OTHERS: "the others"}
@@ -18,7 +18,7 @@ TOGETHER = {BEHIND: "those behind the answer", OTHERS: "the others"}
 
 def head(desk: Desk) -> str:
     """Show what is asked, and who answers."""
-    asked, told = words.question(desk.ensemble.class_names), desk.introduction
+    asked, told = wording.question(desk.ensemble.class_names), desk.introduction
     return render("head", question=asked, introduction=told, random=RANDOM in told, all_random=f"({RANDOM})" in told)
 
 
@@ -42,15 +42,15 @@ def programs(address: str) -> str:
     return render("programs", address=address)
 
 
-def pictures(answered: Answered, chosen: int) -> str:
-    """Show every picture with its answer, to choose from."""
+def images(answered: Answered, chosen: int) -> str:
+    """Show every image with its answer, to choose from."""
     rows = answered.table[["path", "prediction", "confidence", "tie", "reason"]].to_dict("records")
     shown = [row | {"src": src} for row, src in zip(rows, answered.thumbnails, strict=True)]
-    return render("pictures", rows=shown, chosen=chosen)
+    return render("images", rows=shown, chosen=chosen)
 
 
 def answer(desk: Desk, answered: Answered, place: int) -> str:
-    """Show the vote on a picture, big."""
+    """Show the vote on an image, big."""
     row = answered.table.iloc[place]
     given = [str(row[f"vote_{name}"]) for name in desk.ensemble.names]
     asked, counts = [vote for vote in given if vote], Counter(given)
@@ -58,8 +58,8 @@ def answer(desk: Desk, answered: Answered, place: int) -> str:
     return render(
         "answer",
         row=row.to_dict(),
-        meaning=words.meaning(row["prediction"], classes),
-        sentence=words.said(asked, row["prediction"], bool(row["tie"]), len(asked) == len(given)) if asked else "",
+        meaning=wording.meaning(row["prediction"], classes),
+        sentence=wording.said(asked, row["prediction"], bool(row["tie"]), len(asked) == len(given)) if asked else "",
         counts=[(name, counts[name]) for name in sorted(classes, key=lambda name: -counts[name])],
         asked=len(asked),
         members=len(given),
@@ -67,7 +67,7 @@ def answer(desk: Desk, answered: Answered, place: int) -> str:
 
 
 def votes(desk: Desk, answered: Answered, place: int) -> str:
-    """Show what each member answered to a picture, and their mean."""
+    """Show what each member answered to an image, and their mean."""
     own = answered.probs[:, place]
     asked = ~np.isnan(own[:, 0])
     row = answered.table.iloc[place]
@@ -85,33 +85,33 @@ def votes(desk: Desk, answered: Answered, place: int) -> str:
     )
 
 
-def figure(desk: Desk, answered: Answered, place: int, member: int = PICTURE) -> str:
-    """Show a picture, with a heatmap over it if one is named: a member's, or that of several together."""
+def figure(desk: Desk, answered: Answered, place: int, member: int = IMAGE) -> str:
+    """Show an image, with a heatmap over it if one is named: a member's, or that of several together."""
     shown = desk.look(answered, place, member)
-    values: dict[str, Any] = {"picture": None, "reason": "", "member": "", "label": "", "share": None, "together": 0}
+    values: dict[str, Any] = {"image": None, "reason": "", "member": "", "label": "", "share": None, "together": 0}
     values["name"] = answered.table["path"].iloc[place]
     if member in TOGETHER:
         values |= {"member": TOGETHER[member], "together": len(desk.sides(answered, place)[member])}
         values["label"] = answered.table["prediction"].iloc[place]
-    elif member != PICTURE:
+    elif member != IMAGE:
         label = int(answered.probs[member, place].argmax())
         values |= {"member": desk.ensemble.names[member], "label": desk.ensemble.class_names[label]}
         values["share"] = float(answered.probs[member, place, label])
-    if isinstance(shown, str) and member != PICTURE:
+    if isinstance(shown, str) and member != IMAGE:
         values["reason"], shown = shown, desk.look(answered, place)
     if isinstance(shown, str):
         return render("figure", **values | {"reason": shown, "member": ""})
-    return render("figure", **values | {"picture": encode(shown)})
+    return render("figure", **values | {"image": encode(shown)})
 
 
 def looks(desk: Desk, answered: Answered, place: int) -> list[tuple[str, int]]:
-    """Name the heatmaps that there may be of a picture: of the members that were asked, and of several together."""
+    """Name the heatmaps that there may be of an image: of the members that were asked, and of several together."""
     sides, prediction = desk.sides(answered, place), answered.table["prediction"].iloc[place]
     asked = sorted(member for side in sides.values() for member in side)
     if desk.method is None or not asked:
         return []
     together = [(name, side) for side, name in TOGETHER.items() if prediction and len(sides[side]) > 1]
-    return [("the picture", PICTURE), *together, *((desk.ensemble.names[member], member) for member in asked)]
+    return [("the image", IMAGE), *together, *((desk.ensemble.names[member], member) for member in asked)]
 
 
 def _shares(probs: np.ndarray) -> list[Sequence[float] | None]:

@@ -29,21 +29,21 @@ def bubbles(drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         return None
     sides = [size[key] for size in drawn for key in ("width", "height")]
     scale = _scale(min(sides), max(sides))
-    most = max(drawn[0]["pictures"], sum(size["pictures"] for size in drawn) / CROWD)
+    most = max(drawn[0]["images"], sum(size["images"] for size in drawn) / CROWD)
     circles = [
         {
             "x": _x(scale(size["width"])),
             "y": _y(scale(size["height"])),
-            "r": round(max(1.8, RADIUS * math.sqrt(size["pictures"] / most)), 1),
+            "r": round(max(1.8, RADIUS * math.sqrt(size["images"] / most)), 1),
             "colour": _leading(size["counts"]) % COLOURS,
             "text": f"{size['width']}x{size['height']}",
-            "pictures": size["pictures"],
+            "images": size["images"],
         }
         for size in drawn
     ]
     return {
         "circles": circles,
-        "labels": _apart([circle for circle in circles[:LABELLED] if circle["pictures"] > 1]),
+        "labels": _apart([circle for circle in circles[:LABELLED] if circle["images"] > 1]),
         "x_ticks": [{"x": _x(scale(side)), "label": str(side)} for side in _sides(min(sides), max(sides))],
         "y_ticks": [{"y": _y(scale(side)), "label": str(side)} for side in _sides(min(sides), max(sides))],
     }
@@ -61,7 +61,7 @@ def _apart(circles: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         x = circle["x"] - circle["r"] - 4 if end else circle["x"] + circle["r"] + 4
         place = {"x": round(x, 1), "y": circle["y"] + 4, "anchor": "end" if end else "start"}
         if all(abs(place["y"] - other["y"]) > 12 for other in kept):
-            kept.append(place | {"text": f"{circle['text']} ({circle['pictures']})"})
+            kept.append(place | {"text": f"{circle['text']} ({circle['images']})"})
     return kept
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facemask_ensemble.auditing import examples, suspicions
+from facemask_ensemble.auditing import examples, shortcut_findings
 from facemask_ensemble.report import audit_charts
 from facemask_ensemble.report.encoding import encode
 from facemask_ensemble.report.environment import environment, versions
@@ -23,12 +23,12 @@ LEVELS = {
 }
 
 
-def write_audit(report: Mapping[str, Any], pictures: Mapping[str, np.ndarray], command: str, folder: Path) -> Path:
+def write_audit(report: Mapping[str, Any], images: Mapping[str, np.ndarray], command: str, folder: Path) -> Path:
     """Write `audit.html` and `audit.json` into the folder and give the page's path.
 
     Args:
         report: what `auditing.report.report_on` gives.
-        pictures: pixels, uint8 (h, w, 3), by path; one that is missing is shown by its name.
+        images: pixels, uint8 (h, w, 3), by path; one that is missing is shown by its name.
         command: the command line that made the report.
         folder: created if it is not there.
     """
@@ -36,22 +36,22 @@ def write_audit(report: Mapping[str, Any], pictures: Mapping[str, np.ndarray], c
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "audit.json").write_text(text, encoding="utf-8")
     page = folder / "audit.html"
-    page.write_text(_render(report, pictures, command), encoding="utf-8")
+    page.write_text(_render(report, images, command), encoding="utf-8")
     return page
 
 
-def _render(report: Mapping[str, Any], pictures: Mapping[str, np.ndarray], command: str) -> str:
+def _render(report: Mapping[str, Any], images: Mapping[str, np.ndarray], command: str) -> str:
     made = environment()
-    made.filters |= {"shares": audit_charts.shares, "mix": suspicions.mix, "bytes": file_size}
+    made.filters |= {"shares": audit_charts.shares, "mix": shortcut_findings.mix, "bytes": file_size}
     histograms = report["sizes"]["histograms"]
     return made.get_template("audit.html.j2").render(
         report=report,
-        images={path: encode(pixels) for path, pixels in pictures.items()},
+        images={path: encode(pixels) for path, pixels in images.items()},
         levels=LEVELS,
         colours=audit_charts.COLOURS,
-        cues=audit_charts.cue_plot(report["shortcuts"], suspicions.CUES),
-        sees=suspicions.SEES,
-        advice=suspicions.ADVICE,
+        cues=audit_charts.cue_plot(report["shortcuts"], shortcut_findings.CUES),
+        sees=shortcut_findings.SEES,
+        advice=shortcut_findings.ADVICE,
         charts=[
             ("Exact sizes, px", audit_charts.bubbles(report["sizes"]["drawn"]), "width", "height"),
             ("Shorter side", audit_charts.histogram(histograms["shorter_side"], audit_charts.SIDE_TICKS), "pixels", ""),

@@ -23,15 +23,15 @@ def summary(report: Mapping[str, Any]) -> Group:
 
 
 def _counts(report: Mapping[str, Any]) -> list[str]:
-    pictures, copies = report["pictures"], report["copies"]
+    images, copies = report["images"], report["copies"]
     classes = ", ".join(f"{name} {count:,}" for name, count in list(report["balance"]["counts"].items())[:12])
     out = sum(kind["files"] for kind in report["files"]["left_out"])
     leak = copies["random_split"]
     return [
-        f"files      {pictures['labelled']:,} labelled, {pictures['used']:,} used, {out:,} left out, "
+        f"files      {images['labelled']:,} labelled, {images['used']:,} used, {out:,} left out, "
         f"{report['files']['odd_files']:,} odd but read",
         f"classes    {classes}{' and more' if len(report['balance']['counts']) > 12 else ''}",
-        f"copies     {copies['pictures']:,} pictures in {copies['groups']:,} groups, "
+        f"copies     {copies['images']:,} images in {copies['groups']:,} groups, "
         f"pairs of differing classes: {len(copies['conflicts']):,}",
         f"leaks      a split drawn without looking would leak {percent(leak)} %",
     ]

@@ -12,10 +12,10 @@ from facemask_ensemble.report.numbers import MISSING, thousands
 LISTED = 9  # classes whose recall is drawn; of more the lowest, so that the page stays one
 LISTS = ("class_names", "members", "left_out", "warnings", "must_not")
 KEYS = (
-    ("name", "study", "rule", "ties", "accuracy", "accuracy_interval", "pictures", "sentence", "best_member")
+    ("name", "study", "rule", "ties", "accuracy", "accuracy_interval", "images", "sentence", "best_member")
     + ("difference", "difference_interval", "p_value", "milliseconds", "megabytes", "measured", "tie_rate")
     + ("abstention_rate", "coverage", "send", "log_loss", "expected_calibration_error", "temperature")
-    + ("fingerprint", "dataset", "dataset_pictures", "per_class_recall", "command", "written")
+    + ("fingerprint", "dataset", "dataset_images", "per_class_recall", "command", "written")
 )
 
 
@@ -25,7 +25,7 @@ def write_card(card: Mapping[str, Any], folder: Path) -> Path:
     Args:
         card: what is known of the ensemble, by the names in `KEYS` and `LISTS`. `accuracy`, `difference`, `tie_rate`,
             `abstention_rate`, `expected_calibration_error` and the values of `per_class_recall` are shares; an
-            interval is a pair of shares; `milliseconds` are for one picture, `megabytes` for all members. `members`
+            interval is a pair of shares; `milliseconds` are for one image, `megabytes` for all members. `members`
             have name, weight and init, `left_out` name and reason. What is missing, None or nan is shown as a dash.
         folder: created if it is not there.
     """

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from facemask_ensemble.models.starts import brief
+from facemask_ensemble.models.initialization import brief
 
 WIDTH, HEIGHT = 230.0, 122.0
 LEFT, RIGHT, TOP, BOTTOM = 30.0, 7.0, 22.0, 20.0
@@ -129,19 +129,19 @@ def _ceiling(value: float) -> float:
 
 
 def missed(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Say how many pictures were missed by 0, 1, … members, and how many of those the vote still got right."""
+    """Say how many images were missed by 0, 1, … members, and how many of those the vote still got right."""
     right = report["errors_vote_right"]
     most = max(report["errors"]) or 1
     return [
         {
             "members": members,
-            "pictures": pictures,
+            "images": images,
             "right": right[members],
-            "wrong": pictures - right[members],
+            "wrong": images - right[members],
             "right_width": round(100 * right[members] / most, 2),
-            "wrong_width": round(100 * (pictures - right[members]) / most, 2),
+            "wrong_width": round(100 * (images - right[members]) / most, 2),
         }
-        for members, pictures in enumerate(report["errors"])
+        for members, images in enumerate(report["errors"])
     ]
 
 

@@ -1,4 +1,4 @@
-"""Pictures inside a page: pixels as an address that holds them."""
+"""Images inside a page: pixels as an address that holds them."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ def encode(pixels: np.ndarray) -> dict[str, Any]:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise InputError(
             f"The report draws uint8 pixels of shape (height, width, 3), received {pixels.dtype} {pixels.shape}: "
-            "convert the picture first."
+            "convert the image first."
         )
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", quality=QUALITY)

@@ -16,7 +16,7 @@ Scale = Callable[[float], float]
 
 
 def frontier_plot(frontier: Mapping[str, Any]) -> dict[str, Any]:
-    """Place every choice by what it costs a picture, logarithmic, and its accuracy; without costs by its members."""
+    """Place every choice by what it costs an image, logarithmic, and its accuracy; without costs by its members."""
     points, names = frontier["points"], frontier["members"]
     timed = points[0]["milliseconds"] is not None
     cost = [point["milliseconds"] if timed else len(point["members"]) for point in points]
@@ -45,7 +45,7 @@ def frontier_plot(frontier: Mapping[str, Any]) -> dict[str, Any]:
             for tick in _ticks(min(cost), max(cost), timed)
         ],
         "y_ticks": [{"y": up(tick), "label": f"{100 * tick:.0f}"} for tick in _shares(low, high)],
-        "x_title": "milliseconds a picture, all members together" if timed else "members",
+        "x_title": "milliseconds an image, all members together" if timed else "members",
         "front": [
             {**point, "name": named(point, names), "chosen": place == frontier["chosen"]}
             for place, point in sorted(enumerate(points), key=lambda item: cost[item[0]])
@@ -86,15 +86,15 @@ def reliability_plots(calibration: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _bins(bins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    most = max((found["pictures"] for found in bins), default=1)
+    most = max((found["images"] for found in bins), default=1)
     places = [
         {
             "x": _unit(found["confidence"]),
             "y": _flip(found["accuracy"]),
             "y0": _flip(found["interval"][0]),
             "y1": _flip(found["interval"][1]),
-            "r": round(2 + 4 * math.sqrt(found["pictures"] / most), 1),
-            "text": f"{found['pictures']} pictures: {100 * found['confidence']:.0f} % sure, "
+            "r": round(2 + 4 * math.sqrt(found["images"] / most), 1),
+            "text": f"{found['images']} images: {100 * found['confidence']:.0f} % sure, "
             f"{100 * found['accuracy']:.0f} % right",
         }
         for found in bins
@@ -112,7 +112,7 @@ def _flip(share: float) -> float:
 
 
 def risk_plot(curve: Mapping[str, Any]) -> dict[str, Any]:
-    """Draw the error among the surest pictures over their share as a path."""
+    """Draw the error among the surest images over their share as a path."""
     top = _ceiling(max([*curve["risk"], 1e-3]))
     across, up = _linear_across(), _linear(0.0, top)
     path = "".join(

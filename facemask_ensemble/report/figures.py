@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from facemask_ensemble.models.starts import summed_up
+from facemask_ensemble.models.initialization import summed_up
 from facemask_ensemble.report import charts
 
 MANY = 10  # classes: with more, the zeros of a matrix are left out
@@ -55,7 +55,7 @@ def members(report: Mapping[str, Any]) -> Figure:
     axes.set_ylim(len(rows) - 0.1, -0.6)
     left = axes.get_xlim()[0]
     axes.set_xlim(left, 101)
-    axes.set_xlabel(f"accuracy on {report['dataset']['pictures']} {report['dataset']['judged_on']} pictures, %")
+    axes.set_xlabel(f"accuracy on {report['dataset']['images']} {report['dataset']['judged_on']} images, %")
     _finish(axes, f"Members and votes, with 95 % intervals ({_started(report)})", grid="x")
     return figure
 
@@ -80,7 +80,7 @@ def confusion(report: Mapping[str, Any]) -> Figure:
         panel.set_title(f"{_plain(title)}  {100 * scores['accuracy']:.1f} %", fontsize=10)
         panel.set_ylabel("truth" if index % columns == 0 else "")
         panel.set_xlabel("answer" if index + columns >= len(panels) else "")
-    figure.suptitle("Confusion matrices: pictures, shaded by the share of the true class", fontsize=12)
+    figure.suptitle("Confusion matrices: images, shaded by the share of the true class", fontsize=12)
     return figure
 
 
@@ -120,12 +120,12 @@ def agreement(report: Mapping[str, Any]) -> Figure:
     axes = figure.subplots()
     shades = np.array(charts.shades(report["agreement"]))
     _heat(axes, shades, np.round(100 * matrix).astype(int), names)
-    axes.set_title("Equal answers of two members, % of the pictures", fontsize=11)
+    axes.set_title("Equal answers of two members, % of the images", fontsize=11)
     return figure
 
 
 def missed(report: Mapping[str, Any]) -> Figure:
-    """Draw how many pictures were missed by how many members."""
+    """Draw how many images were missed by how many members."""
     rows = charts.missed(report)
     places = [row["members"] for row in rows]
     right = np.array([row["right"] for row in rows])
@@ -138,10 +138,10 @@ def missed(report: Mapping[str, Any]) -> Figure:
         axes.annotate(str(total), (place, total), (0, 3), textcoords="offset points", ha="center", fontsize=9)
     axes.set_xticks(places)
     axes.margins(y=0.12)
-    axes.set_xlabel("members that missed the picture")
-    axes.set_ylabel("pictures")
+    axes.set_xlabel("members that missed the image")
+    axes.set_ylabel("images")
     axes.legend(frameon=False)
-    _finish(axes, "How many members missed a picture", grid="y")
+    _finish(axes, "How many members missed an image", grid="y")
     return figure
 
 

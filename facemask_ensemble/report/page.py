@@ -11,7 +11,7 @@ import numpy as np
 
 from facemask_ensemble.evaluation.card import at_about, warnings
 from facemask_ensemble.evaluation.metrics import AVERAGES
-from facemask_ensemble.models.starts import RANDOM, origin
+from facemask_ensemble.models.initialization import RANDOM, origin
 from facemask_ensemble.report import charts, ensemble_charts
 from facemask_ensemble.report.encoding import encode
 from facemask_ensemble.report.environment import environment, versions
@@ -27,7 +27,7 @@ KINDS = {
     ),
     "wrong": ("The vote is wrong", "The mistakes that most members share, the surest first."),
     "tied": ("The members are split", "Classes share the highest number of votes."),
-    "right": ("Everyone is right", "The pictures that the members are surest of."),
+    "right": ("Everyone is right", "The images that the members are surest of."),
 }
 
 
@@ -42,7 +42,7 @@ TIES = {
 def write_report(
     report: Mapping[str, Any],
     gallery: Sequence[Mapping[str, Any]],
-    pictures: Mapping[str, np.ndarray],
+    images: Mapping[str, np.ndarray],
     overlays: Mapping[tuple[str, str], np.ndarray | str],
     contact_sheet: Sequence[tuple[np.ndarray, str]],
     command: str,
@@ -54,26 +54,26 @@ def write_report(
     Args:
         report: What `evaluation.verdict.judge` gives.
         gallery: What `evaluation.gallery.choose` gives.
-        pictures: Pixels, uint8 (h, w, 3), by path: of the gallery, and of tied and doubtful pictures as far as shown.
-        overlays: By path and member the heatmap over the picture, or the reason why there is none; may be empty.
-        contact_sheet: Training pictures, each with its class.
+        images: Pixels, uint8 (h, w, 3), by path: of the gallery, and of tied and doubtful images as far as shown.
+        overlays: By path and member the heatmap over the image, or the reason why there is none; may be empty.
+        contact_sheet: Training images, each with its class.
         command: The command line that made the report.
         folder: Created if it is not there.
-        why: Whether a page why.html goes along.
+        why: Whether a page explanation.html goes along.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
     write_figures(report, folder / "figures")
     page = folder / "report.html"
-    page.write_text(_render(report, gallery, pictures, overlays, contact_sheet, command, why), encoding="utf-8")
+    page.write_text(_render(report, gallery, images, overlays, contact_sheet, command, why), encoding="utf-8")
     return page
 
 
 def _render(
     report: Mapping[str, Any],
     gallery: Sequence[Mapping[str, Any]],
-    pictures: Mapping[str, np.ndarray],
+    images: Mapping[str, np.ndarray],
     overlays: Mapping[tuple[str, str], np.ndarray | str],
     contact_sheet: Sequence[tuple[np.ndarray, str]],
     command: str,
@@ -81,7 +81,7 @@ def _render(
 ) -> str:
     adopted = [member for member in report["members"] if _from_random_member(member)]
     gone_on = [origin(member["init"]) for member in adopted]
-    cards = [_card(item, pictures, overlays) for item in gallery]
+    cards = [_card(item, images, overlays) for item in gallery]
     return (
         environment()
         .get_template("template.html.j2")
@@ -104,7 +104,7 @@ def _render(
             ],
             maps=any(card["maps"] for card in cards),
             tie_rule=TIES.get(str(report.get("break_tie")), ""),
-            images={path: encode(pictures[path]) for path in _listed(report) if path in pictures},
+            images={path: encode(images[path]) for path in _listed(report) if path in images},
             **_choices(report, command),
             averages=list(AVERAGES),
             contact=[{"image": encode(pixels), "name": name} for pixels, name in contact_sheet],
@@ -150,18 +150,18 @@ def _chosen(report: Mapping[str, Any], command: str) -> dict[str, str] | None:
 
 
 def _set_sizes(sizes: Sequence[int]) -> str:
-    """Say how many pictures are answered with no class, one, two and so on."""
+    """Say how many images are answered with no class, one, two and so on."""
     words = ("no class", "one class")
     told = [
         f"{thousands(count)} with {words[size] if size < len(words) else f'{size} classes'}"
         for size, count in enumerate(sizes)
         if count
     ]
-    return "Pictures: " + ", ".join(told)
+    return "Images: " + ", ".join(told)
 
 
 def _listed(report: Mapping[str, Any]) -> list[str]:
-    """Name the pictures that are shown small: the tied ones and those of doubtful labels."""
+    """Name the images that are shown small: the tied ones and those of doubtful labels."""
     doubtful = [item for found in report.get("suspects", {}).values() for item in found]
     return [item["path"] for item in [*report["ensemble"][report["shipped"]]["tied"], *doubtful]]
 
@@ -174,7 +174,7 @@ def _from_random_member(member: Mapping[str, Any]) -> bool:
 
 def _card(
     item: Mapping[str, Any],
-    pictures: Mapping[str, np.ndarray],
+    images: Mapping[str, np.ndarray],
     overlays: Mapping[tuple[str, str], np.ndarray | str],
 ) -> dict[str, Any]:
     path, answers = item["path"], item["votes"]
@@ -193,7 +193,7 @@ def _card(
         )
     return {
         **item,
-        "image": encode(pictures[path]) if path in pictures else None,
+        "image": encode(images[path]) if path in images else None,
         "right": item["prediction"] == item["truth"],
         "behind": sum(answer == item["prediction"] for answer in answers.values()),
         "members": members,

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from facemask_ensemble.models.starts import RANDOM, brief, origin
+from facemask_ensemble.models.initialization import RANDOM, brief, origin
 from facemask_ensemble.report.numbers import MISSING, duration, epochs, interval, millions, percent
 
 SHARES = {
@@ -65,7 +65,7 @@ def terminal_table(report: Mapping[str, Any]) -> Table:
     """Lay the members, the votes and the verdict's sentence out for a terminal of 80 columns."""
     dataset = report["dataset"]
     table = Table(
-        title=Text(f"{dataset['name']}: {dataset['pictures']} {dataset['judged_on']} pictures"),
+        title=Text(f"{dataset['name']}: {dataset['images']} {dataset['judged_on']} images"),
         caption=Text("\n".join([report["comparison"]["sentence"], *_gone_on(report["members"])])),
         caption_justify="left",
         caption_style="default",

@@ -1,1 +1,1 @@
-"""An ensemble that answers others: pictures that come from outside, and what serves them."""
+"""An ensemble that answers others: images that come from outside, and what serves them."""

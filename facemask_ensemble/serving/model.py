@@ -16,7 +16,7 @@ BUG = "the ensemble could not answer: the log of its process says why"
 
 
 class EnsembleModel(PythonModel):
-    """An ensemble as MLflow knows a model: a table of pictures in, a table of answers out."""
+    """An ensemble as MLflow knows a model: a table of images in, a table of answers out."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Bring the ensemble into memory."""
@@ -28,7 +28,7 @@ class EnsembleModel(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Answer each row, in order; a picture that cannot be read has its reason."""
+        """Answer each row, in order; an image that cannot be read has its reason."""
         from facemask_ensemble.errors import InputError
 
         try:

@@ -1,4 +1,4 @@
-"""An ensemble that stays in memory and answers tables of pictures: what MLflow's model of it does."""
+"""An ensemble that stays in memory and answers tables of images: what MLflow's model of it does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from facemask_ensemble.config import CONF_DIR, options
-from facemask_ensemble.ensemble.packaging import read_package
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.packaging.package import read_package
 from facemask_ensemble.serving.requests import requested, rows_of
 from facemask_ensemble.serving.uploads import Limits, ask
 
 if TYPE_CHECKING:
-    from facemask_ensemble.ensemble.ensemble import Ensemble
+    from facemask_ensemble.prediction.ensemble import Ensemble
 
 SETTINGS: Mapping[str, Any] = {
     "runtime": "keras",
@@ -30,7 +30,7 @@ SHOWN = 480  # longest side of a heatmap, pixels
 
 @dataclass(frozen=True)
 class Service:
-    """An ensemble in memory, how large the pictures it takes may be, and the folder below which it opens paths."""
+    """An ensemble in memory, how large the images it takes may be, and the folder below which it opens paths."""
 
     ensemble: "Ensemble"
     limits: Limits
@@ -53,7 +53,7 @@ class Service:
         limits = Limits(_positive(chosen, "megabytes"), _positive(chosen, "megapixels"))
         root = None if chosen["root"] is None else Path(str(chosen["root"])).expanduser()
         if root is not None and not root.is_dir():
-            raise InputError(f"root={root}: no such folder; give the one that holds the pictures, or null")
+            raise InputError(f"root={root}: no such folder; give the one that holds the images, or null")
         choice = read_package(package).choice()
         return cls(choice.load(runtime, batch_size, "decided"), limits, root)
 
@@ -77,8 +77,8 @@ class Service:
         member = self._member(asked["member"])
         rows = rows_of(table)
         parts = [
-            self._answer(ensemble, rows[start : start + self.limits.pictures], bool(asked["heatmap"]), member)
-            for start in range(0, max(len(rows), 1), self.limits.pictures)
+            self._answer(ensemble, rows[start : start + self.limits.images], bool(asked["heatmap"]), member)
+            for start in range(0, max(len(rows), 1), self.limits.images)
         ]
         return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
@@ -95,7 +95,7 @@ class Service:
         table = pd.DataFrame(known, dtype=object)  # JSON knows no nan, and a column of numbers no None
         table["tie"] = table["tie"].astype(bool)
         if maps:
-            from facemask_ensemble.serving.explaining import explained
+            from facemask_ensemble.serving.heatmap_columns import explained
 
             table = table.join(explained(ensemble, chunk, probs, columns["prediction"], member))
         return table

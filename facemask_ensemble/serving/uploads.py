@@ -1,4 +1,4 @@
-"""Pictures that others send: how large they may be, which formats are looked at, and what an ensemble says to them."""
+"""Images that others send: how large they may be, which formats are looked at, and what an ensemble says to them."""
 
 import io
 import threading
@@ -11,17 +11,17 @@ import numpy as np
 from PIL import Image
 
 from facemask_ensemble.data.chunks import Chunk, chunk_of, read_chunks
-from facemask_ensemble.data.decoding import DAMAGE, FORMATS, PictureError
-from facemask_ensemble.data.items import Item
+from facemask_ensemble.data.decoding import DAMAGE, FORMATS, ImageError
+from facemask_ensemble.data.input_images import Item
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from facemask_ensemble.ensemble.ensemble import Ensemble
+    from facemask_ensemble.prediction.ensemble import Ensemble
 
 ACCEPTED = sorted({*FORMATS.values(), "DIB"})  # Pillow would start programs for others, such as EPS
 LONGEST_NAME = 120  # characters
-UNNAMED = "picture"
+UNNAMED = "image"
 one_at_a_time = threading.Lock()  # members share all cores, and a network of OpenVINO answers one caller at a time
 
 
@@ -31,7 +31,7 @@ class Limits:
 
     megabytes: float = 20
     megapixels: float = 40
-    pictures: int = 64
+    images: int = 64
 
 
 def upload(name: str, data: bytes, limits: Limits) -> Item:
@@ -40,7 +40,7 @@ def upload(name: str, data: bytes, limits: Limits) -> Item:
     Args:
         name: as the sender gives it; only its last component is kept, in signs that can be shown.
         data: the file's content.
-        limits: a file beyond them is not decoded: reading the item raises PictureError.
+        limits: a file beyond them is not decoded: reading the item raises ImageError.
     """
     return Item(shown_name(name), partial(within, data, limits), len(data))
 
@@ -48,17 +48,17 @@ def upload(name: str, data: bytes, limits: Limits) -> Item:
 def ask(
     ensemble: "Ensemble", items: Sequence[Item], longest: int | None = None
 ) -> tuple[Chunk, np.ndarray, "pd.DataFrame"]:
-    """Read pictures that were sent, and ask an ensemble about them; one caller at a time is answered.
+    """Read images that were sent, and ask an ensemble about them; one caller at a time is answered.
 
     Args:
         ensemble: that is asked.
         items: held in memory all at once.
-        longest: side in pixels of the pictures in `chunk.shown`; None for none of them.
+        longest: side in pixels of the images in `chunk.shown`; None for none of them.
 
     Returns:
-        The pictures as a chunk, the members' probabilities as `Ensemble.ask` gives them, and the table of answers.
+        The images as a chunk, the members' probabilities as `Ensemble.ask` gives them, and the table of answers.
     """
-    from facemask_ensemble.report.pictures import show
+    from facemask_ensemble.report.display_images import show
 
     chunk = chunk_of([], [], ensemble.sizes)
     if items:
@@ -84,19 +84,19 @@ def within(data: bytes, limits: Limits) -> bytes:
     """Give the content back if its size and its header are within the limits.
 
     Raises:
-        PictureError: they are not, or it is no picture.
+        ImageError: they are not, or it is no image.
     """
     if len(data) > limits.megabytes * 1e6:
-        raise PictureError(f"larger than {limits.megabytes:g} MB")
+        raise ImageError(f"larger than {limits.megabytes:g} MB")
     if not data:
-        raise PictureError("empty file")
+        raise ImageError("empty file")
     try:
         with Image.open(io.BytesIO(data), formats=ACCEPTED) as image:
             pixels = float(image.width * image.height)
     except Image.DecompressionBombError:
         pixels = float("inf")
     except (Image.UnidentifiedImageError, *DAMAGE):
-        raise PictureError("not a picture") from None
+        raise ImageError("not an image") from None
     if pixels > limits.megapixels * 1e6:
-        raise PictureError(f"more than {limits.megapixels:g} million pixels")
+        raise ImageError(f"more than {limits.megapixels:g} million pixels")
     return data

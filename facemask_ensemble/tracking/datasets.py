@@ -23,7 +23,7 @@ def log_dataset(store: Store, run_id: str, manifest: Manifest, splits: tuple[str
     Args:
         store: of the run.
         run_id: of the run.
-        manifest: path, sha256, label and split of every picture become the input's columns.
+        manifest: path, sha256, label and split of every image become the input's columns.
         splits: those that the run read.
     """
     inputs = []

@@ -40,7 +40,7 @@ def finished_members(
 
     Args:
         store: to search.
-        fingerprint: only those trained on this data set and split.
+        fingerprint: only those trained on this dataset and split.
         study: only those of this study.
         run_ids: just these runs, whatever the rest says; a single one may stand alone.
 

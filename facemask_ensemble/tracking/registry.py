@@ -144,7 +144,7 @@ def register(store: Store, name: str, run_id: str, tags: Mapping[str, str], desc
 
 
 @uninterrupted()
-def crown(store: Store, version: Version) -> None:
+def set_champion(store: Store, version: Version) -> None:
     """Give a version the champion's alias, which any other loses."""
     with _told(store, version.name):
         store.client.set_registered_model_alias(version.name, CHAMPION, str(version.number))

@@ -26,7 +26,7 @@ from facemask_ensemble.tracking.interrupts import uninterrupted
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # how it sets up a database is of no use to a user
 
-PATIENCE = 5.0  # seconds with an address that may be dead
+TIMEOUT_SECONDS = 5.0  # seconds with an address that may be dead
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -106,7 +106,7 @@ def _impatient(uri: str) -> Iterator[None]:
     address = urlsplit(uri)
     port = address.port or PORTS.get(address.scheme.partition("+")[0])
     if address.hostname and port and not address.scheme.startswith("http"):
-        socket.create_connection((address.hostname, port), timeout=PATIENCE).close()
+        socket.create_connection((address.hostname, port), timeout=TIMEOUT_SECONDS).close()
     retries = os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     try:

@@ -128,15 +128,15 @@ class EpochReport(keras.callbacks.Callback):
     Args:
         path: CSV file, one line an epoch; lines of earlier phases are kept, and their columns.
         listeners: called with (epoch from 1, metrics).
-        pictures: trained on in an epoch.
+        images: trained on in an epoch.
         first_epoch: number of epochs that earlier phases took.
     """
 
     def __init__(
-        self, path: Path, listeners: list[Callable[[int, Metrics], None]], pictures: int, first_epoch: int = 0
+        self, path: Path, listeners: list[Callable[[int, Metrics], None]], images: int, first_epoch: int = 0
     ) -> None:
         super().__init__()
-        self.path, self.listeners, self.pictures, self.epochs_before = path, listeners, pictures, first_epoch
+        self.path, self.listeners, self.images, self.epochs_before = path, listeners, images, first_epoch
         self.started, self.trained = time.perf_counter(), math.nan
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -155,7 +155,7 @@ class EpochReport(keras.callbacks.Callback):
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         metrics["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         metrics["epoch_seconds"] = ended - self.started
-        metrics["images_per_second"] = self.pictures / (trained - self.started)
+        metrics["images_per_second"] = self.images / (trained - self.started)
         self._write(number, metrics)
         for listen in self.listeners:
             listen(number, metrics)
@@ -180,7 +180,7 @@ class Checkpoint(keras.callbacks.Callback):
         controls: callbacks whose memory is kept, and given back to them when the training goes on.
         best: whose outdated files may go once the checkpoint names its new one; its writer writes both.
         epochs: of the phase.
-        passes: over the training pictures that an epoch takes: 1, or 0 where it learns from features.
+        passes: over the training images that an epoch takes: 1, or 0 where it learns from features.
     """
 
     def __init__(

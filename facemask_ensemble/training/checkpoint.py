@@ -24,7 +24,7 @@ class Progress:
     """How far a training has come.
 
     `phase` is the number of the phase that is under way, `epoch` its finished epochs, `over` whether it has ended;
-    `epochs` are the finished ones of all phases, `passes` how often the training pictures were gone through.
+    `epochs` are the finished ones of all phases, `passes` how often the training images were gone through.
     `best_loss` and `best_epoch` are of the weights kept as the best; `controls` is what callbacks remember.
     """
 

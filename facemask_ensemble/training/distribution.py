@@ -69,7 +69,7 @@ class Replicas:
     def even(self, data: tf.data.Dataset) -> tf.data.Dataset:
         """Cut the last batch to a multiple of the devices: they cannot share out a rest.
 
-        At most `count - 1` pictures are left out, in training other ones every epoch. With several devices the number
+        At most `count - 1` images are left out, in training other ones every epoch. With several devices the number
         of batches is not known beforehand any more.
         """
         if self.count == 1:
@@ -79,7 +79,7 @@ class Replicas:
     def alone(self, model: keras.Model) -> keras.Model:
         """Give a copy on one device, to predict with and to save; the model itself where it is on one already.
 
-        What was mirrored cannot answer for fewer pictures than there are devices.
+        What was mirrored cannot answer for fewer images than there are devices.
         """
         if self.count == 1:
             return model

@@ -1,4 +1,4 @@
-"""What a frozen backbone makes of every picture, computed once, and the head that learns from it."""
+"""What a frozen backbone makes of every image, computed once, and the head that learns from it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ import tensorflow as tf
 from facemask_ensemble.data.arrays import write_arrays
 from facemask_ensemble.data.loaders import from_passes
 from facemask_ensemble.data.parallel import with_progress
-from facemask_ensemble.data.pipelines import steady
+from facemask_ensemble.data.pipelines import without_autotune
 from facemask_ensemble.models.classifier import head_layers
 
 
 @dataclass(frozen=True)
 class Features:
-    """Pooled features of `copies` augmented copies of the training pictures, and of the validation pictures.
+    """Pooled features of `copies` augmented copies of the training images, and of the validation images.
 
     `train` holds, a copy, arrays (n, channels), labels (n,) or (n, classes) and perhaps weights (n,); `validation`
     the first two. `states` are the random states of the augmentation after the last copy.
@@ -52,7 +52,7 @@ def compute_features(
     randomness: Sequence[keras.Variable] = (),
     steps: int | None = None,
 ) -> Features:
-    """Send every picture through the frozen backbone: training pictures `copies` times, as they are augmented.
+    """Send every image through the frozen backbone: training images `copies` times, as they are augmented.
 
     Args:
         model: a classifier; what lies before its layer `pool` and that layer are used.
@@ -98,10 +98,10 @@ def head_batches(features: Features, batch_size: int, seed: int, first_epoch: in
     """Yield an epoch's batches: one copy after the other by epochs, in an order that epoch and seed determine.
 
     Args:
-        features: of the training pictures.
-        batch_size: pictures a batch; the last one may be smaller.
+        features: of the training images.
+        batch_size: images a batch; the last one may be smaller.
         seed: of the order.
-        first_epoch: of this data set; every iteration counts one on.
+        first_epoch: of this dataset; every iteration counts one on.
     """
     arrays = features.train[0]
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays)
@@ -113,4 +113,4 @@ def head_batches(features: Features, batch_size: int, seed: int, first_epoch: in
         batches = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
         return (tuple(array[picked] for array in copy) for picked in batches)
 
-    return steady(from_passes(draw, first_epoch, signature, steps).prefetch(tf.data.AUTOTUNE))
+    return without_autotune(from_passes(draw, first_epoch, signature, steps).prefetch(tf.data.AUTOTUNE))

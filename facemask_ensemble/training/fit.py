@@ -11,14 +11,14 @@ import pandas as pd
 import tensorflow as tf
 
 from facemask_ensemble.data.manifest import write_atomically
-from facemask_ensemble.data.pipelines import steady
+from facemask_ensemble.data.pipelines import without_autotune
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.freezing import freeze
 from facemask_ensemble.training import checkpoint
 from facemask_ensemble.training.callbacks import Averaged, BestWeights, Checkpoint, EpochReport, FiniteLoss, Metrics
 from facemask_ensemble.training.checkpoint import Progress, Writer
 from facemask_ensemble.training.features import Features, compute_features, head_batches, head_of
-from facemask_ensemble.training.record import FILES, HISTORY
+from facemask_ensemble.training.run_files import FILES, HISTORY
 from facemask_ensemble.training.schedules import Phase
 
 FEATURES = "features.npz"
@@ -35,7 +35,7 @@ class Data:
 
     train: Callable[[int], tf.data.Dataset]
     validation: tf.data.Dataset
-    pictures: int
+    images: int
     batch_size: int
     seed: int = 0
     randomness: Sequence[keras.Variable] = ()
@@ -44,7 +44,7 @@ class Data:
     @property
     def steps(self) -> int:
         """Batches in a pass."""
-        return -(-self.pictures // self.batch_size)
+        return -(-self.images // self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class _Training:
         if not self.progress.epoch:
             self.progress.passes += phase.copies
         size, seed = self.data.batch_size, self.data.seed
-        validation = steady(tf.data.Dataset.from_tensor_slices(features.validation).batch(size))
+        validation = without_autotune(tf.data.Dataset.from_tensor_slices(features.validation).batch(size))
         return head_of(self.model), head_batches(features, size, seed, self.progress.epoch), validation
 
     def _optimizer(self, phase: Phase) -> keras.optimizers.Optimizer:
@@ -198,7 +198,7 @@ class _Training:
         if phase.patience is not None:
             controls.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=phase.patience))
         before = self.progress.epochs - self.progress.epoch
-        report = EpochReport(self.folder / FILES / HISTORY, self.listeners, self.data.pictures, first_epoch=before)
+        report = EpochReport(self.folder / FILES / HISTORY, self.listeners, self.data.images, first_epoch=before)
         passes = 0 if phase.freeze_backbone else 1
         keep = Checkpoint(self.folder, self.progress, kept, controls, self.best, phase.epochs, passes)
         finite = FiniteLoss(self.progress, phase.learning_rate)
@@ -209,7 +209,7 @@ class _Training:
 def _build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:
     """Show Keras a batch of zeros where it would take the first of an epoch to build its metrics, and lose it.
 
-    JAX and several devices do so at every start: the order of the pictures and the draws of their augmentation would
+    JAX and several devices do so at every start: the order of the images and the draws of their augmentation would
     then not be those of a training that was never stopped.
     """
     mirrored = tf.distribute.has_strategy()

@@ -13,21 +13,21 @@ import tensorflow as tf
 
 from facemask_ensemble import tracking
 from facemask_ensemble.data.augmentation import augmentation
-from facemask_ensemble.data.loaders import pictures, read_split
+from facemask_ensemble.data.loaders import images, read_split
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.precision import choose_policy
 from facemask_ensemble.report.figures import learning_curves
 from facemask_ensemble.training.callbacks import epoch_line
-from facemask_ensemble.training.description import params, tags
+from facemask_ensemble.training.class_weights import class_weights, weighted
 from facemask_ensemble.training.determinism import explain_determinism, prepare
 from facemask_ensemble.training.distribution import Replicas
 from facemask_ensemble.training.fit import Data, Recipe, fit
-from facemask_ensemble.training.record import FILES, MODEL, PROBABILITIES, RUN, SCORES, upload
+from facemask_ensemble.training.initialization import build, start_of
+from facemask_ensemble.training.run_description import params, tags
+from facemask_ensemble.training.run_files import FILES, MODEL, PROBABILITIES, RUN, SCORES, upload
 from facemask_ensemble.training.schedules import Phase
 from facemask_ensemble.training.scores import kept, scores, speed
-from facemask_ensemble.training.start import build, start_of
-from facemask_ensemble.training.weighting import class_weights, weighted
 
 
 def train_member(config: dict[str, Any], folder: Path, *, show_bar: bool) -> dict[str, Any]:
@@ -129,9 +129,9 @@ def _data(config: dict[str, Any], manifest: Manifest, replicas: Replicas) -> Dat
         return weighted(read(manifest, "train", size, batch_size, _data_folder(config), **options), weights)
 
     validation = read(manifest, "validation", size, batch_size, _data_folder(config))
-    pictures = len(manifest.split("train"))
+    images = len(manifest.split("train"))
     randomness = augment.variables if augment else ()
-    return Data(train, validation, pictures, batch_size, seed, randomness, replicas.even)
+    return Data(train, validation, images, batch_size, seed, randomness, replicas.even)
 
 
 def _loss(name: str, smoothing: float) -> str | keras.losses.Loss:
@@ -156,7 +156,7 @@ def _probabilities(model: keras.Model, config: dict[str, Any], manifest: Manifes
     """Answer for a split through our own reader, whatever the loader was: prediction will read so too."""
     rows = manifest.split(split)
     pixels = read_split(manifest, split, config["image_size"], _data_folder(config))
-    probs = np.asarray(model.predict(pictures(pixels, config["batch_size"]), verbose=0), dtype=np.float32)
+    probs = np.asarray(model.predict(images(pixels, config["batch_size"]), verbose=0), dtype=np.float32)
     columns = {f"p_{name}": probs[:, label] for label, name in enumerate(manifest.class_names)}
     return rows[["split", "path", "sha256", "label"]].assign(**columns)
 

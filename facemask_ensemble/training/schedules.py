@@ -19,7 +19,7 @@ class Phase:
     a better validation loss after which the phase ends early, or None.
 
     What trains is the head and of the backbone: nothing (`freeze_backbone`; the head then learns from features that are
-    computed once, of `copies` augmented copies of every picture), the layers from number `first_trainable` on, the
+    computed once, of `copies` augmented copies of every image), the layers from number `first_trainable` on, the
     `last_blocks`, or all. `freeze_batch_norm` keeps every BatchNorm as it is.
     """
 

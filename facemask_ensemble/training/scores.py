@@ -24,7 +24,7 @@ def kept(history: pd.DataFrame) -> dict[str, float]:
 
 
 def speed(history: pd.DataFrame) -> dict[str, float]:
-    """Give the pictures trained on a second: in the first epoch, tracing included, and the median of the later ones."""
+    """Give the images trained on a second: in the first epoch, tracing included, and the median of the later ones."""
     first, later = history["images_per_second"][0], history["images_per_second"][1:]
     speed = {"first_images_per_second": float(first)}
     return speed | {"later_images_per_second": float(later.median())} if len(later) else speed

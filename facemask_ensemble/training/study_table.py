@@ -1,7 +1,7 @@
 """A study's runs as a Markdown table: `python -m facemask_ensemble.training.study_table study=import_options`.
 
 `by` lists parameters, `metrics` final metrics of the finished members; `test_accuracy@210`, a share measured on 210
-pictures, is given with the 95 % Wilson interval of its mean.
+images, is given with the 95 % Wilson interval of its mean.
 """
 
 import sys
@@ -35,9 +35,9 @@ def study_table(runs: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -
 
 
 def _spread(group: pd.DataFrame, metric: str) -> str:
-    name, _, pictures = metric.partition("@")
-    if pictures and not pictures.isdigit():
-        raise InputError(f"metrics={metric}: behind the @ goes a number of pictures, such as {name}@210")
+    name, _, images = metric.partition("@")
+    if images and not images.isdigit():
+        raise InputError(f"metrics={metric}: behind the @ goes a number of images, such as {name}@210")
     values = pd.to_numeric(group[name], errors="coerce")
     if values.isna().all():
         return "–"
@@ -45,9 +45,9 @@ def _spread(group: pd.DataFrame, metric: str) -> str:
     text = f"{mean:.{digits}f}"
     if len(values) > 1:
         text += f" ({values.min():.{digits}f} to {values.max():.{digits}f})"
-    if not pictures:
+    if not images:
         return text
-    low, high = wilson_interval(round(mean * int(pictures)), int(pictures))  # as of one run: seeds share their pictures
+    low, high = wilson_interval(round(mean * int(images)), int(images))  # as of one run: seeds share their images
     return f"{text}, 95 % {low:.3f} to {high:.3f}"
 
 

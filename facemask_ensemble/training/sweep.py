@@ -19,10 +19,10 @@ from facemask_ensemble.checks import check_dataset
 from facemask_ensemble.command import explain
 from facemask_ensemble.config import CONF_DIR, absolute_paths, options, plain
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.training.aside import aside
 from facemask_ensemble.training.devices import lease
-from facemask_ensemble.training.isolation import LIVE, OUTCOME, RUN
-from facemask_ensemble.training.jobs import LiveTable, labels_of, show, standings
+from facemask_ensemble.training.member_process import LIVE, OUTCOME, RUN
+from facemask_ensemble.training.subprocess_call import aside
+from facemask_ensemble.training.sweep_jobs import LiveTable, labels_of, show, standings
 
 PARENT = "parent_run.txt"
 
@@ -129,7 +129,7 @@ def _begin(config: DictConfig) -> None:
 def _prepare(
     uri: str | None, output_dir: Path, study: str, folder: Path, note: Path, dataset: dict[str, Any] | None
 ) -> str:
-    """Open store and data set; return the id of the parent run, that of an earlier try where there was one."""
+    """Open store and dataset; return the id of the parent run, that of an earlier try where there was one."""
     from facemask_ensemble import tracking
     from facemask_ensemble.data.dataset import open_dataset
 

@@ -1,4 +1,4 @@
-"""A search's pictures: its course, what mattered, and the value over everything that was drawn."""
+"""A search's images: its course, what mattered, and the value over everything that was drawn."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ Panel = list[FrozenTrial]
 
 
 def write_figures(study: optuna.Study, metric: str, folder: Path) -> list[Path]:
-    """Write every picture that the study has numbers for and give their paths."""
+    """Write every image that the study has numbers for and give their paths."""
     drawings: dict[str, Callable[[optuna.Study, str], Figure | None]] = {
         "history": history,
         "importance": importance,

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.train import check
-from facemask_ensemble.training.folder import APART
+from facemask_ensemble.training.run_folder import APART
 from facemask_ensemble.tuning.space import Searched, read_space
 
 METRICS = ("val_loss", "val_accuracy")
@@ -58,7 +58,7 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """Return where the search's own tables and pictures go."""
+        """Return where the search's own tables and images go."""
         return self.output_dir / "tune" / self.study
 
     def compose(self, drawn: Sequence[str]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Plan:
         """List all on which the trials of a study must agree; paths by their last part, machines differ in the rest."""
         decisive = {key: value for key, value in self.config.items() if key not in APART}
         space = {f"space.{item.key}": _term(item) for item in self.space}
-        return {"metric": self.metric, "fingerprint of the data set": fingerprint, **space, **_flat(decisive)}
+        return {"metric": self.metric, "fingerprint of the dataset": fingerprint, **space, **_flat(decisive)}
 
 
 def read_plan(cfg: DictConfig, overrides: Sequence[str]) -> Plan:

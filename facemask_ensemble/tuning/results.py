@@ -1,4 +1,4 @@
-"""What a search leaves: the table of its trials, its pictures, and the command that trains the best one."""
+"""What a search leaves: the table of its trials, its images, and the command that trains the best one."""
 
 import shlex
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ SHOWN = 5  # trials in the table
 
 
 def write_results(study: optuna.Study, metric: str, folder: Path) -> list[Path]:
-    """Write `trials.csv` and the pictures that there are numbers for; give the paths."""
+    """Write `trials.csv` and the images that there are numbers for; give the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(trials_table(study).to_csv(index=False), folder / "trials.csv")
     return [folder / "trials.csv", *write_figures(study, metric, folder)]
@@ -60,7 +60,7 @@ def short_names(keys: Sequence[str]) -> list[str]:
 
 
 def train_command(overrides: Sequence[str], drawn: Sequence[str]) -> str:
-    """Write the command that trains what a trial drew, in the study of its data set.
+    """Write the command that trains what a trial drew, in the study of its dataset.
 
     Args:
         overrides: of the search's command line; what concerns the search alone is left out.

@@ -21,7 +21,7 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # trials are told of in lines of our own
 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
 
-PATIENCE = 5.0  # seconds with an address that may be dead
+TIMEOUT_SECONDS = 5.0  # seconds with an address that may be dead
 PORTS = {"postgresql": 5432, "mysql": 3306}
 HEARTBEAT, GRACE = 10, 60  # seconds; a trial whose process gave no sign for so long is tried again
 RETRIES = 3
@@ -83,7 +83,7 @@ def _knock(url: str) -> None:
     address = urlsplit(url)
     port = address.port or PORTS.get(address.scheme.partition("+")[0])
     if address.hostname and port:
-        socket.create_connection((address.hostname, port), timeout=PATIENCE).close()
+        socket.create_connection((address.hostname, port), timeout=TIMEOUT_SECONDS).close()
 
 
 def hidden(url: str) -> str:

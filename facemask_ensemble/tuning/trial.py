@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.training.isolation import RUN, Outcome
+from facemask_ensemble.training.member_process import RUN, Outcome
 from facemask_ensemble.tuning.space import Searched
 from facemask_ensemble.tuning.storage import LOST, Direction
 

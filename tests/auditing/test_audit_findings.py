@@ -12,7 +12,7 @@ CLASSES = ("bare", "masked")
 
 
 def findings_of(count=120, **columns):
-    """Readable pictures of two classes that differ in nothing that can be told without looking."""
+    """Readable images of two classes that differ in nothing that can be told without looking."""
     generator = np.random.default_rng(3)
     hashes = [f"{value:016x}" for value in generator.integers(0, 2**63, 2 * count)]
     rows = pd.DataFrame(
@@ -58,9 +58,9 @@ def test_a_sound_set_is_ready_to_train_and_nothing_is_found():
 
 
 def test_a_set_that_cannot_be_split_is_said_so_first():
-    report, _ = audited(findings_of(), refusal="the test split has no picture of class 'bare'")
+    report, _ = audited(findings_of(), refusal="the test split has no image of class 'bare'")
     assert report["verdict"] == "This set cannot be trained on as it is."
-    assert "It cannot be trained on as it is: the test split has no picture" in report["findings"][0]["text"]
+    assert "It cannot be trained on as it is: the test split has no image" in report["findings"][0]["text"]
 
 
 def test_exact_copies_of_two_classes_are_to_be_mended():
@@ -68,7 +68,7 @@ def test_exact_copies_of_two_classes_are_to_be_mended():
     rows.loc[[3, 8], ["sha256", "look", "mirrored"]] = ["f" * 64, "0" * 15 + "7", "1" * 16]
     report, copies = audited(rows)
     assert report["verdict"] == "Mend one thing before you trust a model of this set."
-    assert titles(report, "mend") == ["The same picture has two labels"]
+    assert titles(report, "mend") == ["The same image has two labels"]
     assert copies[["kind", "bits"]].to_numpy().tolist() == [["exact", 0]] * 2
 
 
@@ -83,26 +83,26 @@ def test_near_copies_of_two_classes_are_shown_and_the_nearest_are_to_be_mended(b
     assert set(pair["paths"]) <= set(shown_paths(report))
 
 
-def test_a_size_that_only_one_class_has_is_named_with_its_pictures():
+def test_a_size_that_only_one_class_has_is_named_with_its_images():
     rows = findings_of()
     rows["width"] = np.where((rows["label"] == 1) & (rows.index < 60), 301, 300)
     report, _ = audited(rows)
     (found,) = [found for found in report["findings"] if found["section"] == "shortcuts"]
     assert found["level"] == "mend"
-    assert "301x300: 30 pictures, 30 masked, 0 bare" in found["text"]
+    assert "301x300: 30 images, 30 masked, 0 bare" in found["text"]
     (told,) = report["shortcuts"]["telltales"]
     assert len(told["examples"]) == 10
     assert {example["class"] for example in told["examples"]} == {"masked"}
 
 
 def test_a_size_is_named_even_where_guessing_from_it_gains_next_to_nothing():
-    """Of 3,000 pictures 24 have one size and one class: 0.4 points of balanced accuracy."""
+    """Of 3,000 images 24 have one size and one class: 0.4 points of balanced accuracy."""
     rows = findings_of(3000)
     rows["width"] = np.where((rows["label"] == 1) & (rows.index < 48), 301, 300)
     report, _ = audited(rows)
     (cue,) = [cue for cue in report["shortcuts"]["cues"] if cue["name"] == "size"]
     assert cue["grade"] == "none"
-    assert titles(report, "look") == ["Pictures of 301x300 differ in their classes"]
+    assert titles(report, "look") == ["Images of 301x300 differ in their classes"]
 
 
 def test_names_that_tell_the_class_are_to_be_looked_at_not_mended():
@@ -125,7 +125,7 @@ def test_a_given_split_that_leaks_is_told_with_its_counts():
     rows.loc[2, ["look", "mirrored", "label"]] = [*rows.loc[0, ["look", "mirrored"]], 0]
     report, _ = audited(rows)
     (leak,) = [found for found in report["findings"] if found["title"] == "The given split leaks"]
-    assert "1 of 60 test pictures have a copy" in leak["text"]
+    assert "1 of 60 test images have a copy" in leak["text"]
 
 
 def test_left_out_files_are_to_be_looked_at_where_they_are_many():
@@ -139,10 +139,10 @@ def test_left_out_files_are_to_be_looked_at_where_they_are_many():
 def test_a_set_of_which_nothing_can_be_read_is_audited_all_the_same():
     rows = findings_of(reason="truncated", sha256="", look="", mirrored="", format="", width=0, height=0)
     report, copies = audited(
-        rows, refusal="no picture can be read", quarantine=zip(rows["path"], rows["reason"], strict=True)
+        rows, refusal="no image can be read", quarantine=zip(rows["path"], rows["reason"], strict=True)
     )
     assert report["verdict"] == "This set cannot be trained on as it is."
-    assert report["pictures"] == {"labelled": 120, "readable": 0, "used": 0}
+    assert report["images"] == {"labelled": 120, "readable": 0, "used": 0}
     assert report["files"]["left_out"][0]["files"] == 120
     assert copies.empty
 
@@ -151,13 +151,13 @@ def test_the_report_and_its_metrics_are_plain_numbers():
     report, _ = audited(findings_of())
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     found = metrics(report)
-    assert found["pictures"] == found["pictures_used"] == 120
+    assert found["images"] == found["images_used"] == 120
     assert found["to_mend"] == 0
     assert 0.3 < found["guessed_by_colour"] < 0.7
     assert all(isinstance(value, float) for value in found.values())
 
 
-def test_twenty_thousand_pictures_take_seconds():
+def test_twenty_thousand_images_take_seconds():
     """No loop over pairs: some 1.5 s on one core, five times that allowed for a busy machine."""
     import time
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 
 def noise(seed, side=48):
-    """A picture of random coarse blocks, unlike that of any other seed."""
+    """An image of random coarse blocks, unlike that of any other seed."""
     blocks = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(blocks).resize((side, side), Image.Resampling.NEAREST)
 
@@ -21,8 +21,8 @@ def save_noise():
 
 @pytest.fixture
 def class_folders(tmp_path, save_noise):
-    """Two classes, `cat` and `dog`, of 20 different pictures each."""
-    root = tmp_path / "pictures"
+    """Two classes, `cat` and `dog`, of 20 different images each."""
+    root = tmp_path / "images"
     for label, name in enumerate(["cat", "dog"]):
         for index in range(20):
             save_noise(root / name / f"{index:02}.png", 100 * label + index)

@@ -24,8 +24,8 @@ def configured(name, seed=3):
     return augmentation([instantiate(layer) for layer in config["layers"]], config["mixup"], seed)
 
 
-def pictures(augment, count=7, passes=1):
-    """Give the augmented batches of four noise pictures, in tf.data."""
+def images(augment, count=7, passes=1):
+    """Give the augmented batches of four noise images, in tf.data."""
     import tensorflow as tf
 
     rng = np.random.default_rng(0)
@@ -46,11 +46,11 @@ def digests():
     found = {}
     for name in NAMES:
         augment, resumed = configured(name), configured(name, seed=99)
-        found[name] = [digest(pictures(augment, passes=2))]
+        found[name] = [digest(images(augment, passes=2))]
         saved = [keras.ops.convert_to_numpy(state) for state in augment.variables]
         for state, value in zip(resumed.variables, saved, strict=True):
             state.assign(value)
-        found[name] += [[value.tolist() for value in saved], digest(pictures(augment)), digest(pictures(resumed))]
+        found[name] += [[value.tolist() for value in saved], digest(images(augment)), digest(images(resumed))]
     return found
 
 
@@ -62,7 +62,7 @@ def test_no_layers_are_no_function():
 def test_float32_in_0_to_255_and_labels_come_out_of_batches_of_any_size(name):
     import tensorflow as tf
 
-    data = pictures(configured(name))
+    data = images(configured(name))
     assert data.element_spec == (tf.TensorSpec((None, 32, 24, 3), tf.float32), tf.TensorSpec((None, 3), tf.float32))
     first, last = ((pixels.numpy(), labels.numpy()) for pixels, labels in data)
     assert [len(first[0]), len(last[0])] == [4, 3]
@@ -80,11 +80,11 @@ def test_draws_follow_from_the_seed_and_not_from_what_ran_before():
     import keras
 
     keras.utils.set_random_seed(1)
-    first = digest(pictures(configured("standard")))
+    first = digest(images(configured("standard")))
     keras.utils.set_random_seed(2)
     keras.layers.RandomFlip()
-    assert digest(pictures(configured("standard"))) == first
-    assert digest(pictures(configured("standard", seed=4))) != first
+    assert digest(images(configured("standard"))) == first
+    assert digest(images(configured("standard", seed=4))) != first
 
 
 def test_every_layer_has_a_seed_of_its_own():
@@ -102,7 +102,7 @@ def test_the_states_of_layers_within_layers_are_found():
     noise = keras.layers.GaussianNoise(0.1, dtype="float32")
     augment = augmentation([inner, noise], None, 0)
     assert [int(state[1]) for state in augment.variables] == [0, 0, 0]
-    list(pictures(augment))
+    list(images(augment))
     assert all(int(state[1]) > 0 for state in augment.variables)
 
 
@@ -139,7 +139,7 @@ def test_under_jax_a_layer_that_does_not_run_in_tf_data_is_refused():
     assert "InputError: augmentation layer 'noise' runs in tf.data on KERAS_BACKEND=tensorflow alone" in done.stderr
 
 
-def test_flip_gives_the_picture_or_its_mirror_image_and_both():
+def test_flip_gives_the_image_or_its_mirror_image_and_both():
     pixels = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3)).astype("uint8")
     flipped, _ = configured("flip")(np.repeat(pixels, 40, axis=0), np.zeros(40, np.int32))
     same = [np.array_equal(one, pixels[0]) for one in flipped]
@@ -154,11 +154,11 @@ def test_flip_gives_the_picture_or_its_mirror_image_and_both():
 def test_the_precision_of_the_network_makes_no_difference(name, policy):
     import keras
 
-    expected = digest(pictures(configured(name)))
+    expected = digest(images(configured(name)))
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        found = digest(pictures(configured(name)))
+        found = digest(images(configured(name)))
     finally:
         keras.config.set_dtype_policy(before)
     assert found == expected
@@ -166,20 +166,20 @@ def test_the_precision_of_the_network_makes_no_difference(name, policy):
 
 @pytest.mark.parametrize("name", ["flip", "standard", "rand_augment"])
 def test_what_is_meant_for_scenes_keeps_every_corner_in_sight(name):
-    picture = np.zeros((67, 67, 3), np.uint8)
+    image = np.zeros((67, 67, 3), np.uint8)
     for row in (0, 64):
         for column in (0, 64):
-            picture[row : row + 3, column : column + 3] = 255
-    changed, _ = configured(name)(np.repeat(picture[None], 200, axis=0), np.zeros(200, np.int32))
+            image[row : row + 3, column : column + 3] = 255
+    changed, _ = configured(name)(np.repeat(image[None], 200, axis=0), np.zeros(200, np.int32))
     seen = [label(one.mean(axis=-1) > one.mean() + 40)[1] for one in changed.numpy()]
     assert seen == [4] * 200
 
 
 def test_classic_turns_by_up_to_20_degrees():
     augment = configured("classic")
-    picture = np.zeros((101, 101, 3), np.float32)
-    picture[50, 55:] = 255  # a ray to the right
-    turned = np.asarray(augment.layers[0](np.repeat(picture[None], 300, axis=0), training=True))[..., 0]
+    image = np.zeros((101, 101, 3), np.float32)
+    image[50, 55:] = 255  # a ray to the right
+    turned = np.asarray(augment.layers[0](np.repeat(image[None], 300, axis=0), training=True))[..., 0]
     rows, columns = np.mgrid[-50:51, -50:51]
     angles = np.degrees(np.arctan2((turned * rows).sum(axis=(1, 2)), (turned * columns).sum(axis=(1, 2))))
     assert 18.5 < angles.max() < 20.5
@@ -188,9 +188,9 @@ def test_classic_turns_by_up_to_20_degrees():
 
 def test_classic_shears_by_a_slope_of_up_to_a_fifth():
     augment = configured("classic")
-    picture = np.zeros((101, 101, 3), np.float32)
-    picture[:, 50] = 255  # an upright line
-    sheared = np.asarray(augment.layers[2](np.repeat(picture[None], 300, axis=0), training=True))[..., 0]
+    image = np.zeros((101, 101, 3), np.float32)
+    image[:, 50] = 255  # an upright line
+    sheared = np.asarray(augment.layers[2](np.repeat(image[None], 300, axis=0), training=True))[..., 0]
     columns = (sheared * np.arange(101)).sum(axis=2) / sheared.sum(axis=2)
     slopes = (columns[:, 60] - columns[:, 20]) / 40
     assert 0.18 < slopes.max() < 0.202

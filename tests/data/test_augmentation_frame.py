@@ -13,7 +13,7 @@ def frame():
 
 
 def where_it_lands(transforms, points):
-    """Map points (x, y) of the old picture to the new one, for every transform: (n, points, 2)."""
+    """Map points (x, y) of the old image to the new one, for every transform: (n, points, 2)."""
     bottom = np.tile([0.0, 0.0, 1.0], (len(transforms), 1))
     matrices = np.concatenate([np.asarray(transforms, np.float64)[:, :6], bottom], axis=1).reshape(-1, 3, 3)
     there = np.linalg.inv(matrices) @ np.concatenate([np.array(points, float), np.ones((len(points), 1))], axis=1).T
@@ -27,16 +27,16 @@ def random_transforms(frame, height, width, count=500, max_angle=np.pi / 4, min_
 
 def dotted(height, width, every=16):
     """Draw 3x3 dots in the corners and along the borders, and count them."""
-    picture = np.zeros((height, width, 3), np.uint8)
+    image = np.zeros((height, width, 3), np.uint8)
     rows, columns = range(0, height - 2, every), range(0, width - 2, every)
     spots = {(row, column) for row in rows for column in columns if row in (0, rows[-1]) or column in (0, columns[-1])}
     for row, column in spots:
-        picture[row : row + 3, column : column + 3] = 255
-    assert picture[0, 0, 0] == picture[-1, -1, 0] == picture[0, -1, 0] == picture[-1, 0, 0] == 255
-    return picture, len(spots)
+        image[row : row + 3, column : column + 3] = 255
+    assert image[0, 0, 0] == image[-1, -1, 0] == image[0, -1, 0] == image[-1, 0, 0] == 255
+    return image, len(spots)
 
 
-def test_a_shrunk_and_shifted_picture_has_the_transform_worked_out_by_hand(frame):
+def test_a_shrunk_and_shifted_image_has_the_transform_worked_out_by_hand(frame):
     half = frame.inside_frame(*np.float32([[0], [0], [-1], [1]]), height=3, width=5, min_scale=0.5)
     # Scale 0.5 frees 2.5 columns and 1.5 rows: the middle goes from (2, 1) to (0.75, 1.75), x = 2 x' + 0.5.
     np.testing.assert_allclose(half, [[2, 0, 0.5, 0, 2, -2.5, 0, 0]], atol=1e-6)
@@ -52,7 +52,7 @@ def test_a_square_turned_by_30_degrees_just_touches_the_four_sides(frame, across
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (48, 96), (97, 31)])
-def test_every_corner_of_the_picture_and_of_a_face_stays_inside(frame, height, width):
+def test_every_corner_of_the_image_and_of_a_face_stays_inside(frame, height, width):
     face = [(width - 9.5, 3.5), (width - 0.5, 3.5), (width - 0.5, 14.5), (width - 9.5, 14.5)]
     edges = [(-0.5, -0.5), (width - 0.5, -0.5), (width - 0.5, height - 0.5), (-0.5, height - 0.5)]
     landed = where_it_lands(random_transforms(frame, height, width), edges + face) + 0.5
@@ -72,9 +72,9 @@ def test_the_scale_is_drawn_between_the_smallest_and_what_the_angle_allows(frame
 
 @pytest.mark.parametrize(("height", "width"), [(67, 67), (51, 99)])
 def test_dots_in_the_corners_and_along_the_borders_are_all_seen_after_hundreds_of_draws(frame, height, width):
-    picture, count = dotted(height, width)
+    image, count = dotted(height, width)
     layer = frame.InsideFrame(max_rotation=20, min_scale=0.7, seed=1)
-    moved = np.asarray(layer(np.repeat(picture[None], 300, axis=0), training=True))
+    moved = np.asarray(layer(np.repeat(image[None], 300, axis=0), training=True))
     assert [label(one[..., 0] > 90)[1] for one in moved] == [count] * 300
 
 
@@ -90,15 +90,15 @@ def test_not_even_half_a_pixel_is_cut_at_any_side(frame):
 
 
 def test_what_is_near_an_edge_is_seen_once_and_not_mirrored_in_the_margin(frame):
-    picture = np.zeros((64, 64, 3), np.float32)
-    picture[4:8, 56:60] = 255
-    moved = np.asarray(frame.InsideFrame(min_scale=0.5, seed=1)(np.repeat(picture[None], 200, axis=0), training=True))
+    image = np.zeros((64, 64, 3), np.float32)
+    image[4:8, 56:60] = 255
+    moved = np.asarray(frame.InsideFrame(min_scale=0.5, seed=1)(np.repeat(image[None], 200, axis=0), training=True))
     assert {label(one[..., 0] > 90)[1] for one in moved} == {1}
 
 
-def test_pictures_of_a_batch_are_moved_each_in_its_own_way(frame):
-    picture, _ = dotted(67, 67)
-    moved = np.asarray(frame.InsideFrame(seed=0)(np.repeat(picture[None], 50, axis=0), training=True))
+def test_images_of_a_batch_are_moved_each_in_its_own_way(frame):
+    image, _ = dotted(67, 67)
+    moved = np.asarray(frame.InsideFrame(seed=0)(np.repeat(image[None], 50, axis=0), training=True))
     assert len({one.tobytes() for one in moved}) == 50
 
 
@@ -116,7 +116,7 @@ def test_nothing_moves_outside_training(frame):
     np.testing.assert_array_equal(frame.InsideFrame()(pixels), pixels)
 
 
-def test_no_rotation_and_full_scale_leave_the_picture(frame):
+def test_no_rotation_and_full_scale_leave_the_image(frame):
     pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 24, 3)).astype("float32")
     np.testing.assert_allclose(frame.InsideFrame(0, 1)(pixels, training=True), pixels, atol=1e-2)
 
@@ -151,7 +151,7 @@ def test_a_crop_has_the_transform_worked_out_by_hand(frame):
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (48, 96)])
 @pytest.mark.parametrize("keep", [0.3, 0.72, 1.0])
-def test_the_middle_stays_in_every_crop_and_nothing_beyond_the_picture_comes_in(frame, height, width, keep):
+def test_the_middle_stays_in_every_crop_and_nothing_beyond_the_image_comes_in(frame, height, width, keep):
     transforms = frame.crop_around(*np.random.default_rng(3).random((3, 500), np.float32), height, width, keep)
     side = np.array([width, height])
     first, last = side * (1 - keep) / 2 - 0.5, side * (1 + keep) / 2 - 0.5
@@ -169,13 +169,13 @@ def test_crops_are_of_every_size_and_touch_the_middle_from_every_side(frame):
 
 
 def test_a_face_in_a_crop_with_the_usual_margin_is_never_cut(frame):
-    picture = np.zeros((140, 140, 3), np.uint8)  # the face's box takes 100 of 140: its four corners are marked
+    image = np.zeros((140, 140, 3), np.uint8)  # the face's box takes 100 of 140: its four corners are marked
     for row in (20, 117):
         for column in (20, 117):
-            picture[row : row + 3, column : column + 3] = 255
-    moved = np.asarray(frame.CropAround(keep=0.72, seed=1)(np.repeat(picture[None], 300, axis=0), training=True))
+            image[row : row + 3, column : column + 3] = 255
+    moved = np.asarray(frame.CropAround(keep=0.72, seed=1)(np.repeat(image[None], 300, axis=0), training=True))
     assert [label(one[..., 0] > 90)[1] for one in moved] == [4] * 300
-    assert (moved.dtype, moved.shape[1:]) == (picture.dtype, picture.shape)
+    assert (moved.dtype, moved.shape[1:]) == (image.dtype, image.shape)
 
 
 def test_what_is_kept_whole_is_not_cropped(frame):

@@ -5,7 +5,7 @@ from facemask_ensemble.errors import InputError
 
 
 def batch(labels, classes=3):
-    """Make a batch in which every pixel of a picture is its number."""
+    """Make a batch in which every pixel of an image is its number."""
     pixels = np.broadcast_to(np.arange(len(labels), dtype=np.float32)[:, None, None, None], (len(labels), 4, 4, 3))
     return pixels, np.eye(classes, dtype=np.float32)[labels]
 
@@ -24,7 +24,7 @@ def test_partners_are_of_the_same_group_and_each_is_taken_once():
 def test_partners_are_those_worked_out_by_hand():
     from facemask_ensemble.data.augmentation.mixup import partners
 
-    # The lots put class 0 (pictures 0, 2, 3) in the order 3, 0, 2 and class 1 (1, 4) in the order 4, 1.
+    # The lots put class 0 (images 0, 2, 3) in the order 3, 0, 2 and class 1 (1, 4) in the order 4, 1.
     found = partners([0, 1, 0, 0, 1], [0.5, 0.9, 0.7, 0.1, 0.2])
     np.testing.assert_array_equal(found, [3, 4, 0, 2, 1])
 
@@ -51,10 +51,10 @@ def test_labels_stay_exactly_true_within_a_class():
     assert (np.abs(np.asarray(mixed)[:, 0, 0, 0] - np.arange(60)) > 0.5).sum() > 30
 
 
-def test_labels_are_mixed_in_the_proportion_of_the_pictures():
+def test_labels_are_mixed_in_the_proportion_of_the_images():
     from facemask_ensemble.data.augmentation import MixUp
 
-    answers = np.eye(40, dtype=np.float32)  # a class a picture: the label names both that were mixed, and how much
+    answers = np.eye(40, dtype=np.float32)  # a class an image: the label names both that were mixed, and how much
     pixels, _ = batch(np.arange(40), classes=40)
     mixed, told = MixUp(alpha=1, classes="any", seed=1)(pixels, answers)
     np.testing.assert_allclose(np.sum(told, axis=1), 1, atol=1e-6)
@@ -82,7 +82,7 @@ def test_shares_of_a_tiny_alpha_are_0_or_1_and_never_nan():
     assert ((shares >= 0) & (shares <= 1)).all()
 
 
-def test_a_picture_alone_in_its_class_stays_as_it_is():
+def test_an_image_alone_in_its_class_stays_as_it_is():
     from facemask_ensemble.data.augmentation import MixUp
 
     pixels, answers = batch(np.array([0, 1, 1, 1]))

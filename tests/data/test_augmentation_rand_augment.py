@@ -14,16 +14,16 @@ CORNERS = {
 
 def marked(background, marker, side=96):
     """Draw a marker of 12x12 pixels in each corner."""
-    picture = np.full((side, side, 3), background, np.uint8)
+    image = np.full((side, side, 3), background, np.uint8)
     for row in (0, side - 12):
         for column in (0, side - 12):
-            picture[row : row + 12, column : column + 12] = marker
-    return picture
+            image[row : row + 12, column : column + 12] = marker
+    return image
 
 
-def markers_seen(picture, least=12):
+def markers_seen(image, least=12):
     """Count the patches of 3x3 pixels or more that stand out by at least so many levels: a halo is thinner."""
-    away = np.abs(picture - np.median(picture, axis=(0, 1))).max(axis=-1)
+    away = np.abs(image - np.median(image, axis=(0, 1))).max(axis=-1)
     return label(binary_opening(away >= least, np.ones((3, 3))))[1]
 
 
@@ -32,30 +32,30 @@ def markers_seen(picture, least=12):
 def test_a_marker_in_each_corner_is_seen_after_every_draw_at_full_magnitude(case, operations):
     from facemask_ensemble.data.augmentation import RandAugment
 
-    pictures = np.repeat(marked(*CORNERS[case])[None], 150, axis=0)
-    changed = RandAugment(operations=operations, magnitude=1, seed=1)(pictures, training=True).numpy()
+    images = np.repeat(marked(*CORNERS[case])[None], 150, axis=0)
+    changed = RandAugment(operations=operations, magnitude=1, seed=1)(images, training=True).numpy()
     assert [markers_seen(one) for one in changed] == [4] * 150
 
 
 def test_keras_own_rand_augment_loses_markers():
     import keras
 
-    pictures = np.repeat(marked(*CORNERS["white on black"])[None], 50, axis=0).astype("float32")
-    changed = np.asarray(keras.layers.RandAugment(factor=1.0, seed=1)(pictures, training=True))
+    images = np.repeat(marked(*CORNERS["white on black"])[None], 50, axis=0).astype("float32")
+    changed = np.asarray(keras.layers.RandAugment(factor=1.0, seed=1)(images, training=True))
     assert min(markers_seen(one) for one in changed) < 4
 
 
-def test_pictures_of_a_batch_get_different_operations():
+def test_images_of_a_batch_get_different_operations():
     from facemask_ensemble.data.augmentation import RandAugment
 
-    picture = np.random.default_rng(0).integers(0, 256, (1, 24, 24, 3)).astype("uint8")
-    changed = RandAugment(seed=1)(np.repeat(picture, 40, axis=0), training=True).numpy()
+    image = np.random.default_rng(0).integers(0, 256, (1, 24, 24, 3)).astype("uint8")
+    changed = RandAugment(seed=1)(np.repeat(image, 40, axis=0), training=True).numpy()
     assert changed.shape == (40, 24, 24, 3) and changed.dtype == np.float32
     assert changed.min() >= 0 and changed.max() <= 255
     assert len({one.tobytes() for one in changed}) > 35
 
 
-def test_each_picture_gets_as_many_different_operations_as_set():
+def test_each_image_gets_as_many_different_operations_as_set():
     import tensorflow as tf
 
     from facemask_ensemble.data.augmentation import RandAugment
@@ -72,15 +72,15 @@ def test_each_picture_gets_as_many_different_operations_as_set():
         assert np.bitwise_or.reduce(sums) == 2**9 - 1
 
 
-def test_a_change_goes_to_the_picture_it_was_drawn_for():
+def test_a_change_goes_to_the_image_it_was_drawn_for():
     import tensorflow as tf
 
     from facemask_ensemble.data.augmentation import RandAugment
 
     augment = RandAugment(operations=1, seed=3)
     augment.layers = [lambda pixels, training: pixels] * 9
-    pictures = tf.reshape(tf.range(200.0), (200, 1, 1, 1)) * tf.ones((1, 4, 4, 3))
-    np.testing.assert_array_equal(augment(pictures, training=True), pictures)
+    images = tf.reshape(tf.range(200.0), (200, 1, 1, 1)) * tf.ones((1, 4, 4, 3))
+    np.testing.assert_array_equal(augment(images, training=True), images)
 
 
 def test_the_same_seed_draws_the_same():
@@ -104,14 +104,14 @@ def test_equalized_levels_are_those_worked_out_by_hand():
 
     # Counted up to levels 10, 20, 90: 3, 4, 8 pixels; less the darkest's 3, in fifths: 0, 1, 5.
     grey = np.float32([[10, 10, 10, 20], [90, 90, 90, 90]])
-    pictures = np.repeat(np.stack([grey, np.full_like(grey, 70)])[..., None], 3, axis=-1)
+    images = np.repeat(np.stack([grey, np.full_like(grey, 70)])[..., None], 3, axis=-1)
     expected = np.float32([[0, 0, 0, 51], [255, 255, 255, 255]])
-    first, second = equalized(pictures).numpy()
+    first, second = equalized(images).numpy()
     np.testing.assert_allclose(first, np.repeat(expected[..., None], 3, axis=-1), atol=0.02)
     np.testing.assert_allclose(second, 70, atol=1e-3)
 
 
-def test_equalization_looks_at_each_picture_alone_and_keeps_its_tints():
+def test_equalization_looks_at_each_image_alone_and_keeps_its_tints():
     from facemask_ensemble.data.augmentation.colour import Equalization
 
     rng = np.random.default_rng(0)

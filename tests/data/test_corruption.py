@@ -7,8 +7,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, label, zoom
 
 from facemask_ensemble.data.corruption import KINDS, LEVELS, STRENGTHS, corrupt
-from facemask_ensemble.data.scenes import draw_scene
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.scenes import draw_scene
 
 CASES = [(kind, strength) for kind in KINDS for strength in STRENGTHS]
 
@@ -19,8 +19,8 @@ def scene():
     return draw_scene(seed=1, index=2, size=256).pixels[32:224]
 
 
-def harm(picture, kind, strength, seed=3):
-    return float(np.abs(corrupt(picture, kind, strength, seed).astype(float) - picture).mean())
+def harm(image, kind, strength, seed=3):
+    return float(np.abs(corrupt(image, kind, strength, seed).astype(float) - image).mean())
 
 
 def test_there_are_seven_kinds_of_three_strengths():
@@ -31,25 +31,25 @@ def test_there_are_seven_kinds_of_three_strengths():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side", [32, 64, 192])
 def test_a_stronger_corruption_harms_more(scene, kind, side):
-    picture = np.asarray(Image.fromarray(scene).resize((side * 4 // 3, side), Image.Resampling.BOX))
+    image = np.asarray(Image.fromarray(scene).resize((side * 4 // 3, side), Image.Resampling.BOX))
     for seed in range(5):
-        harms = [harm(picture, kind, strength, seed) for strength in STRENGTHS]
+        harms = [harm(image, kind, strength, seed) for strength in STRENGTHS]
         assert 0 < harms[0] < harms[1] < harms[2]
 
 
 @pytest.mark.parametrize(("kind", "strength"), CASES)
 @pytest.mark.parametrize("shape", [(48, 64, 3), (100, 31, 3), (1, 1, 3), (2, 90, 3)])
-def test_shape_and_dtype_are_kept_and_the_picture_is_left_as_it_was(kind, strength, shape):
-    picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    before = picture.copy()
-    worse = corrupt(picture, kind, strength, 0)
+def test_shape_and_dtype_are_kept_and_the_image_is_left_as_it_was(kind, strength, shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    before = image.copy()
+    worse = corrupt(image, kind, strength, 0)
     assert (worse.shape, worse.dtype) == (shape, np.uint8)
     assert worse.flags.writeable
-    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(image, before)
 
 
 @pytest.mark.parametrize(("kind", "strength"), CASES)
-def test_the_same_seed_gives_the_same_picture(scene, kind, strength):
+def test_the_same_seed_gives_the_same_image(scene, kind, strength):
     np.testing.assert_array_equal(corrupt(scene, kind, strength, 7), corrupt(scene, kind, strength, 7))
 
 
@@ -72,10 +72,10 @@ def test_a_small_and_a_large_copy_suffer_much_alike(scene, kind, bound):
 
 
 def test_blur_is_a_gaussian_of_a_share_of_the_shorter_side():
-    picture = np.zeros((250, 300, 3), np.uint8)
-    picture[:, 100:200] = 255
-    expected = gaussian_filter(picture[100, :, 0].astype(float), 0.014 * 250)
-    np.testing.assert_allclose(corrupt(picture, "blur", 3, 0)[100, :, 0], expected, atol=4)
+    image = np.zeros((250, 300, 3), np.uint8)
+    image[:, 100:200] = 255
+    expected = gaussian_filter(image[100, :, 0].astype(float), 0.014 * 250)
+    np.testing.assert_allclose(corrupt(image, "blur", 3, 0)[100, :, 0], expected, atol=4)
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
@@ -89,16 +89,16 @@ def test_noise_has_the_deviation_and_the_grain_of_the_table(strength):
 
 
 def test_dark_leaves_the_share_of_the_light():
-    picture = np.array([[[0, 100, 200]]], np.uint8)
+    image = np.array([[[0, 100, 200]]], np.uint8)
     # 0.35 of 0, 100, 200
-    assert corrupt(picture, "dark", 2, 0).tolist() == [[[0, 35, 70]]]
+    assert corrupt(image, "dark", 2, 0).tolist() == [[[0, 35, 70]]]
 
 
 def test_jpeg_is_what_saving_at_that_quality_leaves(scene):
-    picture = scene[:150]
+    image = scene[:150]
     saved = io.BytesIO()
-    Image.fromarray(picture).save(saved, "JPEG", quality=18)
-    np.testing.assert_array_equal(corrupt(picture, "jpeg", 2, 0), np.asarray(Image.open(saved)))
+    Image.fromarray(image).save(saved, "JPEG", quality=18)
+    np.testing.assert_array_equal(corrupt(image, "jpeg", 2, 0), np.asarray(Image.open(saved)))
 
 
 def test_small_leaves_no_detail_finer_than_its_pixels():
@@ -110,25 +110,25 @@ def test_small_leaves_no_detail_finer_than_its_pixels():
 
 @pytest.mark.parametrize("strength", STRENGTHS)
 @pytest.mark.parametrize("shape", [(96, 96), (60, 120), (120, 50)])
-def test_a_rotated_picture_is_all_within_the_frame_and_no_corner_is_black(strength, shape):
+def test_a_rotated_image_is_all_within_the_frame_and_no_corner_is_black(strength, shape):
     """Of nine white dots on grey, in the corners, on the borders and in the middle, all are seen."""
     height, width = shape
-    picture = np.full((*shape, 3), 90, np.uint8)
+    image = np.full((*shape, 3), 90, np.uint8)
     for row in (2, height // 2, height - 7):
         for column in (2, width // 2, width - 7):
-            picture[row : row + 5, column : column + 5] = 255
-    worse = corrupt(picture, "rotated", strength, 0)
+            image[row : row + 5, column : column + 5] = 255
+    worse = corrupt(image, "rotated", strength, 0)
     assert label(worse[..., 0] > 150)[1] == 9
     assert worse.min() >= 90
 
 
 def test_a_rotation_has_the_angle_of_the_table_to_either_side():
-    picture = np.zeros((200, 200, 3), np.uint8)
-    picture[:, 90:110] = 255
-    picture[:, :90] = 60
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[:, 90:110] = 255
+    image[:, :90] = 60
     angles = []
     for seed in range(8):
-        middle = [np.flatnonzero(row > 150).mean() for row in corrupt(picture, "rotated", 2, seed)[60:140, :, 0]]
+        middle = [np.flatnonzero(row > 150).mean() for row in corrupt(image, "rotated", 2, seed)[60:140, :, 0]]
         angles.append(np.degrees(np.arctan(np.polyfit(np.arange(80), middle, 1)[0])))
     assert np.abs(angles) == pytest.approx(16, abs=0.3)
     assert min(angles) < 0 < max(angles)
@@ -136,9 +136,9 @@ def test_a_rotation_has_the_angle_of_the_table_to_either_side():
 
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_occluded_covers_four_grey_rectangles_and_nothing_else(strength):
-    picture = np.zeros((100, 200, 3), np.uint8)
+    image = np.zeros((100, 200, 3), np.uint8)
     share = LEVELS["occluded"][strength - 1]
-    covered = [(corrupt(picture, "occluded", strength, seed)[..., 0]) for seed in range(30)]
+    covered = [(corrupt(image, "occluded", strength, seed)[..., 0]) for seed in range(30)]
     assert {value for one in covered for value in np.unique(one)} == {0, 128}
     most = 4 * round(share * 100) * round(share * 200)
     assert max((one == 128).sum() for one in covered) == most
@@ -165,9 +165,9 @@ def test_an_unknown_kind_or_strength_is_refused(scene, kind, strength, rule):
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), "u1")],
 )
-def test_what_is_no_picture_is_refused(picture):
-    with pytest.raises(InputError, match=re.escape(f"received {picture.dtype} of {picture.shape}")):
-        corrupt(picture, "blur", 1, 0)
+def test_what_is_no_image_is_refused(image):
+    with pytest.raises(InputError, match=re.escape(f"received {image.dtype} of {image.shape}")):
+        corrupt(image, "blur", 1, 0)

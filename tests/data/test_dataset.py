@@ -15,7 +15,7 @@ def dataset_config(*overrides):
 
 @pytest.fixture
 def open_from(tmp_path):
-    """Open the data set that a command line would name, with everything below `tmp_path/out`."""
+    """Open the dataset that a command line would name, with everything below `tmp_path/out`."""
 
     def open_one(*overrides):
         out = tmp_path / "out"
@@ -65,11 +65,11 @@ def test_scenes_are_drawn_once_below_the_output_folder(open_from, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in manifest.root.rglob("*.*")} == before
 
 
-def test_training_seed_and_image_size_leave_the_data_set_alone():
+def test_training_seed_and_image_size_leave_the_dataset_alone():
     assert dataset_config("seed=1", "image_size=96", "backbone=xception") == dataset_config()
 
 
-def test_a_set_of_pictures_without_a_folder_is_refused(open_from):
+def test_a_set_of_images_without_a_folder_is_refused(open_from):
     with pytest.raises(InstantiationException) as refused:
         open_from("dataset=folders")
     assert isinstance(refused.value.__cause__, InputError)

@@ -73,7 +73,7 @@ def test_a_mirrored_copy_is_joined():
     assert list(group_copies(rows, 2)) == ["p0", "p0"]
 
 
-def test_plain_pictures_are_not_near_each_other():
+def test_plain_images_are_not_near_each_other():
     assert list(group_copies(table(look=["", "", ""]), 8)) == ["", "", ""]
 
 
@@ -101,14 +101,14 @@ def test_copies_labelled_otherwise_all_contradict():
     rows = table(sha256=["a", "a", "b", "a", "c", "c"], label=[0, 1, 0, 0, 1, 1])
     found = contradictions(rows).set_index("path")["reason"]
     assert set(found.index) == {"p0", "p1", "p3"}
-    assert "same picture as p1" in found["p0"] and "same picture as p0" in found["p1"]
+    assert "same image as p1" in found["p0"] and "same image as p0" in found["p1"]
 
 
 def test_no_contradiction_gives_an_empty_table():
     assert list(contradictions(table(sha256=["a", "a"])).columns) == ["path", "reason"]
 
 
-def test_very_many_links_are_thinned_to_those_that_join_the_same_pictures(monkeypatch):
+def test_very_many_links_are_thinned_to_those_that_join_the_same_images(monkeypatch):
     rng = np.random.default_rng(0)
     looks = [code(flip(0xF0F0F0F0F0F0F0F0 if i % 2 else 0x0123456789ABCDEF, rng.choice(64, 2))) for i in range(60)]
     rows = table(look=looks, mirrored=looks)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from facemask_ensemble.data.face_boxes import Face, annotated_faces, drawn_faces, regions_of
-from facemask_ensemble.data.scenes.folder import draw_folder
-from facemask_ensemble.data.scenes.scene import draw_scene
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.scenes.folder import draw_folder
+from facemask_ensemble.scenes.scene import draw_scene
 
 VOC = """<annotation><size><width>200</width><height>100</height></size>{objects}</annotation>"""
 FACE = """<object><name>{state}</name><bndbox><xmin>{left}</xmin><ymin>{top}</ymin><xmax>{right}</xmax>
@@ -46,12 +46,12 @@ def test_annotated_boxes_become_shares_of_width_and_height(tmp_path):
 
 
 @pytest.mark.parametrize(("counts", "masked"), [("unmasked", False), ("masked", True), ("drop", None)])
-def test_a_mask_worn_incorrectly_counts_as_the_data_set_says(tmp_path, counts, masked):
+def test_a_mask_worn_incorrectly_counts_as_the_dataset_says(tmp_path, counts, masked):
     root = photographs(tmp_path, one=face("mask_weared_incorrect"))
     assert [one.masked for one in annotated_faces(root, counts)["images/one.png"]] == [masked]
 
 
-def test_a_picture_whose_annotation_is_broken_has_no_entry(tmp_path):
+def test_an_image_whose_annotation_is_broken_has_no_entry(tmp_path):
     root = photographs(tmp_path, good=face("with_mask"), bad=face("a_scarf"))
     assert list(annotated_faces(root)) == ["images/good.png"]
 

@@ -59,7 +59,7 @@ def reasons(listing):
     return dict(zip(listing.quarantine["path"], listing.quarantine["reason"], strict=True))
 
 
-def test_every_box_becomes_a_picture_of_its_class(street, tmp_path):
+def test_every_box_becomes_an_image_of_its_class(street, tmp_path):
     found = cut(street, tmp_path, margin=0)
     assert found.class_names == ("mask", "no_mask", "wrong_mask")
     assert dict(zip(found.rows["path"], found.rows["label"], strict=True)) == {
@@ -73,8 +73,8 @@ def test_every_box_becomes_a_picture_of_its_class(street, tmp_path):
     np.testing.assert_array_equal(pixels(found, "mask/group-001.png"), original(street, "group.png")[20:70, 20:60])
 
 
-def test_a_margin_is_a_share_of_the_box_on_every_side_cut_to_the_picture(street, tmp_path):
-    """Of the box 40x50 at (20, 20), a quarter is 10 and 12.5; at (150, 40) the picture ends at 200 and 100."""
+def test_a_margin_is_a_share_of_the_box_on_every_side_cut_to_the_image(street, tmp_path):
+    """Of the box 40x50 at (20, 20), a quarter is 10 and 12.5; at (150, 40) the image ends at 200 and 100."""
     found = cut(street, tmp_path, margin=0.25)
     whole = original(street, "group.png")
     np.testing.assert_array_equal(pixels(found, "mask/group-001.png"), whole[8:82, 10:70])
@@ -138,8 +138,8 @@ def test_a_photograph_that_is_not_the_annotated_one_gives_no_face(street, tmp_pa
     }
 
 
-def test_boxes_of_a_turned_photograph_count_only_where_they_can_be_of_the_upright_picture(street, tmp_path):
-    """A camera's 120x60, to be turned a quarter: its upright picture is 60x120, one turned by half is still 120x60."""
+def test_boxes_of_a_turned_photograph_count_only_where_they_can_be_of_the_upright_image(street, tmp_path):
+    """A camera's 120x60, to be turned a quarter: its upright image is 60x120, one turned by half is still 120x60."""
     face = [("with_mask", (10, 10, 40, 50))]
     for name, orientation, annotated in (("stored", 6, (120, 60)), ("upright", 6, (60, 120)), ("half", 3, (120, 60))):
         exif = Image.Exif()
@@ -159,7 +159,7 @@ def test_what_gives_no_face_is_left_out_with_the_reason(street, tmp_path):
     photo(street, "empty.png", [])
     photo(street, "hat.png", [("with_hat", (10, 10, 40, 50))])
     photo(street, "far.png", [("with_mask", (10, 10, 240, 50))])
-    for name, content in (("junk.png", b"no picture"), ("void.png", b"")):
+    for name, content in (("junk.png", b"no image"), ("void.png", b"")):
         photo(street, name, face, drawn=False)
         (street / "images" / name).write_bytes(content)
     photo(street, "lonely.png", face, drawn=False)
@@ -171,11 +171,11 @@ def test_what_gives_no_face_is_left_out_with_the_reason(street, tmp_path):
         "images/empty.png": "no face",
         "images/hat.png": "unknown mask state 'with_hat'",
         "images/far.png": "does not fit",
-        "images/junk.png": "not a picture",
+        "images/junk.png": "not an image",
         "images/void.png": "empty file",
-        "annotations/lonely.xml": "no picture of this name",
+        "annotations/lonely.xml": "no image of this name",
         "images/bare.png": "no annotation",
-        "annotations/twice.xml": "its picture is left out",
+        "annotations/twice.xml": "its image is left out",
         "images/twice.png": "another file has the name 'twice'",
         "images/twice.jpg": "another file has the name 'twice'",
     }
@@ -244,7 +244,7 @@ def test_a_place_that_cannot_be_written_is_named(street, tmp_path):
         ({"smallest_face": 0}, r"dataset\.smallest_face=0: must be a whole number of pixels, at least 1"),
         ({"smallest_face": 2.5}, r"dataset\.smallest_face=2\.5"),
         ({"smallest_face": 35}, r"lacks a class \(mask 1, no_mask 0, wrong_mask 1\).*lower dataset\.smallest_face"),
-        ({"smallest_face": 99}, r"has no labelled picture .*lower dataset\.smallest_face"),
+        ({"smallest_face": 99}, r"has no labelled image .*lower dataset\.smallest_face"),
     ],
 )
 def test_settings_that_cut_no_faces_are_refused(street, tmp_path, settings, message):

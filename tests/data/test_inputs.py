@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from facemask_ensemble.data import items
-from facemask_ensemble.data.decoding import PictureError
+from facemask_ensemble.data import input_images
+from facemask_ensemble.data.decoding import ImageError
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.errors import InputError
 
@@ -25,14 +25,14 @@ def contents(given):
     for item in open_input(str(given)).items():
         try:
             found[item.name] = item.read()
-        except PictureError as error:
+        except ImageError as error:
             found[item.name] = str(error)
     return found
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures, which here are their own names, among other things."""
+    """Images, which here are their own names, among other things."""
     for name in ("b.jpg", "a.PNG", "deep/c.jpg", "deep-er/d.jpg", ".hidden/e.jpg", "._b.jpg", "notes.txt"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).write_text(name)
@@ -47,7 +47,7 @@ def test_a_folder_is_gone_through_in_the_order_of_its_paths_as_often_as_wanted(f
     assert found.count() == 4
 
 
-def test_a_picture_and_a_glob_are_what_they_name(folder):
+def test_an_image_and_a_glob_are_what_they_name(folder):
     assert names(folder / "notes.txt") == ["notes.txt"]
     (folder / "odd name").write_text("x")
     assert names(folder / "odd name") == [f"{folder}/odd name"]
@@ -70,9 +70,9 @@ def test_paths_come_from_standard_input_one_by_one(folder, monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=given))
     found = open_input("-")
     assert (found.key, found.count()) == ("-", None)
-    items = found.items()
-    assert next(items).read() == b"b.jpg"
-    assert next(items).read() == b"a.PNG"
+    input_images = found.items()
+    assert next(input_images).read() == b"b.jpg"
+    assert next(input_images).read() == b"a.PNG"
 
 
 def test_a_pipe_in_a_list_is_not_waited_for(folder):
@@ -117,8 +117,8 @@ def test_an_archive_is_read_in_its_own_order_without_being_unpacked(tmp_path, su
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
-def test_what_unfolds_beyond_the_limit_is_no_picture(tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr(items, "MOST_BYTES", 1_000_000)
+def test_what_unfolds_beyond_the_limit_is_no_image(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr(input_images, "MOST_BYTES", 1_000_000)
     MEMBERS["bomb.jpg"] = bytes(1_000_001)
     try:
         path = pack(tmp_path / f"photos{suffix}")
@@ -145,30 +145,30 @@ def test_a_damaged_member_of_a_zip_leaves_the_others(tmp_path):
 def test_a_tar_that_breaks_off_gives_what_came_before(tmp_path):
     path = pack(tmp_path / "photos.tar")
     path.write_bytes(path.read_bytes()[:1536])  # the second member's header, and nothing of it
-    items = open_input(str(path)).items()
-    assert next(items).read() == b"1"
+    input_images = open_input(str(path)).items()
+    assert next(input_images).read() == b"1"
     with pytest.raises(InputError, match="a broken archive"):
-        list(items)
+        list(input_images)
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("nowhere.jpg", "no such picture, folder or glob"),
-        ("", "a folder without a picture"),
-        ("empty.txt", "there is no picture in it"),
+        ("nowhere.jpg", "no such image, folder or glob"),
+        ("", "a folder without an image"),
+        ("empty.txt", "there is no image in it"),
         ("broken.zip", "a broken archive"),
         ("broken.tar.gz", "a broken archive"),
     ],
 )
-def test_an_input_without_a_picture_is_refused(tmp_path, name, words):
+def test_an_input_without_an_image_is_refused(tmp_path, name, words):
     for file in ("empty.txt", "broken.zip", "broken.tar.gz"):
         (tmp_path / file).touch()
     with pytest.raises(InputError, match=words):
         open_input(str(tmp_path / name))
 
 
-def test_a_picture_that_cannot_be_unpacked_is_refused_alone(tmp_path):
+def test_an_image_that_cannot_be_unpacked_is_refused_alone(tmp_path):
     """One member claims a compression that nobody knows, and one a password."""
     archive = tmp_path / "odd.zip"
     with zipfile.ZipFile(archive, "w") as made:
@@ -181,7 +181,7 @@ def test_a_picture_that_cannot_be_unpacked_is_refused_alone(tmp_path):
     archive.write_bytes(content)
     known, locked, unknown = open_input(str(archive)).items()
     assert known.read() == b"some bytes"
-    with pytest.raises(PictureError, match="cannot be unpacked: .*(password|encrypted)"):
+    with pytest.raises(ImageError, match="cannot be unpacked: .*(password|encrypted)"):
         locked.read()
-    with pytest.raises(PictureError, match="cannot be unpacked: .*compression"):
+    with pytest.raises(ImageError, match="cannot be unpacked: .*compression"):
         unknown.read()

@@ -100,7 +100,7 @@ def test_a_missing_class_is_refused_with_the_counts_and_the_first_of_what_was_le
     rows = [{"label": 0}, {"label": 0}]
     with pytest.raises(InputError, match=r"lacks a class \(a 2, b 0\) \(left out 1, the first b/1: broken\): mend"):
         refuse_empty_class(root, ["a", "b"], rows, [("b/1", "broken")], "mend it")
-    with pytest.raises(InputError, match="has no labelled picture: mend it"):
+    with pytest.raises(InputError, match="has no labelled image: mend it"):
         refuse_empty_class(root, ["a", "b"], [], [], "mend it")
     refuse_empty_class(root, ["a"], rows, [], "mend it")
 

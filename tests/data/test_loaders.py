@@ -4,13 +4,13 @@ import pytest
 
 @pytest.fixture
 def marked():
-    """Ten pictures that carry their number in every pixel, and labels 0, 1, 2, 0, 1, …"""
+    """Ten images that carry their number in every pixel, and labels 0, 1, 2, 0, 1, …"""
     numbers = np.arange(10, dtype=np.uint8)
     return np.broadcast_to(numbers[:, None, None, None], (10, 4, 5, 3)).copy(), numbers.astype(int) % 3
 
 
 def epoch(data):
-    """Read one epoch: the sizes of its batches, the pictures' numbers and their labels."""
+    """Read one epoch: the sizes of its batches, the images' numbers and their labels."""
     batches = list(data.as_numpy_iterator())
     numbers = np.concatenate([pixels[:, 0, 0, 0] for pixels, _ in batches])
     return [len(pixels) for pixels, _ in batches], numbers.tolist(), np.concatenate([labels for _, labels in batches])
@@ -22,7 +22,7 @@ def load(marked, **options):
     return batches(*marked, 3, 4, **options)
 
 
-def test_pictures_keep_their_order_their_labels_and_their_values_without_a_seed(marked):
+def test_images_keep_their_order_their_labels_and_their_values_without_a_seed(marked):
     data = load(marked)
     sizes, numbers, labels = epoch(data)
     assert sizes == [4, 4, 2]
@@ -34,7 +34,7 @@ def test_pictures_keep_their_order_their_labels_and_their_values_without_a_seed(
     assert (one_hot.dtype, one_hot.shape.as_list()) == ("float32", [None, 3])
 
 
-def test_every_epoch_shows_every_picture_once_with_its_own_label_in_another_order(marked):
+def test_every_epoch_shows_every_image_once_with_its_own_label_in_another_order(marked):
     data = load(marked, shuffle_seed=7)
     epochs = [epoch(data) for _ in range(3)]
     for sizes, numbers, labels in epochs:
@@ -63,7 +63,7 @@ def test_batches_are_mixed_not_only_put_in_another_order(marked):
     assert len(first) > 1
 
 
-def test_augmentation_is_applied_to_pictures_and_not_to_labels(marked):
+def test_augmentation_is_applied_to_images_and_not_to_labels(marked):
     import tensorflow as tf
 
     data = load(marked, augment=lambda pixels, labels: (tf.cast(pixels, tf.float32) + 100, labels))
@@ -108,16 +108,16 @@ def test_no_pipeline_of_ours_waits_for_tensorflows_tuner():
     pixels, labels = np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4, int)
     pipelines = [
         loaders.batches(pixels, labels, 2, 2, shuffle_seed=1),
-        loaders.pictures(pixels, 2),
+        loaders.images(pixels, 2),
         loaders.batches(pixels, labels, 2, 2, augment=lambda *batch: batch).map(lambda pixels, _: pixels),
     ]
     assert [data.options().autotune.enabled for data in pipelines] == [False] * 3
 
 
-def test_pictures_to_predict_from_come_alone_and_in_their_order():
+def test_images_to_predict_from_come_alone_and_in_their_order():
     from facemask_ensemble.data import loaders
 
     pixels = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    found = [batch.numpy() for batch in loaders.pictures(pixels, 2)]
+    found = [batch.numpy() for batch in loaders.images(pixels, 2)]
     assert [len(batch) for batch in found] == [2, 2, 1]
     np.testing.assert_array_equal(np.concatenate(found), pixels)

@@ -1,4 +1,4 @@
-"""The three loaders read one manifest: the same pictures, labels and steps."""
+"""The three loaders read one manifest: the same images, labels and steps."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ SIZE, BATCH = 16, 4
 CLASSES = ("wearing a mask", "none", "Größe")  # not in alphabetical order, nor of plain letters
 
 
-def picture(seed, side=SIZE):
+def image(seed, side=SIZE):
     return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
 
 
@@ -37,12 +37,12 @@ def manifest_of(root, files, splits=None):
 
 @pytest.fixture
 def manifest(tmp_path):
-    """Eleven training pictures of another size than the network's, and three of validation that lack a class."""
-    root, files = tmp_path / "my pictures", []
+    """Eleven training images of another size than the network's, and three of validation that lack a class."""
+    root, files = tmp_path / "my images", []
     root.mkdir()
     for number in range(14):
-        files.append((f"picture {number}\n.png", (2, 0, 1)[number % 3] if number < 11 else number % 2))
-        Image.fromarray(picture(number, side=20 + number)).save(root / files[-1][0])
+        files.append((f"image {number}\n.png", (2, 0, 1)[number % 3] if number < 11 else number % 2))
+        Image.fromarray(image(number, side=20 + number)).save(root / files[-1][0])
     return manifest_of(root, files, ["train"] * 11 + ["validation"] * 3)
 
 
@@ -58,8 +58,8 @@ def epoch(data):
     return pixels, labels
 
 
-def by_picture(data):
-    """Map every picture of an epoch, as bytes, to its label."""
+def by_image(data):
+    """Map every image of an epoch, as bytes, to its label."""
     pixels, labels = epoch(data)
     assert pixels.min() >= 0 and pixels.max() <= 255
     assert (pixels == pixels.astype(np.uint8)).all()
@@ -74,9 +74,9 @@ NAMES = pytest.mark.parametrize("name", ["tf_data", "directory", "generator"])
 @pytest.mark.parametrize("split", ["train", "validation"])
 @pytest.mark.parametrize("name", ["directory", "generator"])
 def test_keras_readers_give_exactly_our_pixels_with_the_same_labels(name, split, manifest, tmp_path):
-    ours = by_picture(load("tf_data", manifest, tmp_path / "data", split))
-    assert by_picture(load(name, manifest, tmp_path / "data", split)) == ours
-    assert by_picture(load(name, manifest, tmp_path / "data", split, shuffle_seed=5)) == ours
+    ours = by_image(load("tf_data", manifest, tmp_path / "data", split))
+    assert by_image(load(name, manifest, tmp_path / "data", split)) == ours
+    assert by_image(load(name, manifest, tmp_path / "data", split, shuffle_seed=5)) == ours
 
 
 @NAMES
@@ -86,12 +86,12 @@ def test_labels_are_the_manifests_in_the_encoding_asked_for(name, labels, manife
 
     rows, pixels = manifest.split("validation"), read_split(manifest, "validation", SIZE, tmp_path)
     expected = np.eye(3)[rows["label"]] if labels == "one_hot" else rows["label"]
-    found = by_picture(load(name, manifest, tmp_path, "validation", labels=labels))
+    found = by_image(load(name, manifest, tmp_path, "validation", labels=labels))
     assert found == {array.tobytes(): label.tolist() for array, label in zip(pixels, np.asarray(expected), strict=True)}
 
 
 @NAMES
-def test_every_epoch_has_all_pictures_once_in_three_steps_and_another_order(name, manifest, tmp_path):
+def test_every_epoch_has_all_images_once_in_three_steps_and_another_order(name, manifest, tmp_path):
     import keras
 
     def orders(seed):
@@ -119,7 +119,7 @@ def test_without_a_seed_the_order_stays(name, manifest, tmp_path):
 def test_an_epoch_left_half_way_is_not_gone_on_with(manifest, tmp_path):
     data = load("generator", manifest, tmp_path, shuffle_seed=3)
     next(iter(data))
-    assert len(by_picture(data)) == 11
+    assert len(by_image(data)) == 11
 
 
 @NAMES
@@ -165,8 +165,8 @@ def test_reading_the_originals_is_what_users_of_keras_get(manifest, tmp_path):
 def test_original_files_are_linked_and_never_changed(manifest, tmp_path):
     before = {path: (manifest.root / path).read_bytes() for path in manifest.rows["path"]}
     for name in ("directory", "generator"):
-        by_picture_count = len(epoch(load(name, manifest, tmp_path / "data", resize="reader"))[0])
-        assert by_picture_count == 11
+        by_image_count = len(epoch(load(name, manifest, tmp_path / "data", resize="reader"))[0])
+        assert by_image_count == 11
     links = [path for path in (tmp_path / "data" / "originals").rglob("*") if not path.is_dir()]
     assert len(links) == 11 and all(link.is_symlink() for link in links)
     assert {path: (manifest.root / path).read_bytes() for path in manifest.rows["path"]} == before
@@ -183,7 +183,7 @@ def test_where_links_cannot_be_made_the_originals_are_copied(manifest, tmp_path,
     assert kept == set(manifest.split("train")["sha256"])
 
 
-def test_pictures_are_written_once_under_their_labels_numbers_and_contents(manifest, tmp_path):
+def test_images_are_written_once_under_their_labels_numbers_and_contents(manifest, tmp_path):
     load("directory", manifest, tmp_path)
     (target,) = (tmp_path / "normalised").glob("*/train")
     files = {path.relative_to(target).as_posix(): path.stat().st_mtime_ns for path in target.rglob("*.png")}
@@ -228,21 +228,21 @@ def test_a_full_disk_leaves_nothing_behind_and_names_the_next_step(manifest, tmp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(InputError, match=r"cannot hold 11 pictures \(No space left on device\): free some space"):
+    with pytest.raises(InputError, match=r"cannot hold 11 images \(No space left on device\): free some space"):
         load("directory", manifest, tmp_path / "data")
     assert not [path for path in (tmp_path / "data" / "normalised").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("name", ["directory", "generator"])
-def test_a_folder_that_lost_a_picture_is_refused_by_its_path(name, manifest, tmp_path):
+def test_a_folder_that_lost_an_image_is_refused_by_its_path(name, manifest, tmp_path):
     load(name, manifest, tmp_path)
     next((tmp_path / "normalised").rglob("*.png")).unlink()
-    with pytest.raises(InputError, match=r"train has 10 of 11 pictures: delete that folder, it is made anew"):
+    with pytest.raises(InputError, match=r"train has 10 of 11 images: delete that folder, it is made anew"):
         load(name, manifest, tmp_path)
 
 
 def save_kind(kind, path):
-    """Write a smooth picture of a kind, as lossless as it can be."""
+    """Write a smooth image of a kind, as lossless as it can be."""
     side = np.linspace(20, 230, SIZE).astype(np.uint8)
     image = Image.fromarray(np.stack(np.broadcast_arrays(side[:, None], side[None, :], np.uint8(90)), axis=2))
     match kind:
@@ -323,5 +323,5 @@ def test_real_photographs_are_the_same_to_all_three(real_data, tmp_path):
     manifest = manifest_of(
         real_data, [(os.path.relpath(path, real_data), number % 3) for number, path in enumerate(paths)]
     )
-    found = [by_picture(load(name, manifest, tmp_path)) for name in ("tf_data", "directory", "generator")]
+    found = [by_image(load(name, manifest, tmp_path)) for name in ("tf_data", "directory", "generator")]
     assert found[0] == found[1] == found[2]

@@ -1,4 +1,4 @@
-"""Odd files: what a data set does with each; `python tests/data/test_odd_files.py` prints the table for the README."""
+"""Odd files: what a dataset does with each; `python tests/data/test_odd_files.py` prints the table for the README."""
 
 import io
 import os
@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from facemask_ensemble.data.manifest import Manifest
-from facemask_ensemble.data.pixels import load_pixels
-from facemask_ensemble.data.prepare import examine, prepare
+from facemask_ensemble.data.pixel_cache import load_pixels
+from facemask_ensemble.data.preparation import examine, prepare
 from facemask_ensemble.data.sources import folders
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -46,10 +46,10 @@ def written(data, name="odd.png"):
 
 
 def linked(target):
-    """Link to a path relative to the folder of pictures, or beside the link where it names no class."""
+    """Link to a path relative to the folder of images, or beside the link where it names no class."""
 
     def lay(home):
-        root = next(folder for folder in home.parents if folder.name == "pictures")
+        root = next(folder for folder in home.parents if folder.name == "images")
         os.symlink(os.path.relpath(root / target, home) if "/" in target else target, home / "odd.png")
 
     return lay
@@ -113,7 +113,7 @@ def animation():
 
 
 def turned():
-    """A camera's picture, 60x40 as stored, red at the left: its first column is to be the upper edge."""
+    """A camera's image, 60x40 as stored, red at the left: its first column is to be the upper edge."""
     image = plain(colour=BLUE, size=(60, 40))
     image.paste(RED, (0, 0, 30, 40))
     exif = Image.Exif()
@@ -130,7 +130,7 @@ def no_permission(home):
 CASES = [
     Odd("truncated JPEG", written(truncated, "odd.jpg"), "odd.jpg", False, "truncated"),
     Odd("empty file", written(b"", "odd.jpg"), "odd.jpg", False, "empty file"),
-    Odd("text named .jpg", written(b"no picture", "odd.jpg"), "odd.jpg", False, "not a picture"),
+    Odd("text named .jpg", written(b"no image", "odd.jpg"), "odd.jpg", False, "not an image"),
     Odd(
         "CMYK JPEG", written(lambda: encoded(plain("CMYK", (0, 255, 255, 0)), "JPEG"), "odd.jpg"), "odd.jpg",
         words="CMYK: read as RGB", size=(40, 40), top=(254, 0, 0),
@@ -167,7 +167,7 @@ CASES = [
     ),
     Odd("20000x20000 PNG", written(enormous), kept=False, words="million pixels"),
     Odd(
-        "1x1 picture", written(lambda: encoded(plain(size=(1, 1)), "PNG")),
+        "1x1 image", written(lambda: encoded(plain(size=(1, 1)), "PNG")),
         words="smaller than 32 pixels", size=(1, 1), top=RED,
     ),
     Odd("file without permission to read", no_permission, kept=False, words="cannot be opened", closed=True),
@@ -176,7 +176,7 @@ CASES = [
     Odd("symbolic link to nothing", linked("gone.png"), kept=False, words="a symbolic link to nothing"),
     Odd("symbolic link to its own folder", linked("."), kept=False, words="a folder that holds it, a loop"),
     Odd("symbolic link to another folder", linked("dog/"), kept=False, words="a symbolic link to a folder"),
-    Odd("symbolic link to a picture in the folder", linked("cat/sound.png"), size=(48, 48)),
+    Odd("symbolic link to an image in the folder", linked("cat/sound.png"), size=(48, 48)),
     Odd("named pipe", lambda home: os.mkfifo(home / "odd.png"), kept=False, words="a pipe"),
     Odd(
         "name with spaces", written(lambda: encoded(plain(), "PNG"), " my  face .png"), " my  face .png",
@@ -193,7 +193,7 @@ CASES = [
     Odd("same name in two classes", written(lambda: encoded(noise(900), "PNG"), "1.png"), "1.png", size=(48, 48)),
     Odd(".JPG", written(lambda: encoded(plain(), "JPEG"), "odd.JPG"), "odd.JPG", top=(254, 0, 0)),
     Odd(".PNG", written(lambda: encoded(plain(), "PNG"), "odd.PNG"), "odd.PNG", top=RED),
-    Odd("file that is no picture", written(b"x", "notes.txt"), "notes.txt", False, "suffix .txt"),
+    Odd("file that is no image", written(b"x", "notes.txt"), "notes.txt", False, "suffix .txt"),
 ]  # fmt: skip
 
 
@@ -221,14 +221,14 @@ def without_privilege():
 
 
 def make_place(sound):
-    """A folder that every user may enter, with `pictures` of two classes and `out` for all to write."""
+    """A folder that every user may enter, with `images` of two classes and `out` for all to write."""
     place = Path(tempfile.mkdtemp(dir="/tmp"))
     place.chmod(0o755)
     for number, name in enumerate(("cat", "dog")):
-        (place / "pictures" / name).mkdir(parents=True)
-        noise(100 * number).save(place / "pictures" / name / "sound.png")
+        (place / "images" / name).mkdir(parents=True)
+        noise(100 * number).save(place / "images" / name / "sound.png")
         for index in range(1, sound):
-            noise(100 * number + index).save(place / "pictures" / name / f"{index}.png")
+            noise(100 * number + index).save(place / "images" / name / f"{index}.png")
     noise(1000).save(place / "elsewhere.png")
     (place / "out").mkdir()
     (place / "out").chmod(0o777)
@@ -261,7 +261,7 @@ def findings(root, out):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title.replace(" ", "_"))
 def test_an_odd_file_is_read_or_left_out_as_stated_and_never_touched(case, new_place):
     place = new_place(sound=1)
-    root, path = place / "pictures", f"cat/{case.name}"
+    root, path = place / "images", f"cat/{case.name}"
     findings(root, place / "out")  # imports what a user without privilege might not reach
     case.lay(root / "cat")
     before, peak = snapshot(root), peak_memory()
@@ -276,10 +276,10 @@ def test_an_odd_file_is_read_or_left_out_as_stated_and_never_touched(case, new_p
     row = rows.loc[path]
     assert (row["odd"], row["label"]) == (case.words, 0)
     assert case.size in (None, (row["width"], row["height"]))
-    (picture,) = np.asarray(load_pixels(root, [path], SIDE)).astype(int)
+    (image,) = np.asarray(load_pixels(root, [path], SIDE)).astype(int)
     if case.top:
-        np.testing.assert_allclose(picture[0, SIDE // 2], case.top, atol=2)
-        np.testing.assert_allclose(picture[-1, SIDE // 2], case.bottom or case.top, atol=2)
+        np.testing.assert_allclose(image[0, SIDE // 2], case.top, atol=2)
+        np.testing.assert_allclose(image[-1, SIDE // 2], case.bottom or case.top, atol=2)
 
 
 def peak_memory():
@@ -299,7 +299,7 @@ def lay_all(root):
 
 def test_a_folder_of_odd_files_becomes_a_manifest_that_says_what_it_left_out(tmp_path, new_place):
     place = new_place(sound=12)
-    root = place / "pictures"
+    root = place / "images"
     sound = {path.relative_to(root).as_posix() for path in root.rglob("*.png")}
     laid = lay_all(root)
     before = snapshot(root)
@@ -318,7 +318,7 @@ def markdown():
     lines = ["| file | what happens |", "| --- | --- |"]
     for case in CASES:
         place = make_place(sound=1)
-        root, path = place / "pictures", f"cat/{case.name}"
+        root, path = place / "images", f"cat/{case.name}"
         findings(root, place / "out")
         case.lay(root / "cat")
         with without_privilege():

@@ -22,7 +22,7 @@ def reasons(listing):
     return dict(zip(listing.quarantine["path"], listing.quarantine["reason"], strict=True))
 
 
-def annotate(root, stem, states, size=(100, 80), box=(10, 10, 30, 30), picture=True):
+def annotate(root, stem, states, size=(100, 80), box=(10, 10, 30, 30), image=True):
     faces = "".join(
         f"<object><name>{state}</name><bndbox>"
         + "".join(f"<{tag}>{at}</{tag}>" for tag, at in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
@@ -32,7 +32,7 @@ def annotate(root, stem, states, size=(100, 80), box=(10, 10, 30, 30), picture=T
     file = root / "annotations" / f"{stem}.xml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"<annotation><size><width>{size[0]}</width><height>{size[1]}</height></size>{faces}</annotation>")
-    if picture:
+    if image:
         touch(root / "images" / f"{stem}.jpg")
     return file
 
@@ -56,7 +56,7 @@ def competition(tmp_path):
     return root
 
 
-def test_folders_label_by_sorted_name_and_find_nested_pictures_of_any_suffix_and_case(tmp_path):
+def test_folders_label_by_sorted_name_and_find_nested_images_of_any_suffix_and_case(tmp_path):
     for path in ("dog/1.JPG", "dog/deep/er/2.webp", "cat/3.TIFF", "cat/4.gif", "cat/.hidden.png", ".git/5.png"):
         touch(tmp_path / path)
     found = folders(tmp_path)
@@ -110,10 +110,10 @@ def test_folders_reject_a_name_that_is_not_text(tmp_path):
     ("files", "message"),
     [
         (["a/1.png"], "has one class, 'a'"),
-        (["a/1.png", "b/1.txt"], "no picture of class b"),
-        (["a/1.txt"], "has no picture"),
-        (["1.png", "2.png"], "2 pictures but no class folder"),
-        ([], "has no picture"),
+        (["a/1.png", "b/1.txt"], "no image of class b"),
+        (["a/1.txt"], "has no image"),
+        (["1.png", "2.png"], "2 images but no class folder"),
+        ([], "has no image"),
     ],
 )
 def test_folders_refuse_what_cannot_be_classified(tmp_path, files, message):
@@ -167,7 +167,7 @@ def test_street_masks_derive_labels_from_boxes(street):
     assert "images/sloppy.jpg" in reasons(street_masks(street, "drop"))
 
 
-def test_street_masks_group_pictures_of_a_series_size(street):
+def test_street_masks_group_images_of_a_series_size(street):
     annotate(street, "s1", ["with_mask"], size=(301, 400))
     annotate(street, "s2", ["without_mask"], size=(301, 400))
     rows = street_masks(street, series_sizes=[[301, 400]]).rows.set_index("path")
@@ -177,7 +177,7 @@ def test_street_masks_group_pictures_of_a_series_size(street):
 
 def test_street_masks_reject_what_gives_no_label(street):
     annotate(street, "empty", [])
-    annotate(street, "orphan", ["with_mask"], picture=False)
+    annotate(street, "orphan", ["with_mask"], image=False)
     annotate(street, "odd", ["with_hat"])
     annotate(street, "wide", ["with_mask"], box=(10, 10, 102, 30))
     annotate(street, "broken", ["with_mask"]).write_text("<annotation>")
@@ -185,7 +185,7 @@ def test_street_masks_reject_what_gives_no_label(street):
     found = reasons(street_masks(street))
     expected = {
         "images/empty.jpg": "no face",
-        "annotations/orphan.xml": "no picture",
+        "annotations/orphan.xml": "no image",
         "images/odd.jpg": "with_hat",
         "images/wide.jpg": "does not fit",
         "images/broken.jpg": "not XML",
@@ -195,7 +195,7 @@ def test_street_masks_reject_what_gives_no_label(street):
     assert all(part in found[path] for path, part in expected.items())
 
 
-def test_boxes_one_pixel_past_the_edge_are_cut_to_the_picture(tmp_path):
+def test_boxes_one_pixel_past_the_edge_are_cut_to_the_image(tmp_path):
     file = annotate(tmp_path, "edge", ["with_mask"], size=(100, 80), box=(-1, 0, 101, 81))
     assert street_mask_boxes(file) == [((0, 0, 100, 80), "with_mask")]
 
@@ -207,7 +207,7 @@ def test_street_masks_refuse_an_unknown_rule_and_a_folder_of_something_else(stre
         street_masks(tmp_path_factory.mktemp("other"))
 
 
-def test_street_masks_refuse_pictures_that_lack_a_class(tmp_path):
+def test_street_masks_refuse_images_that_lack_a_class(tmp_path):
     annotate(tmp_path, "covered", ["with_mask"])
     with pytest.raises(InputError, match="none 0, all 1, some 0"):
         street_masks(tmp_path)
@@ -238,7 +238,7 @@ def test_kaggle_masks_reject_files_and_entries_without_the_other(competition):
         ('{"1.jpg": "all"}', "label 'all'"),
         ("[1, 2]", "holds a list"),
         ("{", "is not JSON"),
-        ('{"9.jpg": 1}', "no labelled picture"),
+        ('{"9.jpg": 1}', "no labelled image"),
     ],
 )
 def test_kaggle_masks_refuse_a_table_that_is_wrong(competition, table, message):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from facemask_ensemble.data.prepare import prepare
+from facemask_ensemble.data.preparation import prepare
 from facemask_ensemble.data.sources import folders
 from facemask_ensemble.errors import InputError
 
@@ -54,7 +54,7 @@ def test_usual_class_names_need_no_setting(tmp_path, names):
 
 
 @pytest.mark.parametrize("name", ["unlabeled", "Unlabelled"])
-def test_pictures_without_a_label_are_left_out_beside_classes_and_beside_or_inside_splits(tmp_path, name):
+def test_images_without_a_label_are_left_out_beside_classes_and_beside_or_inside_splits(tmp_path, name):
     flat = folders(lay(tmp_path / "flat", "mask/1.png", "no_mask/2.png", f"{name}/3.png", f"{name}/deep/4.png"))
     assert flat.class_names == ("mask", "no_mask")
     assert reasons(flat) == {f"{name}/3.png": "it has no label", f"{name}/deep/4.png": "it has no label"}
@@ -80,7 +80,7 @@ def test_a_class_written_by_two_systems_is_one(tmp_path):
     assert found.class_names == ("b", "caf\u00e9")
 
 
-def test_folders_without_pictures_beside_a_split_do_not_matter(tmp_path):
+def test_folders_without_images_beside_a_split_do_not_matter(tmp_path):
     lay(
         tmp_path, "train/a/1.png", "train/b/1.png", "test/a/2.png", "test/b/2.png", "docs/guide.pdf", "LICENSE", "x.png"
     )
@@ -90,14 +90,14 @@ def test_folders_without_pictures_beside_a_split_do_not_matter(tmp_path):
     assert reasons(found) == {"x.png": "lies in no class folder"}
 
 
-def test_pictures_beside_a_split_are_refused_with_what_to_do_about_them(tmp_path):
+def test_images_beside_a_split_are_refused_with_what_to_do_about_them(tmp_path):
     lay(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/2.png", "extra/3.png")
-    with pytest.raises(InputError, match=r"pictures in extra/ beside the split test/, train/.* dataset=table"):
+    with pytest.raises(InputError, match=r"images in extra/ beside the split test/, train/.* dataset=table"):
         folders(tmp_path)
 
 
 def test_a_folder_test_among_classes_is_not_taken_for_a_class(tmp_path):
-    with pytest.raises(InputError, match=r"pictures in cat/, dog/ beside the split test/.* or test/ out of it"):
+    with pytest.raises(InputError, match=r"images in cat/, dog/ beside the split test/.* or test/ out of it"):
         folders(lay(tmp_path, "cat/1.png", "dog/2.png", "test/3.png"))
 
 
@@ -109,7 +109,7 @@ def test_a_class_that_is_a_link_out_of_the_root_is_named_as_the_reason(tmp_path)
     root = lay(tmp_path / "root", "a/1.png", "b/2.png")
     lay(tmp_path / "c", "3.png")
     (root / "c").symlink_to("../c")
-    with pytest.raises(InputError, match=r"no picture of class c \(c: a symbolic link that leaves dataset\.root"):
+    with pytest.raises(InputError, match=r"no image of class c \(c: a symbolic link that leaves dataset\.root"):
         folders(root)
 
 
@@ -117,7 +117,7 @@ def test_a_class_that_is_a_link_out_of_the_root_is_named_as_the_reason(tmp_path)
 def test_a_class_that_is_a_broken_link_is_not_forgotten(tmp_path, target, why):
     root = lay(tmp_path, "a/1.png", "b/2.png")
     (root / "c").symlink_to(target)
-    with pytest.raises(InputError, match=rf"no picture of class c \(c: a symbolic link {why}"):
+    with pytest.raises(InputError, match=rf"no image of class c \(c: a symbolic link {why}"):
         folders(root)
 
 
@@ -140,7 +140,7 @@ def test_a_linked_split_is_left_out(tmp_path):
     assert "leaves dataset.root" in reasons(found)["test"]
 
 
-def test_a_link_to_a_picture_of_another_class_is_found_to_contradict_it(class_folders, tmp_path):
+def test_a_link_to_an_image_of_another_class_is_found_to_contradict_it(class_folders, tmp_path):
     (class_folders / "dog" / "link.png").symlink_to("../cat/03.png")
     settings = {"limit": None, "validation": 0.2, "test": 0.2, "seed": 0, "near_duplicates": None}
     left_out = prepare("folders", folders(class_folders), tmp_path / "out", **settings).quarantine

@@ -56,7 +56,7 @@ def test_groups_stay_on_one_side_and_the_proportions_hold_beside_a_big_one():
         assert abs(n - 0.15 * [77, 432, 197][label]) <= 1
 
 
-def test_three_pictures_of_a_class_reach_all_three_splits():
+def test_three_images_of_a_class_reach_all_three_splits():
     rows, _ = assign_splits(table([3, 100]), CLASSES[:2], 0.1, 0.1, seed=0)
     assert set(rows.loc[rows["label"] == 0, "split"]) == {"train", "validation", "test"}
 
@@ -88,7 +88,7 @@ def test_a_complete_given_split_is_left_alone():
     pd.testing.assert_frame_equal(rows, given)
 
 
-def test_a_training_copy_of_a_given_test_picture_is_left_out():
+def test_a_training_copy_of_a_given_test_image_is_left_out():
     given = pd.concat([table([20, 20], "train"), table([5, 5], "test")], ignore_index=True)
     given.loc[given["path"].isin(["train0003", "train0004", "test0001"]), "group"] = "copies"
     rows, quarantine = assign_splits(given, CLASSES[:2], 0.2, 0.2, seed=0)
@@ -99,7 +99,7 @@ def test_a_training_copy_of_a_given_test_picture_is_left_out():
 
 
 def test_a_class_too_small_for_every_split_is_refused_with_its_counts():
-    with pytest.raises(InputError, match=r"test split has no .*'some' \(of 2 in 2 .*train 1, .*add pictures"):
+    with pytest.raises(InputError, match=r"test split has no .*'some' \(of 2 in 2 .*train 1, .*add images"):
         assign_splits(table([50, 50, 2]), CLASSES, 0.2, 0.2, seed=0)
     rows = table([50, 50, 20])
     rows.loc[rows["label"] == 2, "group"] = "one"
@@ -107,9 +107,9 @@ def test_a_class_too_small_for_every_split_is_refused_with_its_counts():
         assign_splits(rows, CLASSES, 0.2, 0.2, seed=0)
 
 
-def test_a_data_set_without_training_pictures_is_refused():
+def test_a_dataset_without_training_images_is_refused():
     given = pd.concat([table([4, 4], name) for name in ("validation", "test")], ignore_index=True)
-    with pytest.raises(InputError, match="train split has no picture"):
+    with pytest.raises(InputError, match="train split has no image"):
         assign_splits(given, CLASSES[:2], 0.2, 0.2, seed=0)
 
 
@@ -117,7 +117,7 @@ def folded(rows, classes, folds, seed=0):
     return [assign_splits(rows, classes, 0.2, 0.2, seed, folds, fold)[0] for fold in range(folds)]
 
 
-def test_over_all_folds_every_picture_is_tested_once_and_no_group_is_parted():
+def test_over_all_folds_every_image_is_tested_once_and_no_group_is_parted():
     rows = table([60, 40, 20])
     rows["group"] = [f"g{number // 3}" if number % 2 else "" for number in range(len(rows))]
     cuts = folded(rows, CLASSES, 5)
@@ -137,7 +137,7 @@ def test_folds_have_the_shares_and_the_class_mix_of_the_whole():
         }
 
 
-def test_folds_do_not_depend_on_where_the_pictures_lie_or_in_what_order():
+def test_folds_do_not_depend_on_where_the_images_lie_or_in_what_order():
     rows = table([30, 30, 30])
     moved = rows[::-1].assign(path="elsewhere/" + rows["path"][::-1])
     by_contents = [

@@ -1,4 +1,4 @@
-"""Pictures named in a table."""
+"""Images named in a table."""
 
 import pandas as pd
 import pytest
@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from facemask_ensemble.config import CONF_DIR, plain
-from facemask_ensemble.data.prepare import prepare
+from facemask_ensemble.data.preparation import prepare
 from facemask_ensemble.data.sources import table
 from facemask_ensemble.errors import InputError
 
@@ -103,7 +103,7 @@ def test_absolute_paths_below_the_root_are_accepted_also_over_a_link(root, tmp_p
     assert labels(table(csv(root, text), root=short)) == expected
 
 
-def test_a_picture_named_twice_is_taken_once_or_not_at_all(root):
+def test_an_image_named_twice_is_taken_once_or_not_at_all(root):
     lines = [
         "a/1.png,x,",
         "./a/1.png,x,",
@@ -132,7 +132,7 @@ def test_what_cannot_be_opened_is_left_out_with_the_reason(root, tmp_path_factor
     assert labels(found) == {"a/inside.png": "False", "b/3.png": "True"}
     expected = {
         "gone.png": "named in labels.csv, but missing",
-        "a": "a folder, not a picture",
+        "a": "a folder, not an image",
         "c/5.png": "reached over a symbolic link that leaves dataset.root",
         "a/link.png": "a symbolic link that leaves dataset.root",
     }
@@ -161,7 +161,7 @@ def test_what_cannot_be_opened_is_left_out_with_the_reason(root, tmp_path_factor
         ("path,label\na/1.png,x,\n", {}, r"cannot be read as a table"),
         ("path,label\na/1.png,x\na/2.png,x,y\n", {}, r"cannot be read as a table"),
         ("", {}, r"cannot be read as a table"),
-        ("path,label\n", {}, r"has no row: give it one for every picture"),
+        ("path,label\n", {}, r"has no row: give it one for every image"),
         ("path,label\na/1.png,x\n", {}, r"has one class, 'x'"),
         (
             "path,label\na/1.png,x\nb/0.png,y\n",
@@ -196,12 +196,12 @@ def test_a_file_that_is_no_table_is_refused(root):
 def test_a_table_composes_and_becomes_the_manifest_of_the_same_folders(class_folders, tmp_path):
     files = sorted(class_folders.rglob("*.png"))
     lines = [f"{file.relative_to(class_folders)},{file.parent.name}" for file in files]
-    text = csv(tmp_path, "picture,label\n" + "\n".join(lines))
+    text = csv(tmp_path, "image,label\n" + "\n".join(lines))
     overrides = [
         "dataset=table",
         f"dataset.table={text}",
         f"dataset.root={class_folders}",
-        "dataset.columns.path=picture",
+        "dataset.columns.path=image",
     ]
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         config = plain(compose("train", overrides))["dataset"]

@@ -14,8 +14,8 @@ LEARNERS = {"by_skill": learning.by_skill, "greedy": learning.greedy, "logistic"
 one_bag = partial(learning.greedy, bags=1)
 
 
-def noise(members: int, pictures: int, classes: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).dirichlet(np.ones(classes), (members, pictures))
+def noise(members: int, images: int, classes: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.ones(classes), (members, images))
 
 
 def knowing(labels: np.ndarray, known: list[int], classes: int, sure: float = 0.97) -> np.ndarray:
@@ -74,7 +74,7 @@ def test_members_without_skill_weigh_the_same():
     assert (voting.weighted(probs, **learned.arguments) == voting.soft(probs)).all()
 
 
-def test_where_all_pictures_are_of_one_class_nobody_has_skill():
+def test_where_all_images_are_of_one_class_nobody_has_skill():
     learned = learning.by_skill(answering([[1, 1, 1], [0, 1, 1]], 2), np.array([1, 1, 1]))
     assert learned.weights == pytest.approx([0.5, 0.5])
 
@@ -205,8 +205,8 @@ def test_impossible_bags_are_refused(arguments, received):
 
 def test_logistic_recovers_a_planted_rule():
     # Member 2 decides, unless member 0 says class 1; member 1 knows nothing.
-    def drawn(pictures, seed):
-        votes = np.random.default_rng(seed).integers(0, 3, (3, pictures))
+    def drawn(images, seed):
+        votes = np.random.default_rng(seed).integers(0, 3, (3, images))
         return 0.85 * np.eye(3)[votes] + 0.05, np.where(votes[0] == 1, 1, votes[2])
 
     learned = learning.logistic(*drawn(2000, 0))
@@ -253,7 +253,7 @@ def test_the_regressions_weights_are_shares_of_the_coefficients():
     assert learned.weights.argsort().tolist() == [1, 0, 2]
 
 
-def test_the_penalty_weighs_the_same_for_more_pictures_of_the_same_kind():
+def test_the_penalty_weighs_the_same_for_more_images_of_the_same_kind():
     labels = np.arange(120) % 3
     probs = skilled([1, 0.5], labels, 3)
     once = learning.logistic(probs, labels).arguments["coefficients"]
@@ -290,7 +290,7 @@ def test_two_classes_have_coefficients_of_opposite_sign():
 
 def test_one_class_only_is_all_that_is_answered():
     learned = learning.logistic(noise(3, 20, 3), np.full(20, 2))
-    assert learned.note == "Every picture that it learned from is of one class: it answers nothing else."
+    assert learned.note == "Every image that it learned from is of one class: it answers nothing else."
     assert learned.weights == pytest.approx([1 / 3, 1 / 3, 1 / 3])
     assert set(voting.stacked(noise(3, 100, 3, 1), **learned.arguments)) == {2}
 
@@ -317,6 +317,6 @@ def test_members_that_never_change_their_answer_share_the_regressions_weight():
         (noise(2, 5, 3), np.array([0, 1, -1, 2, 0]), "from 0 to 2, received -1 to 2"),
     ],
 )
-def test_pictures_that_nothing_can_be_learned_from_are_refused(name, probs, labels, message):
+def test_images_that_nothing_can_be_learned_from_are_refused(name, probs, labels, message):
     with pytest.raises(InputError, match=message):
         LEARNERS[name](probs, labels)

@@ -16,7 +16,7 @@ CLASSES = ("none", "all", "some")
 
 @pytest.fixture
 def manifest(tmp_path):
-    """Nine pictures in three splits, the splits in turn, so that no split lies in one piece."""
+    """Nine images in three splits, the splits in turn, so that no split lies in one piece."""
     rows = pd.DataFrame(
         {
             "path": [f"{number}.png" for number in range(9)],
@@ -32,7 +32,7 @@ def manifest(tmp_path):
 
 
 def probs_of(number):
-    """Probabilities that tell which picture they belong to."""
+    """Probabilities that tell which image they belong to."""
     return [number / 10, 0.5 - number / 20, 0.5 - number / 20]
 
 
@@ -68,7 +68,7 @@ def log(store, manifest, tmp_path):
     return log_one
 
 
-def test_the_members_of_a_data_set_are_found_by_its_fingerprint(store, log, manifest, tmp_path):
+def test_the_members_of_a_dataset_are_found_by_its_fingerprint(store, log, manifest, tmp_path):
     log("xception", fingerprint="0123")
     ids = [log("densenet201"), log("xception")]
     assert [member.run_id for member in members_of(store, manifest, None, [], tmp_path / "cache")[0]] == ids
@@ -94,7 +94,7 @@ def test_predictions_follow_the_manifests_order_whatever_that_of_the_table(store
     }
 
 
-def test_a_manifest_of_the_same_pictures_in_another_order_gets_their_probabilities(store, log, manifest, tmp_path):
+def test_a_manifest_of_the_same_images_in_another_order_gets_their_probabilities(store, log, manifest, tmp_path):
     """The order of the files is no part of a fingerprint."""
     log("xception")
     turned = Manifest("toys", tmp_path, CLASSES, manifest.rows[::-1].reset_index(drop=True), manifest.quarantine)
@@ -104,7 +104,7 @@ def test_a_manifest_of_the_same_pictures_in_another_order_gets_their_probabiliti
     np.testing.assert_array_equal(predictions.test_probs, [probs_of(number) for number in (7, 4, 1)])
 
 
-def test_exact_copies_of_a_picture_each_get_its_probabilities(store, manifest, tmp_path, log):
+def test_exact_copies_of_an_image_each_get_its_probabilities(store, manifest, tmp_path, log):
     copies = pd.concat([manifest.rows, manifest.rows[1:2].assign(path="copy.png")], ignore_index=True)
     doubled = Manifest("toys", tmp_path, CLASSES, copies, manifest.quarantine)
     log("xception", learned=doubled)
@@ -122,10 +122,10 @@ def test_a_members_model_is_the_file_that_was_logged(store, log, manifest, tmp_p
 
 def test_no_members_are_refused_with_the_command_that_trains_some(store, log, manifest, tmp_path):
     log("xception", fingerprint="0123")
-    with pytest.raises(InputError, match="no finished members for data set toys .*train --multirun .*dataset=toys"):
+    with pytest.raises(InputError, match="no finished members for dataset toys .*train --multirun .*dataset=toys"):
         members_of(store, manifest, None, [], tmp_path / "cache")
     log("xception")
-    with pytest.raises(InputError, match="no finished members for data set toys .* in study moods"):
+    with pytest.raises(InputError, match="no finished members for dataset toys .* in study moods"):
         members_of(store, manifest, "moods", [], tmp_path / "cache")
 
 
@@ -133,20 +133,18 @@ def with_rows(manifest, near_duplicates=None, **columns):
     return replace(manifest, rows=manifest.rows.assign(**columns), near_duplicates=near_duplicates)
 
 
-def test_a_member_of_another_split_that_has_seen_a_test_picture_is_refused(store, log, manifest, tmp_path):
+def test_a_member_of_another_split_that_has_seen_a_test_image_is_refused(store, log, manifest, tmp_path):
     turned = with_rows(manifest, split=["test", "train", "validation"] * 3)
     run_id = log("xception", learned=turned)
-    refusal = rf"members={run_id} \(xception\) was trained on 1.png \(train split\), which is the same picture as 1.png"
-    with pytest.raises(InputError, match=refusal + ", one of 3 such pictures in the test split of toys"):
+    refusal = rf"members={run_id} \(xception\) was trained on 1.png \(train split\), which is the same image as 1.png"
+    with pytest.raises(InputError, match=refusal + ", one of 3 such images in the test split of toys"):
         members_of(store, manifest, None, [run_id], tmp_path / "cache")
 
 
-def test_a_member_that_was_tuned_on_a_test_picture_is_refused_whatever_its_file_is_called(
-    store, log, manifest, tmp_path
-):
+def test_a_member_that_was_tuned_on_a_test_image_is_refused_whatever_its_file_is_called(store, log, manifest, tmp_path):
     turned = with_rows(manifest, split=["train", "validation", "test"] * 3, path=[f"old/{n}.jpg" for n in range(9)])
     run_id = log("xception", learned=turned)
-    with pytest.raises(InputError, match=r"old/1.jpg \(validation split\), which is the same picture as 1.png"):
+    with pytest.raises(InputError, match=r"old/1.jpg \(validation split\), which is the same image as 1.png"):
         members_of(store, manifest, None, [run_id], tmp_path / "cache")
 
 
@@ -161,11 +159,11 @@ def test_a_member_that_has_seen_a_near_copy_is_refused(store, log, manifest, tmp
     assert members_of(store, far, None, [run_id], tmp_path / "cache")[0][0].name == "xception"  # 16 bits apart
     looks[way] = "0000000000f000ff"
     near = with_rows(manifest, 8, **{key: ["", value, *[""] * 7] for key, value in looks.items()})
-    with pytest.raises(InputError, match=r"0.png \(train split\), which is nearly the same picture as 1.png, one of 1"):
+    with pytest.raises(InputError, match=r"0.png \(train split\), which is nearly the same image as 1.png, one of 1"):
         members_of(store, near, None, [run_id], tmp_path / "cache")
 
 
-def test_a_member_whose_training_has_seen_a_validation_picture_is_refused(store, log, manifest, tmp_path):
+def test_a_member_whose_training_has_seen_a_validation_image_is_refused(store, log, manifest, tmp_path):
     """The validation split chooses the best member; having been tuned on it is no reason."""
     fresh = [f"new{n}" for n in range(9)]
     for place, refused in ((0, True), (5, False)):
@@ -176,7 +174,7 @@ def test_a_member_whose_training_has_seen_a_validation_picture_is_refused(store,
             members_of(store, manifest, None, [run_id], tmp_path / "cache")
 
 
-def test_a_member_that_has_seen_none_of_the_pictures_is_asked_about_them(store, log, manifest, tmp_path, monkeypatch):
+def test_a_member_that_has_seen_none_of_the_images_is_asked_about_them(store, log, manifest, tmp_path, monkeypatch):
     asked = []
 
     def predict_all(models, files, batch_size):
@@ -190,11 +188,11 @@ def test_a_member_that_has_seen_none_of_the_pictures_is_asked_about_them(store, 
         (predictions,) = load_predictions(store, found, manifest, tmp_path / "cache")
         np.testing.assert_allclose(predictions.test_probs, [probs_of(number) for number in (1, 4, 7)])
     assert asked == [(["xception"], [f"{number}.png" for number in (1, 2, 4, 5, 7, 8)])]
-    assert predictions.about["trained_on"] == "other pictures of toys"
+    assert predictions.about["trained_on"] == "other images of toys"
 
 
 def test_members_of_different_splits_are_judged_on_what_none_has_seen(store, log, manifest, tmp_path):
-    """One has learned test picture 1 and validation picture 2, the other test picture 4: 7, 5 and 8 are left."""
+    """One has learned test image 1 and validation image 2, the other test image 4: 7, 5 and 8 are left."""
     learned = [
         with_rows(manifest, split=["test", "train", "train", "train", "test", "test", "train", "test", "test"]),
         with_rows(manifest, split=["train", "test", "test", "train", "train", "test", "train", "test", "test"]),
@@ -207,18 +205,18 @@ def test_members_of_different_splits_are_judged_on_what_none_has_seen(store, log
     assert left.split("validation")["path"].tolist() == ["5.png", "8.png"]
     predictions = load_predictions(store, members, left, tmp_path / "cache")
     np.testing.assert_array_equal(predictions[0].test_probs, [probs_of(7)])
-    assert predictions[0].about["trained_on"] == "other pictures of toys"
+    assert predictions[0].about["trained_on"] == "other images of toys"
 
 
-def test_members_that_have_seen_every_test_picture_together_cannot_be_judged(store, log, manifest, tmp_path):
+def test_members_that_have_seen_every_test_image_together_cannot_be_judged(store, log, manifest, tmp_path):
     learned = with_rows(manifest, split=["test", "train", "test"] * 3)
-    with pytest.raises(InputError, match="learned from each of the 3 test pictures of toys"):
+    with pytest.raises(InputError, match="learned from each of the 3 test images of toys"):
         members_of(store, manifest, None, [log("xception", learned=learned)], tmp_path / "cache", seen="leave_out")
 
 
 def test_a_member_of_other_classes_is_refused_with_both_lists(store, log, manifest, tmp_path):
     run_id = log("xception", classes=("bare", "masked"))
-    with pytest.raises(InputError, match=rf"members={run_id} \(xception\) answers bare, masked, the data set has none"):
+    with pytest.raises(InputError, match=rf"members={run_id} \(xception\) answers bare, masked, the dataset has none"):
         members_of(store, manifest, None, [run_id], tmp_path / "cache")
 
 
@@ -230,7 +228,7 @@ def test_the_same_classes_in_another_order_are_other_classes(store, log):
         latest_members(store, None, ids)
 
 
-def test_the_latest_members_are_those_of_the_data_set_trained_on_last(store, log):
+def test_the_latest_members_are_those_of_the_dataset_trained_on_last(store, log):
     log("densenet201", study="old", fingerprint="0123")
     log("xception", study="new")
     assert [member.name for member in latest_members(store, None, [])] == ["xception"]

@@ -7,8 +7,8 @@ from omegaconf import OmegaConf
 
 from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.ensemble import learning, voting
-from facemask_ensemble.ensemble.election import chosen_rule, described, every_rule, validation_accuracy
 from facemask_ensemble.ensemble.learning import Learned
+from facemask_ensemble.ensemble.rule_settings import chosen_rule, described, every_rule, validation_accuracy
 from facemask_ensemble.ensemble.rules import Rule, folds_of, make_rule, make_tie
 from facemask_ensemble.errors import InputError
 
@@ -16,21 +16,21 @@ CLASSES = ["none", "all", "some"]
 GREEDY = Rule("greedy", voting.weighted, partial(learning.greedy, bags=1))
 
 
-def judged(pictures: int, members: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def judged(images: int, members: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Draw probabilities of members of unlike skill, and labels of all three classes."""
-    labels = np.arange(pictures) % 3
-    drawn = np.random.default_rng(seed).normal(size=(members, pictures, 3))
+    labels = np.arange(images) % 3
+    drawn = np.random.default_rng(seed).normal(size=(members, images, 3))
     raised = np.exp(drawn + np.linspace(0.5, 1.5, members)[:, None, None] * np.eye(3)[labels])
     return raised / raised.sum(axis=2, keepdims=True), labels
 
 
 def memorise(probs, labels):
-    """Learn nothing but which picture had which label."""
+    """Learn nothing but which image had which label."""
     return Learned({"seen": probs[0, :, 0], "labels": labels}, np.full(len(probs), 1 / len(probs)))
 
 
 def recall(probs, break_tie, seen, labels):
-    """Answer the pictures seen, and no other."""
+    """Answer the images seen, and no other."""
     same = probs[0, :, 0][:, None] == seen
     return np.where(same.any(axis=1), labels[same.argmax(axis=1)], voting.ABSTAIN)
 
@@ -46,17 +46,17 @@ def in_conf(group: str, name: str) -> dict:
     return OmegaConf.to_container(OmegaConf.load(CONF_DIR / group / f"{name}.yaml"), resolve=True)
 
 
-# What a rule learns is judged on pictures that it did not learn from.
+# What a rule learns is judged on images that it did not learn from.
 
 
-def test_a_rule_that_memorises_its_pictures_is_right_on_them_and_on_no_held_out_fold():
+def test_a_rule_that_memorises_its_images_is_right_on_them_and_on_no_held_out_fold():
     probs, labels = judged(60)
     assert (MEMORY.fit(probs, labels)(probs) == labels).all()
     assert (MEMORY.across_folds(probs, labels, folds_of([""] * 60)) == voting.ABSTAIN).all()
 
 
-def test_pictures_of_one_group_are_not_learned_from_when_one_of_them_is_asked():
-    # Each picture is there twice: with its twin in another fold, the memory would be right on it.
+def test_images_of_one_group_are_not_learned_from_when_one_of_them_is_asked():
+    # Each image is there twice: with its twin in another fold, the memory would be right on it.
     probs, labels = judged(30)
     probs, labels = np.repeat(probs, 2, axis=1), np.repeat(labels, 2)
     groups = [f"series {place // 2}" for place in range(60)]
@@ -98,17 +98,15 @@ def test_a_fitted_rule_knows_its_name_and_what_it_learned():
     assert (fitted(probs) == voting.weighted(probs, fitted.learned.weights)).all()
 
 
-def test_learning_from_no_picture_is_refused():
+def test_learning_from_no_image_is_refused():
     probs, labels = judged(9)
-    with pytest.raises(
-        InputError, match="voting=greedy: it learns from validation pictures, and there are 0: give some"
-    ):
+    with pytest.raises(InputError, match="voting=greedy: it learns from validation images, and there are 0: give some"):
         GREEDY.fit(probs[:, :0], labels[:0])
 
 
 def test_learning_on_the_only_fold_is_refused():
     probs, labels = judged(9)
-    with pytest.raises(InputError, match="voting=greedy: it learns from other pictures than it answers"):
+    with pytest.raises(InputError, match="voting=greedy: it learns from other images than it answers"):
         GREEDY.across_folds(probs, labels, np.zeros(9, int))
 
 
@@ -169,9 +167,7 @@ def test_validation_weights_are_the_members_accuracies():
 
 def test_validation_weights_without_validation_are_refused():
     built = {"break_tie": voting.validation_weight, "weights": "validation"}
-    with pytest.raises(
-        InputError, match="ties=validation_weight: there are 0 validation pictures; give ties=mean_prob"
-    ):
+    with pytest.raises(InputError, match="ties=validation_weight: there are 0 validation images; give ties=mean_prob"):
         make_tie(built, CLASSES, None)
 
 
@@ -211,7 +207,7 @@ def test_folds_are_dealt_as_many_groups_each_as_can_be():
     assert np.bincount(folds_of([""] * 10, 2)).tolist() == [5, 5]
 
 
-def test_pictures_without_a_group_are_dealt_one_by_one():
+def test_images_without_a_group_are_dealt_one_by_one():
     folds = folds_of(["", "a", "", "a", "", "", "a"], folds=5)
     assert folds[1] == folds[3] == folds[6]
     assert sorted({*folds[[0, 2, 4, 5]], folds[1]}) == [0, 1, 2, 3, 4]
@@ -223,7 +219,7 @@ def test_the_same_seed_deals_the_same_folds():
     assert (folds_of(groups, seed=1) != folds_of(groups)).any()
 
 
-def test_no_pictures_have_no_folds():
+def test_no_images_have_no_folds():
     assert folds_of([]).shape == (0,)
 
 
@@ -278,7 +274,7 @@ def test_a_rule_from_outside_conf_is_one_of_every_rule():
 def test_a_rule_of_conf_that_learns_refuses_to_learn_from_nothing(name):
     rule = chosen_rule(name, in_conf("voting", name), in_conf("ties", "mean_probability"), CLASSES, None)
     probs, labels = judged(9)
-    with pytest.raises(InputError, match=f"voting={name}: it learns from validation pictures, and there are 0"):
+    with pytest.raises(InputError, match=f"voting={name}: it learns from validation images, and there are 0"):
         rule.fit(probs[:, :0], labels[:0])
 
 

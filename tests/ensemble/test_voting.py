@@ -14,8 +14,8 @@ from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.errors import InputError
 
-# Three members, four pictures, three classes.
-PROBS = np.array(
+# Three members, four images, three classes.
+PROBABILITIES = np.array(
     [
         [[0.9, 0.1, 0.0], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.4, 0.35, 0.25]],
         [[0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.1, 0.6, 0.3], [0.4, 0.35, 0.25]],
@@ -25,17 +25,17 @@ PROBS = np.array(
 )
 
 
-def random_probs(members: int, pictures: int, classes: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).dirichlet(np.ones(classes), (members, pictures)).astype("float32")
+def random_probs(members: int, images: int, classes: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.ones(classes), (members, images)).astype("float32")
 
 
 def test_majority_takes_the_class_most_members_answer():
-    assert voting.majority(PROBS).tolist()[2:] == [1, 0]
+    assert voting.majority(PROBABILITIES).tolist()[2:] == [1, 0]
 
 
 def test_majority_breaks_ties_by_mean_probability():
-    # Picture 1: one vote for each class, means 0.3, 0.4 and 0.3.
-    assert voting.majority(PROBS)[1] == 1
+    # Image 1: one vote for each class, means 0.3, 0.4 and 0.3.
+    assert voting.majority(PROBABILITIES)[1] == 1
 
 
 def test_a_class_outside_the_tie_cannot_win_it():
@@ -46,22 +46,22 @@ def test_a_class_outside_the_tie_cannot_win_it():
 
 
 def test_soft_takes_the_highest_mean_probability_even_against_the_majority():
-    # Picture 3: two members answer 0 (mean 0.27), one surely answers 1 (mean 0.55).
-    assert voting.soft(PROBS).tolist() == [0, 1, 2, 1]
+    # Image 3: two members answer 0 (mean 0.27), one surely answers 1 (mean 0.55).
+    assert voting.soft(PROBABILITIES).tolist() == [0, 1, 2, 1]
 
 
 def test_votes_are_each_members_answer():
-    assert voting.votes(PROBS).tolist() == [[0, 0, 1, 0], [0, 1, 1, 0], [0, 2, 2, 1]]
+    assert voting.votes(PROBABILITIES).tolist() == [[0, 0, 1, 0], [0, 1, 1, 0], [0, 2, 2, 1]]
 
 
-def test_ties_are_the_pictures_without_one_class_ahead():
-    assert voting.ties(PROBS).tolist() == [False, True, False, False]
+def test_ties_are_the_images_without_one_class_ahead():
+    assert voting.ties(PROBABILITIES).tolist() == [False, True, False, False]
 
 
 def test_agreement_and_confidence_speak_of_the_winner():
-    winners = voting.majority(PROBS)
-    assert voting.agreement(PROBS, winners) == pytest.approx([1, 1 / 3, 2 / 3, 2 / 3])
-    assert voting.confidence(PROBS, winners) == pytest.approx([0.8, 0.4, 0.4, 0.8 / 3], abs=1e-6)
+    winners = voting.majority(PROBABILITIES)
+    assert voting.agreement(PROBABILITIES, winners) == pytest.approx([1, 1 / 3, 2 / 3, 2 / 3])
+    assert voting.confidence(PROBABILITIES, winners) == pytest.approx([0.8, 0.4, 0.4, 0.8 / 3], abs=1e-6)
 
 
 def test_one_member_is_its_own_vote():
@@ -70,13 +70,13 @@ def test_one_member_is_its_own_vote():
     assert not voting.ties(probs).any()
 
 
-def test_majority_equals_a_count_by_hand_on_many_pictures():
+def test_majority_equals_a_count_by_hand_on_many_images():
     probs = random_probs(6, 500, 4)
     expected, tied = [], []
-    for picture in range(500):
-        counts = Counter(int(member[picture].argmax()) for member in probs)
+    for image in range(500):
+        counts = Counter(int(member[image].argmax()) for member in probs)
         most = [label for label, count in counts.items() if count == max(counts.values())]
-        expected.append(max(most, key=lambda label, at=picture: probs[:, at, label].astype(float).mean()))
+        expected.append(max(most, key=lambda label, at=image: probs[:, at, label].astype(float).mean()))
         tied.append(len(most) > 1)
     assert voting.majority(probs).tolist() == expected
     assert voting.ties(probs).tolist() == tied
@@ -88,7 +88,7 @@ def test_the_order_of_the_members_does_not_matter():
     assert (voting.majority(probs) == voting.majority(probs[::-1])).all()
 
 
-def test_ten_thousand_pictures_are_voted_on_in_milliseconds():
+def test_ten_thousand_images_are_voted_on_in_milliseconds():
     probs = random_probs(7, 10_000, 3)
     fastest = min(elapsed(partial(voting.majority, probs)) for _ in range(5))
     assert fastest < 0.05
@@ -106,11 +106,11 @@ def elapsed(call) -> float:
 @pytest.mark.parametrize(
     ("probs", "message"),
     [
-        (np.zeros((4, 3)), r"shape \(members, pictures, classes\), received \(4, 3\)"),
+        (np.zeros((4, 3)), r"shape \(members, images, classes\), received \(4, 3\)"),
         (np.zeros((0, 4, 3)), "at least one member, received 0"),
         (np.zeros((2, 4, 1)), "at least two classes, received 1"),
-        (np.stack([PROBS[0], np.full((4, 3), np.nan)]), r"Member number 1 \(counted from 0\).*nan"),
-        (np.stack([np.full((4, 3), np.inf), PROBS[0]]), "Member number 0 "),
+        (np.stack([PROBABILITIES[0], np.full((4, 3), np.nan)]), r"Member number 1 \(counted from 0\).*nan"),
+        (np.stack([np.full((4, 3), np.inf), PROBABILITIES[0]]), "Member number 0 "),
     ],
 )
 def test_probabilities_that_cannot_be_voted_on_are_refused(rule, probs, message):
@@ -119,15 +119,15 @@ def test_probabilities_that_cannot_be_voted_on_are_refused(rule, probs, message)
 
 
 @pytest.mark.parametrize("measure", [voting.agreement, voting.confidence])
-def test_winners_of_other_pictures_are_refused(measure):
+def test_winners_of_other_images_are_refused(measure):
     with pytest.raises(InputError, match=r"received \(3,\)"):
-        measure(PROBS, np.zeros(3, int))
+        measure(PROBABILITIES, np.zeros(3, int))
 
 
 @pytest.mark.parametrize("name", ["majority", "soft", "borda", "maximum"])
 def test_each_voting_file_gives_its_rule(name):
     rule = instantiate(OmegaConf.load(CONF_DIR / "voting" / f"{name}.yaml"))
-    assert (rule(PROBS) == getattr(voting, name)(PROBS)).all()
+    assert (rule(PROBABILITIES) == getattr(voting, name)(PROBABILITIES)).all()
 
 
 def test_borda_sums_points_by_rank():
@@ -153,7 +153,7 @@ def test_borda_of_a_member_without_a_preference_changes_nothing():
 
 
 def test_maximum_takes_the_surest_member():
-    assert voting.maximum(PROBS).tolist() == [0, 1, 2, 1]
+    assert voting.maximum(PROBABILITIES).tolist() == [0, 1, 2, 1]
     # Against the other two, who are less sure, and against the mean.
     probs = np.array([[[0.8, 0.1, 0.1]], [[0.85, 0.1, 0.05]], [[0.04, 0.9, 0.06]]])
     assert voting.soft(probs).tolist() == [0]
@@ -161,9 +161,9 @@ def test_maximum_takes_the_surest_member():
 
 
 def test_weighted_takes_the_highest_weighted_mean():
-    # Picture 3: weights 2, 2 and 1 give 0.32, 0.47 and 0.21; 4, 4 and 1 give 0.356, 0.417 and 0.228; 9, 9 and 1 give
+    # Image 3: weights 2, 2 and 1 give 0.32, 0.47 and 0.21; 4, 4 and 1 give 0.356, 0.417 and 0.228; 9, 9 and 1 give
     # 0.379, 0.382 and 0.239; 10, 10 and 1 give 0.381, 0.379 and 0.240.
-    answers = [voting.weighted(PROBS, [weight, weight, 1])[3] for weight in (2, 4, 9, 10)]
+    answers = [voting.weighted(PROBABILITIES, [weight, weight, 1])[3] for weight in (2, 4, 9, 10)]
     assert answers == [1, 1, 1, 0]
 
 
@@ -194,7 +194,7 @@ def test_stacked_answers_what_scikit_learn_predicts_with_the_same_coefficients(m
 
 
 def test_log_features_lie_member_by_member_and_a_probability_of_0_has_one():
-    features = voting.log_features(PROBS.astype(float))
+    features = voting.log_features(PROBABILITIES.astype(float))
     assert features.shape == (4, 9)
     assert features[0] == pytest.approx(np.log([0.9, 0.1, 1e-7, 0.8, 0.1, 0.1, 0.7, 0.2, 0.1]), rel=1e-6)
     assert np.isfinite(voting.log_features(np.zeros((2, 3, 2), "float32"))).all()
@@ -231,19 +231,21 @@ def test_safest_class_takes_the_tied_class_that_comes_first_in_the_order(order, 
 
 
 def test_abstaining_leaves_a_tie_without_an_answer():
-    answers = voting.majority(PROBS, voting.abstain)
+    answers = voting.majority(PROBABILITIES, voting.abstain)
     assert answers.tolist() == [0, voting.ABSTAIN, 1, 0]
     assert voting.ABSTAIN == -1
-    assert ((answers == voting.ABSTAIN) == voting.ties(PROBS)).all()
+    assert ((answers == voting.ABSTAIN) == voting.ties(PROBABILITIES)).all()
 
 
 def test_agreement_and_confidence_of_no_answer_are_nan():
-    answers = voting.majority(PROBS, voting.abstain)
-    assert voting.agreement(PROBS, answers) == pytest.approx([1, math.nan, 2 / 3, 2 / 3], nan_ok=True)
-    assert voting.confidence(PROBS, answers) == pytest.approx([0.8, math.nan, 0.4, 0.8 / 3], abs=1e-6, nan_ok=True)
+    answers = voting.majority(PROBABILITIES, voting.abstain)
+    assert voting.agreement(PROBABILITIES, answers) == pytest.approx([1, math.nan, 2 / 3, 2 / 3], nan_ok=True)
+    assert voting.confidence(PROBABILITIES, answers) == pytest.approx(
+        [0.8, math.nan, 0.4, 0.8 / 3], abs=1e-6, nan_ok=True
+    )
 
 
-# Two members of opposite opinions: every rule's scores are level in classes 0 and 1, in the second picture of three.
+# Two members of opposite opinions: every rule's scores are level in classes 0 and 1, in the second image of three.
 OPPOSED = np.array(
     [[[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.5, 0.3, 0.2]], [[0.1, 0.6, 0.3], [0.3, 0.6, 0.1], [0.9, 0.1, 0]]]
 )
@@ -278,7 +280,7 @@ def test_no_breaker_is_asked_where_nothing_ties(name):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_every_rule_takes_no_pictures(name):
+def test_every_rule_takes_no_images(name):
     assert RULES[name](OPPOSED[:, :0]).shape == (0,)
 
 
@@ -296,7 +298,7 @@ def test_weights_that_are_not_one_a_member_are_refused(weights):
     with pytest.raises(
         InputError, match="Weights must be 3 numbers of at least 0, one a member and not all 0, received"
     ):
-        voting.weighted(PROBS, weights)
+        voting.weighted(PROBABILITIES, weights)
 
 
 @pytest.mark.parametrize(
@@ -313,36 +315,36 @@ def test_weights_that_are_not_one_a_member_are_refused(weights):
 def test_coefficients_of_other_members_or_classes_are_refused(coefficients, intercepts, received):
     rule = r"3 members of 3 classes needs coefficients of shape \(3, 9\) and intercepts of shape \(3,\), "
     with pytest.raises(InputError, match=rule + received):
-        voting.stacked(PROBS, np.ones(coefficients), np.ones(intercepts))
+        voting.stacked(PROBABILITIES, np.ones(coefficients), np.ones(intercepts))
 
 
 SIZES = [(1, 40, 3), (2, 60, 2), (6, 60, 2), (4, 60, 3), (7, 60, 4), (4, 40, 40)]
 
 
 @pytest.mark.parametrize("name", ["majority", "soft", "weighted", "borda", "maximum"])
-@pytest.mark.parametrize(("members", "pictures", "classes"), SIZES)
-def test_every_rule_equals_a_slow_exact_count(name, members, pictures, classes):
+@pytest.mark.parametrize(("members", "images", "classes"), SIZES)
+def test_every_rule_equals_a_slow_exact_count(name, members, images, classes):
     # Eighths, of which Python's fractions find every tie; means over 6 or 7 members are rounded.
     generator = np.random.default_rng(members)
-    probs = generator.integers(0, 9, (members, pictures, classes)) / 8
+    probs = generator.integers(0, 9, (members, images, classes)) / 8
     weights = generator.integers(1, 4, members)
     rule = partial(voting.weighted, weights=weights) if name == "weighted" else getattr(voting, name)
-    scores = [slow_scores(name, slow_picture(probs, at), weights.tolist()) for at in range(pictures)]
+    scores = [slow_scores(name, slow_image(probs, at), weights.tolist()) for at in range(images)]
     tied = [sum(score == max(row) for score in row) > 1 for row in scores]
-    expected = [slow_winner(row, slow_picture(probs, at)) for at, row in enumerate(scores)]
+    expected = [slow_winner(row, slow_image(probs, at)) for at, row in enumerate(scores)]
     assert rule(probs).tolist() == expected
     assert (rule(probs, break_tie=voting.abstain) == voting.ABSTAIN).tolist() == tied
     if members > 1:
         assert sum(tied) > 0
 
 
-@pytest.mark.parametrize(("members", "pictures", "classes"), SIZES)
-def test_stacked_equals_a_slow_sum(members, pictures, classes):
+@pytest.mark.parametrize(("members", "images", "classes"), SIZES)
+def test_stacked_equals_a_slow_sum(members, images, classes):
     generator = np.random.default_rng(members)
-    probs = random_probs(members, pictures, classes).astype(float)
+    probs = random_probs(members, images, classes).astype(float)
     coefficients, intercepts = generator.normal(size=(classes, members * classes)), generator.normal(size=classes)
     expected = []
-    for at in range(pictures):
+    for at in range(images):
         scores = list(intercepts)
         for label in range(classes):
             for member in range(members):
@@ -353,13 +355,13 @@ def test_stacked_equals_a_slow_sum(members, pictures, classes):
     assert voting.stacked(probs, coefficients, intercepts).tolist() == expected
 
 
-def slow_picture(probs: np.ndarray, at: int) -> list[list[Fraction]]:
+def slow_image(probs: np.ndarray, at: int) -> list[list[Fraction]]:
     return [[Fraction(float(value)) for value in member[at]] for member in probs]
 
 
-def slow_scores(name: str, picture: list[list[Fraction]], weights: list[int]) -> list[Fraction]:
-    scores = [Fraction(0) for _ in picture[0]]
-    for member, weight in zip(picture, weights, strict=True):
+def slow_scores(name: str, image: list[list[Fraction]], weights: list[int]) -> list[Fraction]:
+    scores = [Fraction(0) for _ in image[0]]
+    for member, weight in zip(image, weights, strict=True):
         for label, value in enumerate(member):
             if name == "majority":
                 scores[label] += member.index(max(member)) == label
@@ -375,6 +377,6 @@ def slow_scores(name: str, picture: list[list[Fraction]], weights: list[int]) ->
     return scores
 
 
-def slow_winner(scores: list[Fraction], picture: list[list[Fraction]]) -> int:
+def slow_winner(scores: list[Fraction], image: list[list[Fraction]]) -> int:
     tied = [label for label, score in enumerate(scores) if score == max(scores)]
-    return max(tied, key=lambda label: sum(member[label] for member in picture))
+    return max(tied, key=lambda label: sum(member[label] for member in image))

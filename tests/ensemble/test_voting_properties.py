@@ -22,7 +22,7 @@ LEARNERS = {
 }
 LEARNED_ON = 90
 
-steady = settings(deadline=None, max_examples=50, derandomize=True, database=None)
+without_autotune = settings(deadline=None, max_examples=50, derandomize=True, database=None)
 every_rule = pytest.mark.parametrize("name", RULES)
 every_counted_rule = pytest.mark.parametrize("name", COUNTED)
 
@@ -64,16 +64,16 @@ class Ballots:
 
 @st.composite
 def ballots(draw, kind, members=(1, 7), classes=(2, 6)):
-    members, pictures = draw(st.integers(*members)), draw(st.integers(1, 12))
+    members, images = draw(st.integers(*members)), draw(st.integers(1, 12))
     classes, seed = draw(st.integers(*classes)), draw(st.integers(0, 2**32 - 1))
     generator = np.random.default_rng(seed)
     if kind == "fine":
-        probs = generator.dirichlet(np.ones(classes), (members, pictures)).astype(draw(st.sampled_from(["f4", "f8"])))
+        probs = generator.dirichlet(np.ones(classes), (members, images)).astype(draw(st.sampled_from(["f4", "f8"])))
     elif kind == "coarse":
-        probs = generator.integers(0, draw(st.integers(1, 8)) + 1, (members, pictures, classes)) / 8
+        probs = generator.integers(0, draw(st.integers(1, 8)) + 1, (members, images, classes)) / 8
     else:
         levels = np.sort(generator.permutation(2 * classes)[:classes]) / (2 * classes)
-        probs = generator.permuted(np.broadcast_to(levels, (members, pictures, classes)), axis=2)
+        probs = generator.permuted(np.broadcast_to(levels, (members, images, classes)), axis=2)
     weights = np.arange(members) % 4 if draw(st.booleans()) and members > 1 else np.ones(members)
     coefficients = generator.normal(size=(classes, members * classes))
     return Ballots(probs, weights, coefficients, generator.normal(size=classes), seed)
@@ -89,7 +89,7 @@ def moved(answers, order):
 
 @every_rule
 @given(given_ballots=any_kind)
-@steady
+@without_autotune
 def test_the_order_of_the_members_does_not_change_an_answer(name, given_ballots):
     shuffled = given_ballots.of_members(given_ballots.draw.permutation(len(given_ballots.probs)))
     for break_tie in (voting.mean_probability, voting.abstain):
@@ -97,7 +97,7 @@ def test_the_order_of_the_members_does_not_change_an_answer(name, given_ballots)
 
 
 @given(given_ballots=any_kind)
-@steady
+@without_autotune
 def test_the_order_of_the_members_does_not_change_a_tie_decided_by_validation_weight(given_ballots):
     members = len(given_ballots.probs)
     order, accuracy = given_ballots.draw.permutation(members), given_ballots.draw.integers(0, 11, members) / 10
@@ -108,7 +108,7 @@ def test_the_order_of_the_members_does_not_change_a_tie_decided_by_validation_we
 
 @every_rule
 @given(given_ballots=ballots("fine"))
-@steady
+@without_autotune
 def test_relabelled_classes_relabel_the_answers(name, given_ballots):
     order = given_ballots.draw.permutation(given_ballots.probs.shape[2])
     expected = moved(given_ballots.answers(name), order)
@@ -117,7 +117,7 @@ def test_relabelled_classes_relabel_the_answers(name, given_ballots):
 
 @every_rule
 @given(given_ballots=ballots("ranked"))
-@steady
+@without_autotune
 def test_relabelled_classes_relabel_the_answers_outside_ties_and_the_ties(name, given_ballots):
     order = given_ballots.draw.permutation(given_ballots.probs.shape[2])
     expected = moved(given_ballots.answers(name, voting.abstain), order)
@@ -126,7 +126,7 @@ def test_relabelled_classes_relabel_the_answers_outside_ties_and_the_ties(name, 
 
 @every_rule
 @given(given_ballots=ballots("ranked"))
-@steady
+@without_autotune
 def test_relabelled_classes_relabel_the_safest_of_tied_ones(name, given_ballots):
     classes = given_ballots.probs.shape[2]
     order, safest = given_ballots.draw.permutation(classes), given_ballots.draw.permutation(classes)
@@ -137,7 +137,7 @@ def test_relabelled_classes_relabel_the_safest_of_tied_ones(name, given_ballots)
 
 @every_counted_rule
 @given(given_ballots=any_kind, times=st.integers(2, 5))
-@steady
+@without_autotune
 def test_every_member_several_times_answers_as_once(name, given_ballots, times):
     several = given_ballots.of_members(np.tile(np.arange(len(given_ballots.probs)), times))
     for break_tie in (voting.mean_probability, voting.abstain):
@@ -151,7 +151,7 @@ def test_one_member_twice_can_change_a_majority():
 
 
 @given(given_ballots=any_kind, member=st.integers(0, 6))
-@steady
+@without_autotune
 def test_one_member_twice_never_changes_the_maximum_outside_its_ties(given_ballots, member):
     probs = given_ballots.probs
     twice = np.concatenate([probs, probs[[member % len(probs)]]])
@@ -160,7 +160,7 @@ def test_one_member_twice_never_changes_the_maximum_outside_its_ties(given_ballo
 
 @every_counted_rule
 @given(given_ballots=ballots("fine"))
-@steady
+@without_autotune
 def test_a_unanimous_vote_wins(name, given_ballots):
     probs, wanted = given_ballots.probs, given_ballots.probs[0].argmax(axis=1)
     unanimous = np.stack([_with_best(member, wanted) for member in probs])
@@ -170,23 +170,23 @@ def test_a_unanimous_vote_wins(name, given_ballots):
 
 
 def _with_best(member, wanted):
-    """Swap each picture's highest probability with that of the wanted class."""
-    pictures, changed = np.arange(len(member)), member.copy()
-    changed[pictures, member.argmax(axis=1)] = member[pictures, wanted]
-    changed[pictures, wanted] = member.max(axis=1)
+    """Swap each image's highest probability with that of the wanted class."""
+    images, changed = np.arange(len(member)), member.copy()
+    changed[images, member.argmax(axis=1)] = member[images, wanted]
+    changed[images, wanted] = member.max(axis=1)
     return changed
 
 
 @every_counted_rule
 @given(given_ballots=ballots("fine", members=(1, 1)))
-@steady
+@without_autotune
 def test_one_member_answers_alone(name, given_ballots):
     assert (given_ballots.answers(name) == given_ballots.probs[0].argmax(axis=1)).all()
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 @given(given_ballots=ballots("fine", members=(1, 1)))
-@steady
+@without_autotune
 def test_one_member_answers_alone_whatever_was_learned(name, given_ballots):
     learn, vote = LEARNERS[name]
     probs, labels = taught(given_ballots)
@@ -196,8 +196,8 @@ def test_one_member_answers_alone_whatever_was_learned(name, given_ballots):
 
 @every_rule
 @given(given_ballots=any_kind)
-@steady
-def test_answers_do_not_depend_on_the_other_pictures(name, given_ballots):
+@without_autotune
+def test_answers_do_not_depend_on_the_other_images(name, given_ballots):
     probs = given_ballots.probs
     chosen = given_ballots.draw.permutation(probs.shape[1])[: given_ballots.draw.integers(1, probs.shape[1] + 1)]
     some = Ballots(
@@ -212,7 +212,7 @@ def test_answers_do_not_depend_on_the_other_pictures(name, given_ballots):
 
 
 @given(given_ballots=any_kind)
-@steady
+@without_autotune
 def test_softs_winner_has_the_highest_mean(given_ballots):
     means = given_ballots.probs.astype(float).mean(axis=0)
     answers = given_ballots.answers("soft")
@@ -220,7 +220,7 @@ def test_softs_winner_has_the_highest_mean(given_ballots):
 
 
 @given(given_ballots=any_kind)
-@steady
+@without_autotune
 def test_majoritys_winner_has_the_most_votes(given_ballots):
     votes, answers = voting.votes(given_ballots.probs), given_ballots.answers("majority")
     classes = np.arange(given_ballots.probs.shape[2])
@@ -230,7 +230,7 @@ def test_majoritys_winner_has_the_most_votes(given_ballots):
 
 
 def taught(given_ballots):
-    """Draw pictures to learn from: members of unlike skill, every class among the labels."""
+    """Draw images to learn from: members of unlike skill, every class among the labels."""
     members, _, classes = given_ballots.probs.shape
     labels = np.arange(LEARNED_ON) % classes
     skill = np.linspace(0.2, 1.5, members)[:, None, None]
@@ -240,7 +240,7 @@ def taught(given_ballots):
 
 @pytest.mark.parametrize("name", LEARNERS)
 @given(given_ballots=ballots("fine", members=(2, 7)))
-@steady
+@without_autotune
 def test_what_is_learned_does_not_depend_on_the_order_of_the_members(name, given_ballots):
     learn, vote = LEARNERS[name]
     probs, labels = taught(given_ballots)
@@ -253,7 +253,7 @@ def test_what_is_learned_does_not_depend_on_the_order_of_the_members(name, given
 
 @pytest.mark.parametrize("name", LEARNERS)
 @given(given_ballots=ballots("fine", members=(2, 7)))
-@steady
+@without_autotune
 def test_what_is_learned_does_not_depend_on_the_order_of_the_classes(name, given_ballots):
     learn, vote = LEARNERS[name]
     probs, labels = taught(given_ballots)
@@ -270,7 +270,7 @@ def centred_scores(probs, learned):
 
 
 @given(given_ballots=ballots("fine", members=(1, 5), classes=(2, 4)))
-@steady
+@without_autotune
 def test_the_regression_does_not_depend_on_the_order_of_members_and_classes(given_ballots):
     probs, labels = taught(given_ballots)
     members, classes = (given_ballots.draw.permutation(size) for size in probs.shape[::2])

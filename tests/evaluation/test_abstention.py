@@ -17,7 +17,7 @@ def test_risk_and_coverage_are_those_worked_out_by_hand():
     assert curve["area"] == pytest.approx((0 + 0 + 1 / 3 + 1 / 4) / 4)
 
 
-def test_pictures_of_equal_confidence_come_together():
+def test_images_of_equal_confidence_come_together():
     right = np.array([True, False, True, False])
     curve = risk_coverage(np.array([0.9, 0.8, 0.8, 0.8]), right)
     assert curve["coverage"] == [0.25, 1]
@@ -46,13 +46,13 @@ def test_the_area_is_least_where_the_wrong_answers_are_the_least_sure():
     assert best < risk_coverage(np.ones(100), right)["area"] < worst
 
 
-def test_a_picture_without_an_answer_comes_last():
+def test_an_image_without_an_answer_comes_last():
     curve = risk_coverage(np.array([nan, 0.9, 0.1]), np.array([False, True, True]))
     assert curve["risk"] == [0, 0, pytest.approx(1 / 3)]
 
 
 def test_what_is_sent_and_what_it_brings_is_worked_out_by_hand():
-    # The 4 % quantile of 0, 0.01, ... 1 is 0.04: 4 of the test pictures are below it, 2 of them wrong, of 5 wrong.
+    # The 4 % quantile of 0, 0.01, ... 1 is 0.04: 4 of the test images are below it, 2 of them wrong, of 5 wrong.
     confidence = np.concatenate([[0.01, 0.01, 0.02, 0.039], np.linspace(0.04, 1, 46)])
     wrong = np.isin(np.arange(50), [0, 1, 10, 20, 30])
     (row,) = send_to_person(np.linspace(0, 1, 101), confidence, ~wrong, shares=[0.04])
@@ -61,11 +61,11 @@ def test_what_is_sent_and_what_it_brings_is_worked_out_by_hand():
         "asked": 0.04,
         "threshold": pytest.approx(0.04),
         "sent": 0.08,
-        "pictures_sent": 4,
+        "images_sent": 4,
         "error": 3 / 46,
         "interval": pytest.approx([interval.low, interval.high]),
         "error_before": 0.1,
-        "sentence": "Send 8.0 % of the pictures to a person and the error of the others falls from 10.0 % to 6.5 %.",
+        "sentence": "Send 8.0 % of the images to a person and the error of the others falls from 10.0 % to 6.5 %.",
     }
 
 
@@ -82,9 +82,9 @@ def test_each_share_is_measured_and_fits_into_json():
 @pytest.mark.parametrize(
     ("right", "sentence"),
     [
-        ([True, True, False, True], "Send 25.0 % of the pictures to a person and the error of the others rises from "),
-        ([True] * 4, "Send 25.0 % of the pictures to a person and the error of the others stays at 0.0 %."),
-        ([False] * 4, "Send 25.0 % of the pictures to a person and the error of the others stays at 100.0 %."),
+        ([True, True, False, True], "Send 25.0 % of the images to a person and the error of the others rises from "),
+        ([True] * 4, "Send 25.0 % of the images to a person and the error of the others stays at 0.0 %."),
+        ([False] * 4, "Send 25.0 % of the images to a person and the error of the others stays at 100.0 %."),
     ],
 )
 def test_the_sentence_says_truly_whether_the_error_falls(right, sentence):
@@ -97,29 +97,29 @@ def test_all_sent_leaves_no_error_and_none_sent_leaves_it_as_it_was():
     (everything,) = send_to_person(np.array([0.9, 0.9]), np.array([0.1, 0.2]), right, shares=[0.5])
     (nothing,) = send_to_person(np.array([0.9, 0.9]), np.array([0.9, 1.0]), right, shares=[0.5])
     assert (everything["sent"], everything["error"], everything["interval"]) == (1, None, None)
-    assert everything["sentence"] == "Every picture is sent to a person: none is left to answer."
-    assert (nothing["pictures_sent"], nothing["error"]) == (0, 0.5)
-    assert nothing["sentence"] == "No picture is sent to a person, and the error stays at 50.0 %."
+    assert everything["sentence"] == "Every image is sent to a person: none is left to answer."
+    assert (nothing["images_sent"], nothing["error"]) == (0, 0.5)
+    assert nothing["sentence"] == "No image is sent to a person, and the error stays at 50.0 %."
 
 
 def test_a_small_share_is_not_rounded_to_nothing():
     confidence = np.append(0.1, np.full(9999, 0.9))
     (row,) = send_to_person(confidence, confidence, confidence > 0.5, shares=[0.01])
     assert row["sentence"] == (
-        "Send 0.01 % of the pictures to a person and the error of the others falls from 0.01 % to 0.0 %."
+        "Send 0.01 % of the images to a person and the error of the others falls from 0.01 % to 0.0 %."
     )
 
 
-def test_a_picture_without_an_answer_always_goes_to_a_person():
+def test_an_image_without_an_answer_always_goes_to_a_person():
     validation = np.array([nan, nan, 0.5, 0.6])
     (row,) = send_to_person(validation, np.array([nan, 0.4, 0.9]), np.array([False, True, True]), shares=[0])
-    assert (row["threshold"], row["pictures_sent"], row["error"]) == (0, 1, 0)
+    assert (row["threshold"], row["images_sent"], row["error"]) == (0, 1, 0)
 
 
 @pytest.mark.parametrize(
     ("confidence", "right", "message"),
     [
-        ([], [], r"one finite number a picture, received shape \(0,\)"),
+        ([], [], r"one finite number an image, received shape \(0,\)"),
         ([0.5, inf], [True, True], "with 1 infinite"),
         ([0.5], [True, False], r"shapes \(1,\) and \(2,\)"),
     ],

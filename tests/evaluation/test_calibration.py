@@ -18,10 +18,10 @@ from facemask_ensemble.evaluation.calibration import (
 )
 
 
-def planted(pictures: int, sharpness: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def planted(images: int, sharpness: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Draw labels from softmax(z), and report softmax(sharpness * z)."""
     generator = np.random.default_rng(seed)
-    logits = 2 * generator.standard_normal((pictures, 3))
+    logits = 2 * generator.standard_normal((images, 3))
     labels = np.array([generator.choice(3, p=row) for row in softmax(logits, axis=1)])
     return softmax(sharpness * logits, axis=1), labels
 
@@ -69,20 +69,20 @@ def test_expected_calibration_error_is_the_one_from_scipys_bins(bins):
 
 def test_reliability_is_the_one_worked_out_by_hand():
     low, high = reliability(*HAND, bins=4)
-    assert (low["low"], low["high"], low["pictures"]) == (0.5, 0.75, 3)
+    assert (low["low"], low["high"], low["images"]) == (0.5, 0.75, 3)
     assert (low["confidence"], low["accuracy"]) == pytest.approx((0.65, 2 / 3))
-    assert (high["low"], high["high"], high["pictures"]) == (0.75, 1, 2)
+    assert (high["low"], high["high"], high["images"]) == (0.75, 1, 2)
     assert (high["confidence"], high["accuracy"]) == pytest.approx((0.975, 0.5))
     expected = binomtest(2, 3).proportion_ci(method="wilson")
     assert low["interval"] == pytest.approx([expected.low, expected.high])
 
 
-def test_reliability_holds_every_picture_and_gives_the_calibration_error():
+def test_reliability_holds_every_image_and_gives_the_calibration_error():
     probs, labels = OVERCONFIDENT
     bins = reliability(probs, labels)
-    assert sum(row["pictures"] for row in bins) == len(labels)
+    assert sum(row["images"] for row in bins) == len(labels)
     assert all(row["low"] < row["confidence"] <= row["high"] for row in bins)
-    gaps = [row["pictures"] * abs(row["confidence"] - row["accuracy"]) for row in bins]
+    gaps = [row["images"] * abs(row["confidence"] - row["accuracy"]) for row in bins]
     assert sum(gaps) / len(labels) == pytest.approx(expected_calibration_error(probs, labels))
 
 
@@ -103,9 +103,9 @@ def test_a_temperature_learned_from_sure_and_right_answers_stays_in_its_bounds()
     assert 0.05 <= fit_temperature(np.eye(3, dtype="float32"), np.array([1, 2, 0])) <= 20
 
 
-@pytest.mark.parametrize("pictures", [0, 1])
-def test_fewer_than_two_pictures_teach_no_temperature(pictures):
-    assert fit_temperature(OVERCONFIDENT[0][:pictures], OVERCONFIDENT[1][:pictures]) == 1
+@pytest.mark.parametrize("images", [0, 1])
+def test_fewer_than_two_images_teach_no_temperature(images):
+    assert fit_temperature(OVERCONFIDENT[0][:images], OVERCONFIDENT[1][:images]) == 1
 
 
 def test_a_temperature_of_two_takes_the_square_root_of_the_odds():
@@ -126,9 +126,9 @@ def test_exact_zeros_in_float32_stay_probabilities(temperature):
     assert changed[0].argmax() == 0
 
 
-def members(pictures: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Report one planted picture set three times: calibrated, overconfident and timid."""
-    probs, labels = planted(pictures, 1, seed)
+def members(images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Report one planted image set three times: calibrated, overconfident and timid."""
+    probs, labels = planted(images, 1, seed)
     return np.stack([softmax(np.log(probs) * sharpness, axis=1) for sharpness in (1, 3, 0.4)]), labels
 
 
@@ -194,7 +194,7 @@ def test_calibration_can_be_written_as_json():
     [
         ([0.5, 0.5], [0], r"received shapes \(2,\) and \(1,\)"),
         ([[0.5, 0.5]], [0, 1], r"received shapes \(1, 2\) and \(2,\)"),
-        (np.empty((0, 2)), [], "0 pictures"),
+        (np.empty((0, 2)), [], "0 images"),
         ([[0.5, 0.5]], [2], "from 0 to 1, received 2 to 2"),
         ([[0.5, 0.5]], [-1], "from 0 to 1, received -1 to -1"),
         ([[np.nan, 0.5]], [0], "from 0 to 1, and some do not or are nan"),

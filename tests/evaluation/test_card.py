@@ -25,7 +25,7 @@ RULES = (
 
 
 def judged(shipped: str, costs: dict | None = None) -> dict:
-    """Judge four members on 90 pictures, none of them of the third class in the test split."""
+    """Judge four members on 90 images, none of them of the third class in the test split."""
     draw = np.random.default_rng(0)
     labels = {"train": [0, 1, 2] * 5, "validation": [0, 1, 2] * 20, "test": [0, 1] * 30}
     rows = [
@@ -81,12 +81,12 @@ def test_the_numbers_are_those_of_the_report(by_majority):
     assert card["expected_calibration_error"] == mean["after"]["expected_calibration_error"]
     assert card["coverage"] == report["abstention"]["conformal"]["sentence"]
     assert card["per_class_recall"] == {name: scores["per_class"][name]["recall"] for name in ("none", "all")}
-    assert (card["pictures"], card["dataset_pictures"], card["dataset"]) == (60, 15 + 60 + 60, "tiny")
+    assert (card["images"], card["dataset_images"], card["dataset"]) == (60, 15 + 60 + 60, "tiny")
     assert (card["fingerprint"], card["command"]) == (report["dataset"]["fingerprint"], "python -m x")
     assert json.loads(json.dumps(card, allow_nan=False)) == card
 
 
-def test_ties_and_pictures_without_an_answer_are_shares_of_the_test_pictures(by_majority):
+def test_ties_and_images_without_an_answer_are_shares_of_the_test_images(by_majority):
     scores, card = by_majority["ensemble"]["majority"], ship_card(by_majority, "", "")
     assert scores["ties"] == scores["abstained"] > 0
     assert card["tie_rate"] == card["abstention_rate"] == scores["ties"] / 60
@@ -139,8 +139,8 @@ def test_random_weights_are_named_with_those_who_went_on_from_them(by_majority):
     assert warnings(by_majority | {"members": everyone})[0].startswith("Every member goes back to random weights")
 
 
-def test_a_class_without_test_pictures_is_named(by_majority):
-    assert warnings(by_majority)[1:] == ["No test picture of class some: nothing is known of it."]
+def test_a_class_without_test_images_is_named(by_majority):
+    assert warnings(by_majority)[1:] == ["No test image of class some: nothing is known of it."]
 
 
 def test_what_was_changed_left_out_or_learned_elsewhere_is_named(by_majority):
@@ -148,9 +148,9 @@ def test_what_was_changed_left_out_or_learned_elsewhere_is_named(by_majority):
     data |= {"counts": {"test": {"none": 1, "all": 1, "some": 1}}}
     members = [{"backbone": "ada", "init": "imagenet", "trained_on": "scenes"}, {"backbone": "bea", "init": None}]
     assert warnings({"dataset": data, "members": members}) == [
-        "The data set is not as it comes: dataset.limit=90, dataset.seed=2.",
-        "3 pictures that a member had learned from: left out of what judges.",
-        "ada learned from other pictures than this data set's training split.",
+        "The dataset is not as it comes: dataset.limit=90, dataset.seed=2.",
+        "3 images that a member had learned from: left out of what judges.",
+        "ada learned from other images than this dataset's training split.",
     ]
 
 
@@ -163,7 +163,7 @@ def test_what_it_must_not_be_used_for_says_how_often_it_is_wrong(by_majority):
     wrong = 100 * (1 - by_majority["ensemble"]["majority"]["accuracy"])
     lines = ship_card(by_majority, "", "")["must_not"]
     assert f"{wrong:.1f} of 100 answers here are wrong" in lines[0]
-    assert "Pictures unlike those of tiny" in lines[1]
+    assert "Images unlike those of tiny" in lines[1]
     assert "none, all, some and nothing else" in lines[2]
     shifted = by_majority | {"shift": {"sentence": "Noise costs most."}}
     assert ship_card(shifted, "", "")["must_not"] == [*lines, "Noise costs most."]

@@ -14,7 +14,7 @@ NAMES = ["none", "all", "some"]
 
 
 class Given(ClassifierMixin, BaseEstimator):
-    """Take the pictures' probabilities as what is known of them, and give them back."""
+    """Take the images' probabilities as what is known of them, and give them back."""
 
     def fit(self, probs, labels):
         self.classes_ = np.arange(probs.shape[1])
@@ -27,10 +27,10 @@ class Given(ClassifierMixin, BaseEstimator):
         return probs.argmax(axis=1)
 
 
-def drawn(pictures, seed, classes=3):
+def drawn(images, seed, classes=3):
     generator = np.random.default_rng(seed)
-    probs = generator.dirichlet(np.ones(classes), pictures)
-    return probs, (probs.cumsum(axis=1) < generator.random((pictures, 1))).sum(axis=1)
+    probs = generator.dirichlet(np.ones(classes), images)
+    return probs, (probs.cumsum(axis=1) < generator.random((images, 1))).sum(axis=1)
 
 
 def test_sets_of_classes_are_those_worked_out_by_hand():
@@ -49,7 +49,7 @@ def test_sets_of_classes_are_those_worked_out_by_hand():
         "sizes": [1, 2, 1, 0],
         "by_class": {"none": 0.5, "all": 0.5, "some": None},
         "note": "",
-        "sentence": "Sets of 1.00 classes on average hold the true class of 50.0 % of the pictures "
+        "sentence": "Sets of 1.00 classes on average hold the true class of 50.0 % of the images "
         "(95 % interval 15.0 % to 85.0 %), where 70.0 % were asked for.",
     }
     assert json.loads(json.dumps(result, allow_nan=False)) == result
@@ -57,9 +57,9 @@ def test_sets_of_classes_are_those_worked_out_by_hand():
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("error", [0.05, 0.1, 0.3])
-@pytest.mark.parametrize("pictures", [99, 250])
-def test_sets_of_classes_equal_mapies(pictures, error):
-    validation, validation_labels = drawn(pictures, seed=1, classes=4)
+@pytest.mark.parametrize("images", [99, 250])
+def test_sets_of_classes_equal_mapies(images, error):
+    validation, validation_labels = drawn(images, seed=1, classes=4)
     test, test_labels = drawn(300, seed=2, classes=4)
     model = SplitConformalClassifier(
         Given().fit(validation, validation_labels), confidence_level=1 - error, conformity_score="lac", prefit=True
@@ -74,9 +74,9 @@ def test_sets_of_classes_equal_mapies(pictures, error):
     assert list(result["by_class"].values()) == pytest.approx([covered[test_labels == k].mean() for k in range(4)])
 
 
-@pytest.mark.parametrize(("pictures", "note"), [(9, ""), (8, "10.0 % needs 9 validation pictures or more.")])
-def test_too_few_validation_pictures_give_sets_of_all_classes_and_say_so(pictures, note):
-    validation, labels = drawn(pictures, seed=3)
+@pytest.mark.parametrize(("images", "note"), [(9, ""), (8, "10.0 % needs 9 validation images or more.")])
+def test_too_few_validation_images_give_sets_of_all_classes_and_say_so(images, note):
+    validation, labels = drawn(images, seed=3)
     result = conformal(validation, labels, *drawn(20, seed=4), NAMES)
     assert result["note"].endswith(note)
     assert (result["threshold"] is None) == bool(note)
@@ -84,7 +84,7 @@ def test_too_few_validation_pictures_give_sets_of_all_classes_and_say_so(picture
         assert (result["coverage"], result["mean_size"], result["sizes"]) == (1, 3, [0, 0, 0, 20])
 
 
-def test_no_validation_picture_teaches_nothing():
+def test_no_validation_image_teaches_nothing():
     result = conformal(np.empty((0, 3)), np.empty(0, int), *drawn(5, seed=5), NAMES)
     assert (result["threshold"], result["coverage"]) == (None, 1)
 
@@ -99,8 +99,8 @@ def test_the_rank_is_not_one_too_high_by_rounding():
 
 
 @pytest.mark.heavy
-def test_coverage_of_a_thousand_data_sets_is_as_promised():
-    # With 99 validation pictures and no ties the hits of 100 test pictures are beta-binomial with 90 and 10.
+def test_coverage_of_a_thousand_datasets_is_as_promised():
+    # With 99 validation images and no ties the hits of 100 test images are beta-binomial with 90 and 10.
     hits = []
     for seed in range(1000):
         probs, labels = drawn(199, seed)
@@ -117,7 +117,7 @@ def test_coverage_of_a_thousand_data_sets_is_as_promised():
 @pytest.mark.parametrize(
     ("probs", "labels", "message"),
     [
-        (np.empty((0, 3)), [], r"test probabilities of shape \(pictures, 3\)"),
+        (np.empty((0, 3)), [], r"test probabilities of shape \(images, 3\)"),
         (np.full((2, 2), 0.5), [0, 1], r"received shapes \(2, 2\) and \(2,\)"),
         (np.full((1, 3), nan), [0], "test probabilities must lie from 0 to 1"),
         (np.full((1, 3), 7.0), [0], "test probabilities must lie from 0 to 1"),

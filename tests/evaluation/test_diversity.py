@@ -33,7 +33,7 @@ def test_q_and_double_fault_of_kunchevas_table_are_those_worked_out_by_hand():
     assert result["same_error"] == [[0.4, 0], [0, 0.3]]
 
 
-def test_q_is_minus_one_where_members_fail_on_different_pictures_and_zero_where_independently():
+def test_q_is_minus_one_where_members_fail_on_different_images_and_zero_where_independently():
     labels = np.zeros(4, int)
     opposed = pairwise(certain([[0, 0, 1, 1], [1, 1, 0, 0]]), labels)
     independent = pairwise(certain([[0, 0, 1, 1], [0, 1, 0, 1]]), labels)
@@ -48,7 +48,7 @@ def test_same_error_counts_only_the_same_wrong_answer():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_kappa_and_agreement_equal_scikit_learns_and_a_count_picture_by_picture(seed):
+def test_kappa_and_agreement_equal_scikit_learns_and_a_count_image_by_image(seed):
     generator = np.random.default_rng(seed)
     probs, labels = generator.dirichlet(np.ones(4), (5, 60)), generator.integers(0, 4, 60)
     result, answers = pairwise(probs, labels), probs.argmax(axis=2)
@@ -78,10 +78,10 @@ def test_a_value_without_a_denominator_is_none():
     assert result["agreement"] == [[1, 1], [1, 1]]
 
 
-@pytest.mark.parametrize(("pictures", "labels"), [(3, [0, 1]), (0, []), (2, [[0, 1]])])
-def test_labels_of_other_pictures_are_refused(pictures, labels):
-    with pytest.raises(InputError, match="must be on the pictures of the labels"):
-        pairwise(np.full((2, pictures, 3), 1 / 3), np.array(labels, int))
+@pytest.mark.parametrize(("images", "labels"), [(3, [0, 1]), (0, []), (2, [[0, 1]])])
+def test_labels_of_other_images_are_refused(images, labels):
+    with pytest.raises(InputError, match="must be on the images of the labels"):
+        pairwise(np.full((2, images, 3), 1 / 3), np.array(labels, int))
 
 
 def test_dropping_a_member_equals_voting_without_it_by_hand():
@@ -94,7 +94,7 @@ def test_dropping_a_member_equals_voting_without_it_by_hand():
     assert [row["difference"] for row in result["rows"]] == [-0.25, -0.25, 0]
     assert [row["answers"] for row in result["rows"]] == [4, 4, 4]
     assert result["sentence"] == (
-        "The vote still answers every picture when any one member is missing; "
+        "The vote still answers every image when any one member is missing; "
         "no absence makes a difference that could be told from chance."
     )
 
@@ -110,15 +110,15 @@ def test_every_absence_is_voted_by_the_others_in_their_order():
     assert kept_each_time == [(0, 1, 2), (1, 2), (0, 2), (0, 1)]
 
 
-def planted(accuracies, pictures=400):
-    """Answer for the whole and without each of the members, right on the first share of the pictures."""
+def planted(accuracies, images=400):
+    """Answer for the whole and without each of the members, right on the first share of the images."""
 
     def vote(kept):
         missing = set(range(len(accuracies) - 1)) - set(kept)
         share = accuracies[missing.pop() + 1 if missing else 0]
-        return (np.arange(pictures) >= round(share * pictures)).astype(int)
+        return (np.arange(images) >= round(share * images)).astype(int)
 
-    return vote, np.zeros(pictures, int)
+    return vote, np.zeros(images, int)
 
 
 def test_p_values_and_their_adjustment_equal_statsmodels():
@@ -147,20 +147,20 @@ def test_the_sentence_says_that_the_vote_is_better_without_a_member():
     )
 
 
-def test_the_sentence_tells_the_absence_that_leaves_pictures_without_an_answer():
+def test_the_sentence_tells_the_absence_that_leaves_images_without_an_answer():
     def vote(kept):
         return np.array([0, 1, 2, voting.ABSTAIN if 1 not in kept else 2])
 
     result = drop_one(vote, MEMBERS, np.array([0, 1, 2, 2]))
     assert [row["answers"] for row in result["rows"]] == [4, 3, 4]
     assert [row["accuracy"] for row in result["rows"]] == [1, 0.75, 1]
-    assert result["sentence"].startswith("Without B the vote answers 3 of 4 pictures, instead of 4; ")
+    assert result["sentence"].startswith("Without B the vote answers 3 of 4 images, instead of 4; ")
 
 
-def test_a_vote_that_leaves_pictures_anyway_is_not_said_to_answer_all():
+def test_a_vote_that_leaves_images_anyway_is_not_said_to_answer_all():
     result = drop_one(lambda kept: np.array([0, voting.ABSTAIN]), MEMBERS, np.array([0, 0]))
     assert result["sentence"].startswith(
-        "The vote answers 1 of 2 pictures, and no fewer when any one member is missing; "
+        "The vote answers 1 of 2 images, and no fewer when any one member is missing; "
     )
 
 
@@ -178,7 +178,7 @@ def test_rows_fit_into_json():
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
-def test_a_vote_without_members_or_on_other_pictures_is_refused():
+def test_a_vote_without_members_or_on_other_images_is_refused():
     with pytest.raises(InputError, match="received 0"):
         drop_one(majority_of([[0]]), [], np.array([0]))
     with pytest.raises(InputError, match=r"answers of 3 members .* shape \(2,\) for labels of shape \(3,\)"):

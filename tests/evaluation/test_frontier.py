@@ -11,8 +11,8 @@ from facemask_ensemble.ensemble import learning, voting
 from facemask_ensemble.ensemble.learning import Learned
 from facemask_ensemble.ensemble.rules import Rule, folds_of
 from facemask_ensemble.evaluation import frontier as module
-from facemask_ensemble.evaluation.ballots import Judged
 from facemask_ensemble.evaluation.frontier import frontier, named, subsets
+from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.evaluation.statistics import wilson_interval
 
 MAJORITY, SOFT = Rule("majority", voting.majority), Rule("soft", voting.soft)
@@ -24,18 +24,18 @@ NAMES = ("ada", "bea", "cleo", "dora", "emil", "fay", "gus")
 DEAR = {"ada": {"milliseconds": 1, "megabytes": 10}, "bea": {"milliseconds": 9, "megabytes": 50}}
 
 
-def split(seed: int, members: int = 7, pictures: int = 300) -> Judged:
-    """Members of unequal skill, whose errors are partly shared, and pictures in groups of two."""
+def split(seed: int, members: int = 7, images: int = 300) -> Judged:
+    """Members of unequal skill, whose errors are partly shared, and images in groups of two."""
     draw = np.random.default_rng(seed)
-    labels = draw.integers(3, size=pictures)
-    scores = draw.normal(size=(pictures, 3)) + draw.normal(size=(members, pictures, 3))
-    scores[:, np.arange(pictures), labels] += np.linspace(0.4, 2, members)[:, None]
+    labels = draw.integers(3, size=images)
+    scores = draw.normal(size=(images, 3)) + draw.normal(size=(members, images, 3))
+    scores[:, np.arange(images), labels] += np.linspace(0.4, 2, members)[:, None]
     odds = np.exp(scores)
-    return Judged(odds / odds.sum(axis=2, keepdims=True), labels, [f"g{place // 2}" for place in range(pictures)])
+    return Judged(odds / odds.sum(axis=2, keepdims=True), labels, [f"g{place // 2}" for place in range(images)])
 
 
 def two_classes(answers: list[list[int]], sure: list[list[float]]) -> np.ndarray:
-    """Probabilities of two classes by member and picture: the answer, and how sure it is."""
+    """Probabilities of two classes by member and image: the answer, and how sure it is."""
     answered, certain = np.array(answers), np.array(sure, float)
     return np.where(answered[..., None] == np.arange(2), certain[..., None], 1 - certain[..., None])
 
@@ -53,7 +53,7 @@ def test_of_seven_members_every_subset_is_tried_and_of_many_the_telling_ones():
 
 
 def leading(scores: np.ndarray, probs: np.ndarray) -> list[int]:
-    """Take each picture's highest score, of level ones the class of the highest mean probability."""
+    """Take each image's highest score, of level ones the class of the highest mean probability."""
     level = np.isclose(scores, scores.max(axis=1, keepdims=True), rtol=0, atol=1e-9)
     return np.where(level, probs.mean(axis=0), -1).argmax(axis=1).tolist()
 
@@ -61,7 +61,7 @@ def leading(scores: np.ndarray, probs: np.ndarray) -> list[int]:
 def plain(rule: str, probs: np.ndarray, known: np.ndarray, labels: np.ndarray) -> list[int]:
     """Answer by a rule as its definition has it, what it learns learned from `known` and `labels`."""
     if rule == "majority":
-        counts = [Counter(picture.argmax(axis=1).tolist()) for picture in probs.swapaxes(0, 1)]
+        counts = [Counter(image.argmax(axis=1).tolist()) for image in probs.swapaxes(0, 1)]
         return leading(np.array([[count[label] for label in range(3)] for count in counts]), probs)
     if rule == "borda":
         return leading(rankdata(probs, axis=2).sum(axis=0), probs)
@@ -111,7 +111,7 @@ def test_a_member_alone_has_the_accuracy_of_its_own_answers_whatever_the_rules_l
         assert point["validation_accuracy"] == (validation.probs[place].argmax(axis=1) == validation.labels).mean()
 
 
-# The truth is class 0 throughout. ada is right on pictures 0 and 1, bea on 0, 2 and 3, cleo on 0 and 1; who is right is
+# The truth is class 0 throughout. ada is right on images 0 and 1, bea on 0, 2 and 3, cleo on 0 and 1; who is right is
 # surer than who is wrong, so that by soft vote bea with any other is right on all, and ada and cleo stay at 0 and 1.
 TRUTH = np.zeros(4, int)
 FEW = Judged(
@@ -166,24 +166,24 @@ def test_a_choice_is_named_by_its_members_and_its_rule():
     assert named({"members": list(range(7)), "rule": "greedy"}, NAMES) == "all by greedy"
 
 
-def mended(pictures: int) -> Judged:
-    """100 pictures: ada misses the first 10, bea is surely right on so many of these and unsurely wrong on the rest."""
+def mended(images: int) -> Judged:
+    """100 images: ada misses the first 10, bea is surely right on so many of these and unsurely wrong on the rest."""
     ada = [1] * 10 + [0] * 90
-    bea = [0] * pictures + [1] * (100 - pictures)
-    sure = [0.9] * pictures + [0.55] * (100 - pictures)
+    bea = [0] * images + [1] * (100 - images)
+    sure = [0.9] * images + [0.55] * (100 - images)
     return Judged(two_classes([ada, bea], [[0.7] * 100, sure]), np.zeros(100, int))
 
 
-@pytest.mark.parametrize(("pictures", "members"), [(0, [0]), (1, [0]), (2, [0, 1]), (10, [0, 1])])
-def test_the_cheapest_within_a_standard_error_of_the_best_is_chosen(pictures, members):
+@pytest.mark.parametrize(("images", "members"), [(0, [0]), (1, [0]), (2, [0, 1]), (10, [0, 1])])
+def test_the_cheapest_within_a_standard_error_of_the_best_is_chosen(images, members):
     # The pair gets so many more right and none less: a standard error is the root of that count.
-    judged = mended(pictures)
+    judged = mended(images)
     found = frontier([SOFT], judged, judged, NAMES[:2], DEAR)
-    assert [point["validation_accuracy"] for point in found["points"]] == [0.9, pictures / 100, 0.9 + pictures / 100]
+    assert [point["validation_accuracy"] for point in found["points"]] == [0.9, images / 100, 0.9 + images / 100]
     assert chosen_point(found)["members"] == members
 
 
-def test_a_standard_error_is_of_the_pictures_that_tell_two_choices_apart():
+def test_a_standard_error_is_of_the_images_that_tell_two_choices_apart():
     # bea is right on 4 that ada misses, and outvotes ada on 2 that ada has right: 2 more of 6 lie within sqrt(6).
     ada, bea = [1] * 4 + [0] * 96, [0] * 4 + [1] * 96
     judged = Judged(two_classes([ada, bea], [[0.7] * 100, [0.9] * 6 + [0.55] * 94]), np.zeros(100, int))
@@ -226,7 +226,7 @@ def test_without_validation_nothing_is_chosen_and_nothing_learned():
     assert found["chosen"] is None
     assert {point["rule"] for point in found["points"]} == {"alone", "majority", "soft", "maximum", "borda"}
     assert {point["validation_accuracy"] for point in found["points"]} == {None}
-    assert found["sentence"].startswith("There are no validation pictures, so nothing was chosen")
+    assert found["sentence"].startswith("There are no validation images, so nothing was chosen")
 
 
 def test_a_tie_by_the_members_weights_is_broken_by_those_of_the_subset():
@@ -245,7 +245,7 @@ def memorise(probs: np.ndarray, labels: np.ndarray) -> Learned:
 
 
 def recall(probs: np.ndarray, seen: np.ndarray, labels: np.ndarray, break_tie: voting.Tie) -> np.ndarray:
-    """Answer the pictures that were learned from with their labels, and no others."""
+    """Answer the images that were learned from with their labels, and no others."""
     known = (probs[:, :, None] == seen[:, None]).all(axis=(0, 3))
     return np.where(known.any(axis=1), labels[known.argmax(axis=1)], voting.ABSTAIN)
 
@@ -258,13 +258,13 @@ def by_memory(judged: Judged, test: Judged) -> list[tuple[float, float]]:
     return [(point["accuracy"], point["validation_accuracy"]) for point in points if point["rule"] == "memory"]
 
 
-def test_a_rule_never_answers_a_validation_picture_that_it_learned_from():
+def test_a_rule_never_answers_a_validation_image_that_it_learned_from():
     judged = split(11, 3, 80)
     assert by_memory(judged, judged) == [(1, 0)] * 4
     assert by_memory(judged, split(12, 3, 80)) == [(0, 0)] * 4
 
 
-def test_copies_of_a_picture_are_not_learned_from_either():
+def test_copies_of_an_image_are_not_learned_from_either():
     judged = split(13, 3, 80)
     twins = Judged(judged.probs.repeat(2, axis=1), judged.labels.repeat(2), [f"g{n // 2}" for n in range(160)])
     assert by_memory(twins, judged) == [(1, 0)] * 4
@@ -273,7 +273,7 @@ def test_copies_of_a_picture_are_not_learned_from_either():
 
 
 @pytest.mark.parametrize("groups", [["one"] * 80, ["one"] * 79 + ["other"]])
-def test_where_folds_lack_pictures_a_rule_has_no_answer_on_validation(groups, monkeypatch):
+def test_where_folds_lack_images_a_rule_has_no_answer_on_validation(groups, monkeypatch):
     monkeypatch.setattr(module, "LEARN_ON", 10)
     judged = split(14, 3, 80)
     _, scores = zip(*by_memory(Judged(judged.probs, judged.labels, groups), judged), strict=True)
@@ -287,7 +287,7 @@ def independent(answers: np.ndarray, sure: np.ndarray, labels: np.ndarray) -> Ju
 
 
 def every_case(members: int, skill: float) -> tuple[Judged, np.ndarray]:
-    """List every picture that can be: which class, who is right, who is surer; with its probability."""
+    """List every image that can be: which class, who is right, who is surer; with its probability."""
     cases = list(product((0, 1), *[[(right, sure) for right in (True, False) for sure in (0.6, 0.8)]] * members))
     labels = np.array([case[0] for case in cases])
     right = np.array([[member[0] for member in case[1:]] for case in cases]).T
@@ -297,7 +297,7 @@ def every_case(members: int, skill: float) -> tuple[Judged, np.ndarray]:
 
 
 def test_the_test_score_of_the_choice_is_unbiased_and_that_of_the_lucky_one_is_not():
-    rules, members, pictures = [MAJORITY, SOFT], 4, 60
+    rules, members, images = [MAJORITY, SOFT], 4, 60
     cases, chance = every_case(members, 0.7)
     assert chance.sum() == pytest.approx(1)
     truth = {}
@@ -309,8 +309,8 @@ def test_the_test_score_of_the_choice_is_unbiased_and_that_of_the_lucky_one_is_n
     draw = np.random.default_rng(15)
 
     def drawn() -> Judged:
-        right, sure = draw.random((members, pictures)) < 0.7, draw.choice([0.6, 0.8], (members, pictures))
-        return independent(right, sure, draw.integers(2, size=pictures))
+        right, sure = draw.random((members, images)) < 0.7, draw.choice([0.6, 0.8], (members, images))
+        return independent(right, sure, draw.integers(2, size=images))
 
     def excess(found: dict, which: str) -> float:
         point = found["points"][found[which]]

@@ -11,12 +11,12 @@ MEMBERS = ["ada", "bea", "cleo", "dora"]
 
 
 def probs_of(answers: list[list[int]], sure: list[float]) -> np.ndarray:
-    """Build probabilities in which each picture's members answer as listed, as sure as listed."""
+    """Build probabilities in which each image's members answer as listed, as sure as listed."""
     probs = np.zeros((len(answers[0]), len(answers), 3))
-    for picture, (row, value) in enumerate(zip(answers, sure, strict=True)):
+    for image, (row, value) in enumerate(zip(answers, sure, strict=True)):
         for member, answer in enumerate(row):
-            probs[member, picture] = (1 - value) / 2
-            probs[member, picture, answer] = value
+            probs[member, image] = (1 - value) / 2
+            probs[member, image, answer] = value
     return probs
 
 
@@ -30,11 +30,11 @@ ANSWERS = [
     [1, 1, 1, 1],  # right and surer
 ]
 LABELS = np.array([0, 0, 0, 1, 1, 0, 1])
-PROBS = probs_of(ANSWERS, [0.8, 0.8, 0.8, 0.8, 0.9, 0.7, 0.9])
+PROBABILITIES = probs_of(ANSWERS, [0.8, 0.8, 0.8, 0.8, 0.9, 0.7, 0.9])
 PATHS = [f"{index}.png" for index in range(7)]
 
 
-def chosen(per_kind: int = 3, probs=PROBS, labels=LABELS, paths=PATHS) -> list[dict]:
+def chosen(per_kind: int = 3, probs=PROBABILITIES, labels=LABELS, paths=PATHS) -> list[dict]:
     return choose(probs, labels, voting.majority(probs), paths, MEMBERS, NAMES, per_kind)
 
 
@@ -42,7 +42,7 @@ def kinds(items: list[dict]) -> list[tuple[str, int]]:
     return [(item["kind"], item["index"]) for item in items]
 
 
-def test_every_picture_has_the_kind_its_votes_say_and_the_most_telling_comes_first():
+def test_every_image_has_the_kind_its_votes_say_and_the_most_telling_comes_first():
     assert kinds(chosen()) == [
         ("disputed", 2),
         ("disputed", 1),
@@ -54,7 +54,7 @@ def test_every_picture_has_the_kind_its_votes_say_and_the_most_telling_comes_fir
     ]
 
 
-def test_no_kind_has_more_pictures_than_asked_for():
+def test_no_kind_has_more_images_than_asked_for():
     assert kinds(chosen(per_kind=1)) == [("disputed", 2), ("wrong", 4), ("tied", 5), ("right", 6)]
     assert chosen(per_kind=0) == []
 
@@ -70,9 +70,9 @@ def test_an_item_says_what_each_member_answered_and_how_sure_it_was():
     assert json.loads(json.dumps(item, allow_nan=False)) == item
 
 
-def test_pictures_of_one_kind_are_spread_over_the_classes():
+def test_images_of_one_kind_are_spread_over_the_classes():
     labels = np.array([0] * 10 + [1] * 2 + [2])
-    # The ten pictures of class 0 are the surest, so that a plain ranking would show them alone.
+    # The ten images of class 0 are the surest, so that a plain ranking would show them alone.
     probs = probs_of([[label] * 4 for label in labels], [0.99] * 10 + [0.8, 0.7] + [0.6])
     items = chosen(probs=probs, labels=labels, paths=[f"{index}.png" for index in range(13)])
     assert kinds(items) == [("right", 0), ("right", 10), ("right", 12)]

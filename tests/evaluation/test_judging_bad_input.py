@@ -128,10 +128,10 @@ def put(row: Sequence[float]):
         (put([0, 0, 0]), r"are no probabilities \(one row adds up to 0, the lowest value is 0\)"),
         (put([-0.25, 0.5, 0.75]), r"are no probabilities \(.* the lowest value is -0.25\)"),
         (lambda probs: np.log(probs), "are no probabilities"),
-        (lambda probs: probs[:-1], r"of shape \(59, 3\), the data set wants \(60, 3\)"),
-        (lambda probs: probs[:0], r"of shape \(0, 3\), the data set wants \(60, 3\)"),
-        (lambda probs: probs[:, :2], r"of shape \(60, 2\), the data set wants \(60, 3\)"),
-        (lambda probs: probs.argmax(axis=1), r"of shape \(60,\), the data set wants \(60, 3\)"),
+        (lambda probs: probs[:-1], r"of shape \(59, 3\), the dataset wants \(60, 3\)"),
+        (lambda probs: probs[:0], r"of shape \(0, 3\), the dataset wants \(60, 3\)"),
+        (lambda probs: probs[:, :2], r"of shape \(60, 2\), the dataset wants \(60, 3\)"),
+        (lambda probs: probs.argmax(axis=1), r"of shape \(60,\), the dataset wants \(60, 3\)"),
     ],
 )
 def test_probabilities_that_are_none_are_refused(split, value, message):
@@ -141,15 +141,15 @@ def test_probabilities_that_are_none_are_refused(split, value, message):
 
 @pytest.mark.parametrize(
     ("test", "validation", "message"),
-    [([], LABELS, "The test split has 0 pictures"), (LABELS, [], "The validation split has 0 pictures")],
+    [([], LABELS, "The test split has 0 images"), (LABELS, [], "The validation split has 0 images")],
 )
-def test_a_split_without_pictures_is_refused(test, validation, message):
-    with pytest.raises(InputError, match=f"{message}: give the data set more pictures or raise dataset.limit"):
+def test_a_split_without_images_is_refused(test, validation, message):
+    with pytest.raises(InputError, match=f"{message}: give the dataset more images or raise dataset.limit"):
         judge(members(test, validation), manifest(test, validation), RULES, analysis=ANALYSIS)
 
 
-def test_a_single_validation_picture_teaches_no_rule():
-    with pytest.raises(InputError, match="voting=weighted: it learns from other pictures than it answers"):
+def test_a_single_validation_image_teaches_no_rule():
+    with pytest.raises(InputError, match="voting=weighted: it learns from other images than it answers"):
         judge(members(LABELS, [1]), manifest(LABELS, [1]), RULES, analysis=ANALYSIS)
 
 
@@ -176,18 +176,18 @@ def test_one_member_is_reported_and_nothing_is_claimed_of_an_ensemble(tmp_path):
     assert "choices, validation picks" not in text
 
 
-def test_a_class_without_a_test_picture_has_no_recall_and_a_warning(tmp_path):
+def test_a_class_without_a_test_image_has_no_recall_and_a_warning(tmp_path):
     test = [0, 1] * 20
     report = reported(members(test, LABELS), manifest(test, LABELS), tmp_path)
     assert report["ensemble"]["majority"]["per_class"]["some"]["support"] == 0
     assert report["abstention"]["conformal"]["by_class"]["some"] is None
     card = json.loads((tmp_path / "ensemble" / "card.json").read_text(encoding="utf-8"))
     assert set(card["per_class_recall"]) == {"none", "all"}
-    assert "No test picture of class some: nothing is known of it." in card["warnings"]
-    assert "No test picture of class some" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "No test image of class some: nothing is known of it." in card["warnings"]
+    assert "No test image of class some" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_class_without_a_validation_picture_is_not_answered_by_what_has_not_seen_it(tmp_path):
+def test_a_class_without_a_validation_image_is_not_answered_by_what_has_not_seen_it(tmp_path):
     validation = [0, 1] * 20
     report = reported(members(LABELS, validation), manifest(LABELS, validation), tmp_path, "stacking")
     stacked = np.array(report["ensemble"]["stacking"]["confusion_matrix"])
@@ -198,18 +198,18 @@ def test_a_class_without_a_validation_picture_is_not_answered_by_what_has_not_se
     assert np.array(report["ensemble"]["weighted"]["confusion_matrix"])[:, 2].sum() > 0
 
 
-def test_two_pictures_make_a_report_that_claims_nothing(tmp_path):
+def test_two_images_make_a_report_that_claims_nothing(tmp_path):
     report = reported(members([0, 1], [1, 2]), manifest([0, 1], [1, 2]), tmp_path)
     assert report["abstention"]["conformal"]["threshold"] is None
     assert report["abstention"]["conformal"]["coverage"] == 1
-    assert "needs 9 validation pictures or more" in report["abstention"]["conformal"]["note"]
+    assert "needs 9 validation images or more" in report["abstention"]["conformal"]["note"]
     assert report["comparison"]["sentence"].startswith("No evidence")
 
 
 @pytest.mark.parametrize("splits", [([0], LABELS), ([0], [0, 1])])
-def test_one_test_picture_makes_a_report(tmp_path, splits):
+def test_one_test_image_makes_a_report(tmp_path, splits):
     report = reported(members(*splits), manifest(*splits), tmp_path)
-    assert report["dataset"]["pictures"] == 1
+    assert report["dataset"]["images"] == 1
     assert report["ensemble"]["majority"]["accuracy"] in (0, 1)
 
 
@@ -228,12 +228,12 @@ def test_members_that_are_all_alike_gain_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("label", [0, 2])
-def test_pictures_that_are_all_of_one_class_show_no_skill(tmp_path, label):
+def test_images_that_are_all_of_one_class_show_no_skill(tmp_path, label):
     labels = [label] * 30
     report = reported(members(labels, labels), manifest(labels, labels), tmp_path)
     assert report["dataset"]["most_frequent_class_accuracy"] == 1
     assert report["rules"]["weighted"]["note"] == ("No member beats the most frequent class: all have the same weight.")
-    assert report["rules"]["stacking"]["note"].startswith("Every picture that it learned from is of one class")
+    assert report["rules"]["stacking"]["note"].startswith("Every image that it learned from is of one class")
     assert report["ensemble"]["stacking"]["accuracy"] == 1
 
 

@@ -26,7 +26,7 @@ def test_scores_equal_those_worked_out_by_hand():
     assert scores["weighted_f1"] == pytest.approx((4 * 6 / 7 + 2 * 0.5 + 2 * 0.8) / 8)
 
 
-def test_micro_scores_equal_accuracy_where_every_picture_has_one_label():
+def test_micro_scores_equal_accuracy_where_every_image_has_one_label():
     scores = classification_metrics(LABELS, ANSWERS, NAMES)
     assert {scores[f"micro_{score}"] for score in ("precision", "recall", "f1")} == {0.75}
 
@@ -60,7 +60,7 @@ def test_scores_can_be_written_as_json():
     ("labels", "answers", "message"),
     [
         ([0, 1], [0], r"shapes \(2,\) and \(1,\)"),
-        ([], [], "0 pictures"),
+        ([], [], "0 images"),
         ([0, 3], [0, 1], "truth must be class indices from 0 to 2, received 0 to 3"),
         ([0, 1], [-2, 1], "answers must be class indices from 0 to 2, received -2 to 1"),
     ],
@@ -70,8 +70,8 @@ def test_answers_that_cannot_be_scored_are_refused(labels, answers, message):
         classification_metrics(np.array(labels, int), np.array(answers, int), NAMES)
 
 
-def test_a_picture_without_an_answer_lowers_accuracy_and_recall_and_no_precision():
-    # Class a: two pictures, one answered rightly, one not at all. Class b: two, both right.
+def test_an_image_without_an_answer_lowers_accuracy_and_recall_and_no_precision():
+    # Class a: two images, one answered rightly, one not at all. Class b: two, both right.
     scores = classification_metrics(np.array([0, 0, 1, 1]), np.array([0, ABSTAIN, 1, 1]), ("a", "b"))
     assert scores["accuracy"] == 0.75
     assert scores["balanced_accuracy"] == 0.75

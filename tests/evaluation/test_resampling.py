@@ -20,19 +20,19 @@ def features(values: np.ndarray) -> np.ndarray:
     return np.stack([values, np.ones(len(values))], axis=1).astype("float32")
 
 
-def judged(pictures: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+def judged(images: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Draw labels, two members with probabilities, and a vote that gives no answer now and then."""
     generator = np.random.default_rng(seed)
-    labels = generator.choice(3, pictures, p=[0.5, 0.4, 0.1])
-    probs = {name: generator.dirichlet(np.ones(3), pictures) for name in ("ada", "bea")}
+    labels = generator.choice(3, images, p=[0.5, 0.4, 0.1])
+    probs = {name: generator.dirichlet(np.ones(3), images) for name in ("ada", "bea")}
     probs["ada"] = 0.5 * probs["ada"] + 0.5 * np.eye(3)[labels]
     answers = {name: given.argmax(axis=1) for name, given in probs.items()}
-    answers["vote"] = np.where(generator.random(pictures) < 0.2, -1, answers["ada"])
+    answers["vote"] = np.where(generator.random(images) < 0.2, -1, answers["ada"])
     return labels, answers, probs
 
 
 def slow_metrics(labels: np.ndarray, answers: np.ndarray, probs: np.ndarray | None) -> dict[str, float]:
-    """Score one draw plainly, picture by picture or by scikit-learn."""
+    """Score one draw plainly, image by image or by scikit-learn."""
     present = sorted((set(labels) | set(answers)) - {-1})
     found = {
         "accuracy": sum(label == answer for label, answer in zip(labels, answers, strict=True)) / len(labels),
@@ -111,7 +111,7 @@ def test_a_wider_level_gives_a_wider_interval():
 
 
 @pytest.mark.parametrize(("most", "draws"), [(1_000_000, 1000), (50_000, 500), (100, 200)])
-def test_many_pictures_get_fewer_draws_but_never_fewer_than_200(most, draws):
+def test_many_images_get_fewer_draws_but_never_fewer_than_200(most, draws):
     assert resampled(features(np.ones(100)), mean, draws=1000, most=most)["draws"] == draws
 
 

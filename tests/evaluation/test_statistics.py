@@ -30,7 +30,7 @@ def test_wilson_interval_equals_scipys_and_holds_the_share(right, total):
     assert 0 <= low <= right / total <= high <= 1
 
 
-def test_wilson_interval_narrows_with_more_pictures():
+def test_wilson_interval_narrows_with_more_images():
     narrow, wide = wilson_interval(900, 1000), wilson_interval(90, 100)
     assert narrow[1] - narrow[0] < wide[1] - wide[0]
 
@@ -57,7 +57,7 @@ def test_mcnemar_refuses_negative_counts():
         mcnemar(-1, 2)
 
 
-def test_bootstrap_equals_drawing_the_pictures_one_by_one():
+def test_bootstrap_equals_drawing_the_images_one_by_one():
     generator = np.random.default_rng(1)
     first, second = generator.random(300) < 0.9, generator.random(300) < 0.8
     drawn = generator.integers(0, 300, (10_000, 300))
@@ -77,8 +77,8 @@ def test_bootstrap_of_equal_answers_is_a_point():
 
 
 @pytest.mark.parametrize(("first", "second"), [([True], [True, False]), ([], [])])
-def test_bootstrap_refuses_lists_over_other_pictures(first, second):
-    with pytest.raises(InputError, match="two lists over the same pictures"):
+def test_bootstrap_refuses_lists_over_other_images(first, second):
+    with pytest.raises(InputError, match="two lists over the same images"):
         bootstrap_difference(np.array(first, bool), np.array(second, bool))
 
 
@@ -109,20 +109,20 @@ def test_holm_refuses_what_is_no_p_value(wrong):
         holm([0.5, wrong])
 
 
-def paired(only_new: int, only_old: int, pictures: int) -> tuple[np.ndarray, np.ndarray]:
-    """Build right-or-wrong lists with these pictures right by one alone, and the others by both."""
-    both = [True] * (pictures - only_new - only_old)
+def paired(only_new: int, only_old: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Build right-or-wrong lists with these images right by one alone, and the others by both."""
+    both = [True] * (images - only_new - only_old)
     new = [True] * only_new + [False] * only_old + both
     old = [False] * only_new + [True] * only_old + both
     return np.array(new), np.array(old)
 
 
-def lower(only_new: int, only_old: int, pictures: int, level: float) -> float:
-    return non_inferior(*paired(only_new, only_old, pictures), margin=0.05, level=level)["lower"]
+def lower(only_new: int, only_old: int, images: int, level: float) -> float:
+    return non_inferior(*paired(only_new, only_old, images), margin=0.05, level=level)["lower"]
 
 
 @pytest.mark.parametrize(
-    ("only_new", "only_old", "pictures", "level", "interval", "digits"),
+    ("only_new", "only_old", "images", "level", "interval", "digits"),
     [
         # M. W. Fagerland, S. Lydersen and P. Laake, Statistics in Medicine 33 (2014): airway hyper-responsiveness.
         (1, 7, 21, 0.95, (-0.517, -0.026), 3),
@@ -132,25 +132,25 @@ def lower(only_new: int, only_old: int, pictures: int, level: float) -> float:
         (28, 25, 618, 0.90, (-0.0148, 0.0247), 4),
     ],
 )
-def test_the_paired_bound_is_the_published_one(only_new, only_old, pictures, level, interval, digits):
+def test_the_paired_bound_is_the_published_one(only_new, only_old, images, level, interval, digits):
     one_sided = 0.5 + level / 2
-    assert lower(only_new, only_old, pictures, one_sided) == pytest.approx(interval[0], abs=0.51 * 10**-digits)
-    assert -lower(only_old, only_new, pictures, one_sided) == pytest.approx(interval[1], abs=0.51 * 10**-digits)
+    assert lower(only_new, only_old, images, one_sided) == pytest.approx(interval[0], abs=0.51 * 10**-digits)
+    assert -lower(only_old, only_new, images, one_sided) == pytest.approx(interval[1], abs=0.51 * 10**-digits)
 
 
-@pytest.mark.parametrize(("only_new", "only_old", "pictures"), [(3, 9, 80), (9, 3, 80), (0, 4, 30), (4, 0, 30)])
-def test_the_score_at_the_paired_bound_is_the_levels_quantile(only_new, only_old, pictures):
+@pytest.mark.parametrize(("only_new", "only_old", "images"), [(3, 9, 80), (9, 3, 80), (0, 4, 30), (4, 0, 30)])
+def test_the_score_at_the_paired_bound_is_the_levels_quantile(only_new, only_old, images):
     # The likelihood of the three shares where the difference is the bound, maximised numerically.
-    bound = lower(only_new, only_old, pictures, 0.95)
+    bound = lower(only_new, only_old, images, 0.95)
 
     def loss(old: float) -> float:
         shares = np.array([old + bound, old, 1 - 2 * old - bound])
-        return -float(np.array([only_new, only_old, pictures - only_new - only_old]) @ np.log(shares))
+        return -float(np.array([only_new, only_old, images - only_new - only_old]) @ np.log(shares))
 
     edges = (max(0, -bound) + 1e-12, (1 - bound) / 2 - 1e-12)
     old = minimize_scalar(loss, bounds=edges, method="bounded", options={"xatol": 1e-12}).x
-    deviation = np.sqrt((2 * old + bound - bound**2) / pictures)
-    assert ((only_new - only_old) / pictures - bound) / deviation == pytest.approx(norm.ppf(0.95), abs=1e-4)
+    deviation = np.sqrt((2 * old + bound - bound**2) / images)
+    assert ((only_new - only_old) / images - bound) / deviation == pytest.approx(norm.ppf(0.95), abs=1e-4)
 
 
 def test_the_paired_bound_is_zero_where_mcnemar_is_at_its_level():
@@ -158,10 +158,10 @@ def test_the_paired_bound_is_zero_where_mcnemar_is_at_its_level():
     assert lower(15, 5, 100, norm.cdf(np.sqrt(statistic))) == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("pictures", [1, 20, 1000])
-def test_the_paired_bound_of_equal_answers_narrows_with_the_pictures(pictures):
+@pytest.mark.parametrize("images", [1, 20, 1000])
+def test_the_paired_bound_of_equal_answers_narrows_with_the_images(images):
     z = 1.6448536
-    assert lower(0, 0, pictures, 0.95) == pytest.approx(-(z**2) / (pictures + z**2))
+    assert lower(0, 0, images, 0.95) == pytest.approx(-(z**2) / (images + z**2))
 
 
 def test_the_paired_bound_stays_in_its_range_at_the_edges():
@@ -170,14 +170,14 @@ def test_the_paired_bound_stays_in_its_range_at_the_edges():
 
 
 def test_a_classifier_is_not_worse_where_the_bound_is_above_the_margin():
-    # The bound of equal answers on 100 pictures is -0.0263.
+    # The bound of equal answers on 100 images is -0.0263.
     right = np.ones(100, bool)
     found = non_inferior(right, right, margin=0.03)
     assert found == {
         "difference": 0,
         "lower": pytest.approx(-0.02634, abs=1e-5),
         "not_worse": True,
-        "pictures": 100,
+        "images": 100,
         "only_new_right": 0,
         "only_old_right": 0,
     }
@@ -191,19 +191,19 @@ def test_a_classifier_that_is_worse_is_not_called_otherwise():
     assert found["lower"] < -0.05
 
 
-@pytest.mark.parametrize(("new", "old", "pictures"), [(0.06, 0.06, 200), (0.05, 0.1, 200), (0.02, 0.04, 100)])
-def test_nineteen_in_twenty_paired_bounds_lie_below_the_truth(new, old, pictures):
+@pytest.mark.parametrize(("new", "old", "images"), [(0.06, 0.06, 200), (0.05, 0.1, 200), (0.02, 0.04, 100)])
+def test_nineteen_in_twenty_paired_bounds_lie_below_the_truth(new, old, images):
     # Where the truth is the margin itself, the others are the classifiers wrongly called not worse.
-    drawn = np.random.default_rng(4).multinomial(pictures, [new, old, 1 - new - old], 1000)
-    held = sum(lower(int(a), int(b), pictures, 0.95) <= new - old for a, b, _ in drawn)
+    drawn = np.random.default_rng(4).multinomial(images, [new, old, 1 - new - old], 1000)
+    held = sum(lower(int(a), int(b), images, 0.95) <= new - old for a, b, _ in drawn)
     assert 930 <= held <= 975
 
 
 @pytest.mark.parametrize(
     ("new", "old", "change", "message"),
     [
-        ([True], [True, False], {}, "two lists over the same pictures"),
-        ([], [], {}, "two lists over the same pictures"),
+        ([True], [True, False], {}, "two lists over the same images"),
+        ([], [], {}, "two lists over the same images"),
         ([True], [True], {"margin": -0.1}, "A margin is a share from 0 to below 1, received -0.1"),
         ([True], [True], {"margin": 2}, "A margin is a share from 0 to below 1, received 2"),
         ([True], [True], {"level": 95}, "A level is a share from 0.5 to below 1, received 95"),

@@ -35,7 +35,7 @@ def member(name: str, test: list[int], validation: list[int] = VALIDATION, **abo
     return MemberPredictions(name, f"run-{name}", answering(test), answering(validation), about)
 
 
-# Right on 4, 4 and 3 of 6; every picture but the last has two right members.
+# Right on 4, 4 and 3 of 6; every image but the last has two right members.
 THREE = [
     member("ada", [0, 0, 1, 1, 0, 0], [0, 1, 2, 1], init="random initialisation", seconds=np.float32(3)),
     member("bea", [0, 0, 0, 1, 2, 1], [0, 1, 2, 0], init="random initialisation"),
@@ -55,13 +55,13 @@ def test_members_and_votes_are_scored_on_the_test_split():
     assert report["members"][2]["init"] == "imagenet"
 
 
-def test_the_data_set_is_described():
+def test_the_dataset_is_described():
     about = judge(THREE, manifest(test=[0, 0, 0, 1, 2, 2]))["dataset"]
     assert about["name"] == "tiny"
     assert about["class_names"] == ["none", "all", "some"]
     assert about["counts"]["test"] == {"none": 3, "all": 1, "some": 2}
     assert about["quarantine"] == [{"path": "bad.jpg", "reason": "empty file"}]
-    assert (about["judged_on"], about["pictures"]) == ("test", 6)
+    assert (about["judged_on"], about["images"]) == ("test", 6)
     assert about["most_frequent_class_accuracy"] == 0.5
     assert len(about["fingerprint"]) == 64
 
@@ -82,14 +82,14 @@ def test_the_best_member_is_chosen_on_validation_never_on_test():
 
 
 def test_agreement_is_the_share_of_equal_answers():
-    # ada and bea differ on pictures 2, 4 and 5, ada and cleo on 0, 3 and 4, bea and cleo on 0, 2, 3 and 5.
+    # ada and bea differ on images 2, 4 and 5, ada and cleo on 0, 3 and 4, bea and cleo on 0, 2, 3 and 5.
     expected = np.array([[1, 3 / 6, 3 / 6], [3 / 6, 1, 2 / 6], [3 / 6, 2 / 6, 1]])
     assert np.array(judge(THREE, manifest())["agreement"]) == pytest.approx(expected)
 
 
-def test_errors_count_the_pictures_missed_by_none_to_all_members():
+def test_errors_count_the_images_missed_by_none_to_all_members():
     report = judge(THREE, manifest())
-    # Wrong members a picture: 1, 0, 1, 1, 1, 3.
+    # Wrong members an image: 1, 0, 1, 1, 1, 3.
     assert report["errors"] == [1, 4, 0, 1]
     assert report["errors_vote_right"] == [1, 4, 0, 0]
 
@@ -122,8 +122,8 @@ def test_one_member_is_judged_without_pretending_to_be_an_ensemble():
         ([THREE[0], THREE[0]], manifest(), "majority", "Two members are named ada"),
         (THREE, manifest(test=[0, 1]), "majority", r"Member ada has test probabilities of shape \(6, 3\).*\(2, 3\)"),
         (THREE, manifest(validation=[0]), "majority", "Member ada has validation probabilities"),
-        (THREE, manifest(test=[]), "majority", "test split has 0 pictures"),
-        (THREE, manifest(validation=[]), "majority", "validation split has 0 pictures"),
+        (THREE, manifest(test=[]), "majority", "test split has 0 images"),
+        (THREE, manifest(validation=[]), "majority", "validation split has 0 images"),
         (THREE, manifest(), "coin", "no voting rule 'coin': choose one of majority, soft"),
     ],
 )

@@ -20,7 +20,7 @@ def classifier():
             return keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
 
         model = build_classifier(name, features, size, 3, dropout=0.1)
-        model.get_layer("probs").set_weights(
+        model.get_layer("probabilities").set_weights(
             [np.random.default_rng(seed).normal(0, 0.7, (8, 3)).astype("float32"), np.zeros(3, "float32")]
         )
         return model
@@ -30,10 +30,10 @@ def classifier():
 
 @pytest.fixture(scope="session")
 def sources(classifier, tmp_path_factory):
-    """Three saved members of two sizes, one of them in half precision, without validation pictures."""
+    """Three saved members of two sizes, one of them in half precision, without validation images."""
     import keras
 
-    from facemask_ensemble.runtimes import Source
+    from facemask_ensemble.prediction.runtimes import Source
 
     folder, found = tmp_path_factory.mktemp("members"), []
     for seed, (name, size) in enumerate((("ada", 8), ("bea", 12), ("cid", 8))):
@@ -49,12 +49,12 @@ def sources(classifier, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
-    """Thirty pictures of coloured blocks, and one file that is none."""
+    """Thirty images of coloured blocks, and one file that is none."""
     from PIL import Image
 
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     for number in range(30):
         blocks = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8))
         blocks.resize((50, 40), Image.Resampling.NEAREST).save(folder / f"{number:02d}.png")
-    (folder / "99.jpg").write_text("no picture")
+    (folder / "99.jpg").write_text("no image")
     return folder

@@ -13,14 +13,14 @@ from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.chunks import read_chunks
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.ensemble import voting
-from facemask_ensemble.ensemble.ensemble import Ensemble, Member
-from facemask_ensemble.ensemble.opening import Choice
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.exporting import litert
 from facemask_ensemble.exporting.exporter import Exporter
 from facemask_ensemble.exporting.folder import new_folder
-from facemask_ensemble.runtimes import Source, keras
+from facemask_ensemble.prediction.ensemble import Ensemble, Member
+from facemask_ensemble.prediction.loading import Choice
+from facemask_ensemble.prediction.runtimes import Source, keras
 
 pytestmark = pytest.mark.heavy
 
@@ -37,7 +37,7 @@ def exporter(folder, sources, photos, name, rule=voting.majority, tie=voting.mea
     form["precision"] = given.pop("precision", "float32")
     vote = make_rule("rule", rule, tie).fit(np.empty(0), np.empty(0))
     choice = Choice(CLASSES, sources, vote, [1] * len(sources), "masks", {}, "three members")
-    config = {"format": form, "tolerance": None, "pictures": str(photos), "count": 20} | given
+    config = {"format": form, "tolerance": None, "images": str(photos), "count": 20} | given
     return Exporter(choice, config, folder), form
 
 
@@ -56,7 +56,7 @@ def test_every_format_answers_as_keras_does_alone_and_as_an_ensemble(name, tmp_p
     record = json.loads((tmp_path / "export.json").read_text())
     assert [graph["name"] for graph in record["graphs"]] == ["ada", "bea", "cid", "ensemble"]
     assert (record["class_names"], record["members"]) == (CLASSES, ["ada", "bea", "cid"])
-    assert [graph["check"]["pictures"] for graph in record["graphs"]] == [19, 19, 19, 19]  # the twentieth is none
+    assert [graph["check"]["images"] for graph in record["graphs"]] == [19, 19, 19, 19]  # the twentieth is none
     assert all(graph["check"]["largest_difference"] <= record["tolerance"] == 0.001 for graph in record["graphs"])
     for graph in record["graphs"]:
         for file, sha in graph["files"].items():
@@ -71,7 +71,7 @@ def test_every_format_answers_as_keras_does_alone_and_as_an_ensemble(name, tmp_p
     probs, readable = ensemble.ask(chunk), chunk.readable
     for place, graph in enumerate(record["graphs"][:3]):
         side = graph["inputs"]["pixels"]["size"]
-        found = read(tmp_path / graph["path"])({"pixels": chunk.pixels[side][readable]})["probs"]
+        found = read(tmp_path / graph["path"])({"pixels": chunk.pixels[side][readable]})["probabilities"]
         bound = 0.03 if graph["name"] == "bea" else 1e-5  # bea was trained in bfloat16, with eight bits of digits
         np.testing.assert_allclose(found, probs[place, readable], atol=bound)
     graph = record["graphs"][3]
@@ -95,7 +95,7 @@ def test_smaller_numbers_make_smaller_files_within_their_own_bound(name, precisi
         made.write("members", {})
         (graph,) = json.loads((tmp_path / one / "export.json").read_text())["graphs"]
         assert graph["check"]["largest_difference"] <= form["bounds"][one]
-        assert graph["check"]["pictures"] in (9, 10)  # the last one is none
+        assert graph["check"]["images"] in (9, 10)  # the last one is none
         sizes[one] = sum((tmp_path / one / file).stat().st_size for file in graph["files"])
     assert graph["check"]["largest_difference"] > 0
     assert sizes[precision] != sizes["float32"]
@@ -123,26 +123,26 @@ def test_an_export_that_differs_by_more_than_the_tolerance_is_refused_and_the_ot
     assert exporter(tmp_path, sources[:1], photos, "litert", tolerance=0.01)[0].write("members", {}) == []
 
 
-def test_without_a_picture_to_check_with_nothing_is_exported(tmp_path, sources, photos):
-    (tmp_path / "text.png").write_text("no picture")
+def test_without_an_image_to_check_with_nothing_is_exported(tmp_path, sources, photos):
+    (tmp_path / "text.png").write_text("no image")
     made, _ = exporter(tmp_path, sources[:1], tmp_path, "savedmodel")
-    with pytest.raises(InputError, match="pictures: none of 1 can be read; give pictures=FOLDER"):
+    with pytest.raises(InputError, match="images: none of 1 can be read; give images=FOLDER"):
         made.write("members", {})
-    made, _ = exporter(tmp_path, sources[:1], photos, "savedmodel", pictures=None)
-    with pytest.raises(InputError, match="validation pictures of ada are not known; give pictures=FOLDER"):
+    made, _ = exporter(tmp_path, sources[:1], photos, "savedmodel", images=None)
+    with pytest.raises(InputError, match="validation images of ada are not known; give images=FOLDER"):
         made.write("members", {})
     gone = [Source("ada", sources[0].file, lambda: ([tmp_path / "gone" / "1.png"], np.zeros((1, 3))))]
-    made, _ = exporter(tmp_path, gone, photos, "savedmodel", pictures=None)
-    with pytest.raises(InputError, match="validation pictures of ada are not at .*gone any more; give pictures=FOLDER"):
+    made, _ = exporter(tmp_path, gone, photos, "savedmodel", images=None)
+    with pytest.raises(InputError, match="validation images of ada are not at .*gone any more; give images=FOLDER"):
         made.write("members", {})
 
 
-def test_validation_pictures_check_where_no_others_are_given(tmp_path, sources, photos):
+def test_validation_images_check_where_no_others_are_given(tmp_path, sources, photos):
     files = sorted(photos.glob("*.png"))
     judged = [Source("ada", sources[0].file, lambda: (files, np.zeros((30, 3), np.float32)))]
-    made, _ = exporter(tmp_path, judged, None, "savedmodel", pictures=None, count=7)
+    made, _ = exporter(tmp_path, judged, None, "savedmodel", images=None, count=7)
     made.write("members", {})
-    assert json.loads((tmp_path / "export.json").read_text())["graphs"][0]["check"]["pictures"] == 7
+    assert json.loads((tmp_path / "export.json").read_text())["graphs"][0]["check"]["images"] == 7
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
@@ -179,7 +179,7 @@ def test_a_pooling_of_padded_negative_values_is_exported_as_keras_counts_it(tmp_
         return keras.layers.MaxPooling2D(3, 2)(keras.layers.ZeroPadding2D(1)(negative))
 
     model = build_classifier("eve", features, 8, 2, dropout=0.0)
-    model.get_layer("probs").set_weights([np.full((3, 2), [-5, 5], "float32"), np.zeros(2, "float32")])
+    model.get_layer("probabilities").set_weights([np.full((3, 2), [-5, 5], "float32"), np.zeros(2, "float32")])
     model.save(tmp_path / "eve.keras")
     (tmp_path / "out").mkdir()
     made, _ = exporter(tmp_path / "out", [Source("eve", tmp_path / "eve.keras")], photos, "onnx", tolerance=1e-5)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from facemask_ensemble.ensemble import learning, voting
-from facemask_ensemble.ensemble.prediction import answers
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.prediction.answers import answers
 
 RULES = {
     "majority": voting.majority,
@@ -29,7 +29,7 @@ TIES = {
 
 @pytest.fixture(scope="module")
 def probs():
-    """Answers of four members to 400 pictures, in eighths, so that float32 has them exactly: many are tied."""
+    """Answers of four members to 400 images, in eighths, so that float32 has them exactly: many are tied."""
     rng = np.random.default_rng(0)
     return (rng.multinomial(8, [0.4, 0.35, 0.25], (4, 400)) / 8).astype(np.float32)
 

@@ -4,10 +4,10 @@ import pytest
 from facemask_ensemble.data.decoding import decode
 from facemask_ensemble.data.voc import street_mask_boxes
 from facemask_ensemble.ensemble import voting
-from facemask_ensemble.ensemble.ensemble import Ensemble, Member
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.faces.boxes import Box, find_boxes
 from facemask_ensemble.faces.detector import MaskDetector
+from facemask_ensemble.prediction.ensemble import Ensemble, Member
 
 RED, BLUE = (210, 20, 30), (20, 40, 220)
 
@@ -26,11 +26,11 @@ class Channel:
         return np.stack([share, 1 - share], axis=1).astype(np.float32)
 
 
-def find_patches(picture):
+def find_patches(image):
     """Box every red and every blue patch, by columns of such a colour."""
     boxes = []
     for channel, other in ((0, 2), (2, 0)):
-        patch = (picture[..., channel] > 150) & (picture[..., other] < 110)
+        patch = (image[..., channel] > 150) & (image[..., other] < 110)
         columns = np.flatnonzero(patch.any(axis=0))
         for run in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1):
             rows = np.flatnonzero(patch[:, run].any(axis=1)) if len(run) else []
@@ -49,13 +49,13 @@ def red_means_a_mask():
 
 @pytest.fixture
 def patches():
-    """Make a grey picture with patches: left, top, width, height and colour of each."""
+    """Make a grey image with patches: left, top, width, height and colour of each."""
 
     def make(width, height, *given):
-        picture = np.full((height, width, 3), 128, np.uint8)
+        image = np.full((height, width, 3), 128, np.uint8)
         for left, top, across, down, colour in given:
-            picture[top : top + down, left : left + across] = colour
-        return picture
+            image[top : top + down, left : left + across] = colour
+        return image
 
     return make
 
@@ -70,8 +70,8 @@ def share_found():
             large = [box for box, own in street_mask_boxes(annotation) if own == state and box[2] - box[0] >= 50]
             if not large:
                 continue
-            picture = np.asarray(decode((place / "images" / f"{annotation.stem}.jpg").read_bytes()))
-            boxes = [box.corners for box in find_boxes(find, picture, 480)]
+            image = np.asarray(decode((place / "images" / f"{annotation.stem}.jpg").read_bytes()))
+            boxes = [box.corners for box in find_boxes(find, image, 480)]
             found += [any(overlap(face, box) >= 0.4 for box in boxes) for face in large]
             photographs -= 1
             if not photographs:

@@ -1,4 +1,4 @@
-"""Boxes worked out by hand, and crops that are of the clean picture."""
+"""Boxes worked out by hand, and crops that are of the clean image."""
 
 import numpy as np
 import pytest
@@ -28,52 +28,52 @@ def test_a_box_is_scaled_by_its_corners_so_that_neighbours_still_meet():
         (Box(2, 2, 0, 3), None),
     ],
 )
-def test_a_box_is_cut_to_a_picture_of_ten_by_eight(box, expected):
+def test_a_box_is_cut_to_an_image_of_ten_by_eight(box, expected):
     assert clipped(box, 10, 8) == expected
 
 
-def test_a_face_is_cut_with_a_fifth_of_its_sides_around_it_as_far_as_the_picture_reaches():
-    picture = np.arange(20 * 30 * 3, dtype=np.uint16).reshape(20, 30, 3).astype(np.uint8)
-    np.testing.assert_array_equal(cut(picture, Box(10, 5, 10, 5), FIFTH), picture[4:11, 8:22])
-    np.testing.assert_array_equal(cut(picture, Box(0, 15, 10, 5), FIFTH), picture[14:20, 0:12])
-    np.testing.assert_array_equal(cut(picture, Box(25, 0, 5, 5), FIFTH), picture[0:6, 24:30])
-    np.testing.assert_array_equal(cut(picture, Box(10, 5, 10, 5), (0, 0, 0, 0)), picture[5:10, 10:20])
+def test_a_face_is_cut_with_a_fifth_of_its_sides_around_it_as_far_as_the_image_reaches():
+    image = np.arange(20 * 30 * 3, dtype=np.uint16).reshape(20, 30, 3).astype(np.uint8)
+    np.testing.assert_array_equal(cut(image, Box(10, 5, 10, 5), FIFTH), image[4:11, 8:22])
+    np.testing.assert_array_equal(cut(image, Box(0, 15, 10, 5), FIFTH), image[14:20, 0:12])
+    np.testing.assert_array_equal(cut(image, Box(25, 0, 5, 5), FIFTH), image[0:6, 24:30])
+    np.testing.assert_array_equal(cut(image, Box(10, 5, 10, 5), (0, 0, 0, 0)), image[5:10, 10:20])
 
 
 def test_every_side_of_a_box_has_its_own_margin():
-    picture = np.arange(20 * 30 * 3, dtype=np.uint16).reshape(20, 30, 3).astype(np.uint8)
-    np.testing.assert_array_equal(cut(picture, Box(10, 5, 10, 5), (0.1, 0, 0.3, 0.4)), picture[5:12, 9:23])
+    image = np.arange(20 * 30 * 3, dtype=np.uint16).reshape(20, 30, 3).astype(np.uint8)
+    np.testing.assert_array_equal(cut(image, Box(10, 5, 10, 5), (0.1, 0, 0.3, 0.4)), image[5:12, 9:23])
 
 
 def test_faces_are_cut_as_those_that_members_learned_from():
-    picture = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
     for box in (Box(3, 4, 11, 17), Box(40, 30, 19, 19)):
-        learned = Image.fromarray(picture).crop(_widened(box.corners, 0.2, (60, 50)))
-        np.testing.assert_array_equal(cut(picture, box, FIFTH), np.asarray(learned))
+        learned = Image.fromarray(image).crop(_widened(box.corners, 0.2, (60, 50)))
+        np.testing.assert_array_equal(cut(image, box, FIFTH), np.asarray(learned))
 
 
 def test_a_cut_face_does_not_change_with_what_is_drawn_later():
-    picture = np.zeros((20, 20, 3), np.uint8)
-    face = cut(picture, Box(5, 5, 5, 5), FIFTH)
-    picture[:] = 255
+    image = np.zeros((20, 20, 3), np.uint8)
+    face = cut(image, Box(5, 5, 5, 5), FIFTH)
+    image[:] = 255
     assert not face.any()
 
 
-def test_a_large_picture_is_searched_small_and_its_boxes_come_back_in_its_own_pixels(patches):
-    picture = patches(400, 200, (120, 40, 80, 60, (210, 20, 30)))
+def test_a_large_image_is_searched_small_and_its_boxes_come_back_in_its_own_pixels(patches):
+    image = patches(400, 200, (120, 40, 80, 60, (210, 20, 30)))
     searched = []
 
     def find(small):
         searched.append(small.shape)
         return [Box(30, 10, 20, 15, 0.7), Box(-3, 40, 10, 30), Box(200, 0, 5, 5)]
 
-    assert find_boxes(find, picture, 100) == [Box(0, 160, 28, 40), Box(120, 40, 80, 60, 0.7)]
-    assert find_boxes(find, picture, None)[-1] == Box(200, 0, 5, 5)
+    assert find_boxes(find, image, 100) == [Box(0, 160, 28, 40), Box(120, 40, 80, 60, 0.7)]
+    assert find_boxes(find, image, None)[-1] == Box(200, 0, 5, 5)
     assert searched == [(50, 100, 3), (200, 400, 3)]
 
 
-def test_a_picture_keeps_its_proportions_and_a_small_one_its_pixels():
-    picture = np.random.default_rng(0).integers(0, 256, (30, 90, 3), np.uint8)
-    assert shrunk(picture, 45).shape == (15, 45, 3)
-    assert shrunk(picture, 90) is picture
+def test_an_image_keeps_its_proportions_and_a_small_one_its_pixels():
+    image = np.random.default_rng(0).integers(0, 256, (30, 90, 3), np.uint8)
+    assert shrunk(image, 45).shape == (15, 45, 3)
+    assert shrunk(image, 90) is image
     assert shrunk(np.zeros((1, 900, 3), np.uint8), 90).shape == (1, 90, 3)

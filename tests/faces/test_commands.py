@@ -1,4 +1,4 @@
-"""Face by face through the command line: `predict detector=…` for pictures, `webcam` for a video."""
+"""Face by face through the command line: `predict detector=…` for images, `webcam` for a video."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from PIL import Image, ImageColor
 
 from facemask_ensemble.config import CONF_DIR, absolute_paths, plain
 from facemask_ensemble.data.inputs import open_input
-from facemask_ensemble.data.scenes import draw_scene
-from facemask_ensemble.ensemble.columnar import to_parquet
-from facemask_ensemble.ensemble.rows import AnswerTable
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.faces.drawing import STYLES, strip_height
 from facemask_ensemble.faces.prediction import COLUMNS
 from facemask_ensemble.faces.recording import Recorder
 from facemask_ensemble.faces.video import Footage
 from facemask_ensemble.predict import predict
+from facemask_ensemble.prediction.columnar import to_parquet
+from facemask_ensemble.prediction.results_table import AnswerTable
+from facemask_ensemble.scenes import draw_scene
 from facemask_ensemble.webcam import watch
 
 CLASSES = ["with_mask", "without_mask"]
@@ -36,8 +36,8 @@ class Halves:
     def __init__(self, **settings):
         pass
 
-    def __call__(self, picture):
-        height, width = picture.shape[:2]
+    def __call__(self, image):
+        height, width = image.shape[:2]
         right, left = Box(width // 2, 0, width - width // 2, height, 0.5), Box(0, 0, width // 2, height)
         return [right, left][: width % 3]
 
@@ -45,13 +45,13 @@ class Truth:
     def __init__(self, **settings):
         self.frames = iter(json.load(open("truth.json")))
 
-    def __call__(self, picture):
+    def __call__(self, image):
         return [Box(*box) for box in next(self.frames)]
 
 class Slow(Halves):
-    def __call__(self, picture):
+    def __call__(self, image):
         time.sleep(0.02)
-        return super().__call__(picture)
+        return super().__call__(image)
 """
 HALVES = ("detector=haar", "detector.find._target_=stubs.Halves", "detector.margin=0")
 
@@ -69,7 +69,7 @@ def place(tmp_path_factory, make_place):
     (place / "photos").mkdir()
     for number in range(14):
         Image.fromarray(photo(number)).save(place / "photos" / f"{number:02d}.png")
-    (place / "photos" / "05.png").write_text("no picture")
+    (place / "photos" / "05.png").write_text("no image")
     scenes = [draw_scene(seed=3, index=number, size=320) for number in range(9)]
     boxes = [[[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in (face.box for face in scene.faces)] for scene in scenes]
     (place / "truth.json").write_text(json.dumps(boxes))
@@ -86,8 +86,8 @@ def here(place, monkeypatch):
     def call(work, name, *overrides):
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             cfg = compose(name, [f"input={place}/photos", *overrides] if name == "predict" else list(overrides))
-        pictures = [open_input("photos")] if name == "predict" else []
-        return work(plain(absolute_paths(cfg)), *pictures, {"voting": "majority", "ties": "mean_probability"})
+        images = [open_input("photos")] if name == "predict" else []
+        return work(plain(absolute_paths(cfg)), *images, {"voting": "majority", "ties": "mean_probability"})
 
     return call
 
@@ -100,7 +100,9 @@ def log_member(store, folder, name, size):
     from facemask_ensemble.models.classifier import build_classifier
 
     model = build_classifier(name, lambda pixels: keras.layers.Rescaling(1 / 255)(pixels), size, 2, dropout=0.0)
-    model.get_layer("probs").set_weights([np.diag([8.0, 0, 8])[:, [0, 2]].astype("float32"), np.zeros(2, "float32")])
+    model.get_layer("probabilities").set_weights(
+        [np.diag([8.0, 0, 8])[:, [0, 2]].astype("float32"), np.zeros(2, "float32")]
+    )
     folder.mkdir()
     model.save(folder / "model.keras")
     tags = {
@@ -117,18 +119,18 @@ def masks_of(number):
 
 def photo(number):
     """Draw a photograph of 60 + number pixels across, its two halves red for a mask and blue for none."""
-    picture = np.zeros((40, 60 + number, 3), np.uint8)
+    image = np.zeros((40, 60 + number, 3), np.uint8)
     half = (60 + number) // 2
-    picture[:, :half] = RED if number // 3 % 2 == 0 else BLUE
-    picture[:, half:] = RED if number % 2 == 0 else BLUE
-    return picture
+    image[:, :half] = RED if number // 3 % 2 == 0 else BLUE
+    image[:, half:] = RED if number % 2 == 0 else BLUE
+    return image
 
 
-def film(file, pictures, rate=10.0):
-    height, width = pictures[0].shape[:2]
+def film(file, images, rate=10.0):
+    height, width = images[0].shape[:2]
     recorder = Recorder(file, rate, (width, height), None)
-    for number, picture in enumerate(pictures):
-        recorder.write(picture, number / rate)
+    for number, image in enumerate(images):
+        recorder.write(image, number / rate)
     recorder.close()
 
 
@@ -141,12 +143,12 @@ def answered(place, command):
 
 
 @pytest.mark.heavy
-def test_every_picture_has_a_row_and_every_face_one_of_its_own(place, answered):
-    """A picture of w pixels across has w % 3 faces: 0 for 60, 1 for 61 (the right half), 2 for 62."""
+def test_every_image_has_a_row_and_every_face_one_of_its_own(place, answered):
+    """An image of w pixels across has w % 3 faces: 0 for 60, 1 for 61 (the right half), 2 for 62."""
     done, table, faces = answered
     assert table["path"].tolist() == [f"photos/{number:02d}.png" for number in range(14)]
     assert table.loc[5, ["prediction", "reason"]].isna().tolist() == [True, False]
-    assert table.loc[5, "reason"] == "not a picture"
+    assert table.loc[5, "reason"] == "not an image"
     expected = {number: masks_of(number) for number in range(14) if number != 5}
     readable = table.drop(5)
     assert readable["faces"].tolist() == [len(masks) for masks in expected.values()]
@@ -169,15 +171,15 @@ def test_every_picture_has_a_row_and_every_face_one_of_its_own(place, answered):
 
 
 @pytest.mark.heavy
-def test_every_readable_picture_is_drawn_with_its_boxes_large_enough_to_read(place, answered):
+def test_every_readable_image_is_drawn_with_its_boxes_large_enough_to_read(place, answered):
     drawn = sorted(file.name for file in (place / "whole" / "boxes").iterdir())
     assert drawn == [f"{number:05d}_{number:02d}.jpg" for number in range(14) if number != 5]
-    with Image.open(place / "whole" / "boxes" / "00002_02.jpg") as picture:
-        assert picture.width == 800
+    with Image.open(place / "whole" / "boxes" / "00002_02.jpg") as image:
+        assert image.width == 800
 
 
 @pytest.mark.heavy
-def test_stopped_in_the_middle_and_started_again_no_picture_and_no_face_is_missing_or_twice(
+def test_stopped_in_the_middle_and_started_again_no_image_and_no_face_is_missing_or_twice(
     place, answered, here, monkeypatch, capsys
 ):
     append = AnswerTable.append
@@ -193,7 +195,7 @@ def test_stopped_in_the_middle_and_started_again_no_picture_and_no_face_is_missi
         here(predict, "predict", *HALVES, "output=killed/answers.csv")
     monkeypatch.setattr(AnswerTable, "append", append)
     here(predict, "predict", *HALVES, "output=killed/answers.csv")
-    assert "goes on after 7 pictures answered before" in capsys.readouterr().out
+    assert "goes on after 7 images answered before" in capsys.readouterr().out
     pd.testing.assert_frame_equal(pd.read_csv(place / "killed" / "answers.csv"), answered[1])
     pd.testing.assert_frame_equal(pd.read_csv(place / "killed" / "faces.csv"), answered[2])
     assert len(list((place / "killed" / "boxes").iterdir())) == 13

@@ -24,7 +24,7 @@ def test_red_faces_stay_red_and_every_face_has_its_own_answer(red_means_a_mask, 
     assert right.confidence == pytest.approx(260 / 280, abs=1e-4)
 
 
-def test_all_faces_of_some_pictures_are_asked_about_at_once(red_means_a_mask, patches):
+def test_all_faces_of_some_images_are_asked_about_at_once(red_means_a_mask, patches):
     asked = []
     counting = [replace(member, network=Counted(member.network, asked)) for member in red_means_a_mask.ensemble.members]
     detect = replace(red_means_a_mask, ensemble=replace(red_means_a_mask.ensemble, members=counting))
@@ -43,17 +43,17 @@ class Counted:
         return self._network(pixels)
 
 
-def test_pixels_that_are_asked_about_are_the_clean_pictures_with_a_margin(red_means_a_mask, patches):
+def test_pixels_that_are_asked_about_are_the_clean_images_with_a_margin(red_means_a_mask, patches):
     """A box of 10x10 with a fifth around it is 14x14, of which 100 pixels are red."""
-    picture = patches(40, 40, (10, 10, 10, 10, RED))
-    before = picture.copy()
+    image = patches(40, 40, (10, 10, 10, 10, RED))
+    before = image.copy()
     member = red_means_a_mask.ensemble.members[0]
     exact = replace(member, network=type(member.network)(14, 0))  # a crop of its size is not resampled
     ensemble = replace(red_means_a_mask.ensemble, members=[exact])
-    ((face,),) = replace(red_means_a_mask, margin=(0.2, 0.2, 0.2, 0.2), ensemble=ensemble)([picture])
+    ((face,),) = replace(red_means_a_mask, margin=(0.2, 0.2, 0.2, 0.2), ensemble=ensemble)([image])
     red, total = (210 * 100 + 128 * 96), (260 * 100 + 3 * 128 * 96)
     assert face.confidence == pytest.approx(max(red, total - red) / total, abs=1e-4)
-    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(image, before)
 
 
 def test_a_vote_left_to_a_person_tells_neither_mask_nor_confidence(red_means_a_mask, patches):

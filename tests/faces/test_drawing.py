@@ -1,4 +1,4 @@
-"""What is drawn on a picture: around faces, in colours and lines that differ, with the answer above."""
+"""What is drawn on an image: around faces, in colours and lines that differ, with the answer above."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ def face(left, top, width, height, worn=True, confidence=0.9):
     return Face(Box(left, top, width, height), "", worn, confidence, {})
 
 
-def coloured(picture, colour):
-    return (picture == np.array(colour)).all(axis=-1)
+def coloured(image, colour):
+    return (image == np.array(colour)).all(axis=-1)
 
 
 @pytest.mark.parametrize(("worn", "colour"), [(True, BLUE), (False, ORANGE), (None, GREY)])
@@ -64,7 +64,7 @@ def test_labels_of_faces_side_by_side_do_not_cover_one_another():
     assert coloured(two, BLUE).sum() > 1.9 * one
 
 
-def test_a_label_stays_inside_the_picture():
+def test_a_label_stays_inside_the_image():
     clean = np.full((120, 160, 3), 90, np.uint8)
     top = strip_height(160, 120)
     for box in ((0, 0, 30, 30), (130, 0, 30, 30), (0, 90, 30, 30), (130, 90, 30, 30), (0, 0, 160, 120)):

@@ -12,7 +12,7 @@ from facemask_ensemble.faces.haar import Haar
 CASCADE = "haarcascade_frontalface_default.xml"
 
 
-def test_a_picture_without_a_face_has_none():
+def test_an_image_without_a_face_has_none():
     haar = Haar(CASCADE, 1.1, 5, 24)
     assert haar(np.full((120, 160, 3), 128, np.uint8)) == []
     assert haar(np.full((1, 1, 3), 128, np.uint8)) == []

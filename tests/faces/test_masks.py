@@ -1,4 +1,4 @@
-"""Which classes mean a mask, and what the faces of a picture say together."""
+"""Which classes mean a mask, and what the faces of an image say together."""
 
 import pytest
 

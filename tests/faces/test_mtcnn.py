@@ -48,7 +48,7 @@ def test_weights_that_lie_in_the_working_folder_are_not_loaded(tmp_path, monkeyp
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("shape", [(120, 160, 3), (1, 1, 3), (12, 12, 3), (400, 20, 3)])
-def test_a_picture_without_a_face_has_none(detector, shape):
+def test_an_image_without_a_face_has_none(detector, shape):
     assert detector(np.full(shape, 128, np.uint8)) == []
 
 

@@ -18,7 +18,7 @@ def config(command, *overrides):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("saliency=gradcam", "saliency=gradcam: .* give saliency=none, or detector=none"),
+        ("heatmap=gradcam", "heatmap=gradcam: .* give heatmap=none, or detector=none"),
         ("engine=ray", "engine=ray: .* give engine=local, or detector=none"),
         ("detector.margin=-1", "detector.margin=-1: must be a share of a box"),
         ("detector.margin=[0.1,0.2,0.3]", r"detector.margin=\[0.1, 0.2, 0.3\]: must be .* or four: \[left,top,"),
@@ -36,7 +36,7 @@ def test_settings_that_find_no_face_are_refused(given, words):
 
 
 def test_without_a_detector_nothing_is_asked_of_it():
-    check_detector(config("predict", "saliency=gradcam"))
+    check_detector(config("predict", "heatmap=gradcam"))
 
 
 @pytest.fixture

@@ -16,25 +16,25 @@ from facemask_ensemble.faces.video import Footage, Pace, why_no_window
 RED, BLUE = (210, 20, 30), (20, 40, 220)
 
 
-def write(file, pictures, rate=10.0):
-    height, width = pictures[0].shape[:2]
+def write(file, images, rate=10.0):
+    height, width = images[0].shape[:2]
     recorder = Recorder(file, rate, (width, height), None)
-    for number, picture in enumerate(pictures):
-        recorder.write(picture, number / rate)
+    for number, image in enumerate(images):
+        recorder.write(image, number / rate)
     recorder.close()
     return file
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
 def test_what_is_written_is_read_back_in_its_colours_at_its_rate(tmp_path, patches, suffix):
-    pictures = [patches(96, 64, (8 * step, 16, 32, 32, RED)) for step in range(6)]
-    footage = Footage(write(tmp_path / f"a{suffix}", pictures))
+    images = [patches(96, 64, (8 * step, 16, 32, 32, RED)) for step in range(6)]
+    footage = Footage(write(tmp_path / f"a{suffix}", images))
     assert (footage.size, footage.rate, footage.total, footage.live) == ((96, 64), 10.0, 6, False)
     frames = list(footage.frames())
     footage.close()
     assert [second for second, _ in frames] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
-    for (_, frame), picture in zip(frames, pictures, strict=True):
-        assert np.abs(frame.astype(int) - picture).mean() < 12
+    for (_, frame), image in zip(frames, images, strict=True):
+        assert np.abs(frame.astype(int) - image).mean() < 12
     red = frames[0][1][20:44, 4:28].mean(axis=(0, 1))
     assert red[0] > 180 > 80 > red[2]
 

@@ -9,7 +9,7 @@ from facemask_ensemble.errors import InputError
 
 BLOCKS = ("a", "b", "c")
 BLOCK_ENDS = "[abc]_out"
-ALL = {f"{block}_{part}" for block in BLOCKS for part in ("conv", "norm")} | {"hidden_1", "probs"}
+ALL = {f"{block}_{part}" for block in BLOCKS for part in ("conv", "norm")} | {"hidden_1", "probabilities"}
 
 
 def three_blocks(pixels):
@@ -51,9 +51,9 @@ def test_the_default_head_is_pooling_dropout_and_probabilities():
     from facemask_ensemble.models.classifier import head_layers
 
     model = small_classifier(hidden=[])
-    assert names(model.layers)[-4:] == ["features", "pool", "dropout", "probs"]
+    assert names(model.layers)[-4:] == ["features", "pool", "dropout", "probabilities"]
     assert model.get_layer("pool").output.shape == (None, 4)
-    assert names(head_layers(model)) == ["dropout", "probs"]
+    assert names(head_layers(model)) == ["dropout", "probabilities"]
 
 
 def test_a_flat_head_with_hidden_layers_has_the_weights_counted_by_hand():
@@ -61,7 +61,7 @@ def test_a_flat_head_with_hidden_layers_has_the_weights_counted_by_hand():
     from facemask_ensemble.models.classifier import head_layers
 
     model = small_classifier(pooling="flatten", hidden=[7, 5])
-    assert names(head_layers(model)) == ["dropout", "hidden_1", "hidden_2", "probs"]
+    assert names(head_layers(model)) == ["dropout", "hidden_1", "hidden_2", "probabilities"]
     assert sum(layer.count_params() for layer in head_layers(model)) == (400 * 7 + 7) + (7 * 5 + 5) + (5 * 3 + 3)
 
 
@@ -74,7 +74,7 @@ def test_under_a_mixed_policy_only_the_probabilities_are_float32():
     finally:
         keras.config.set_dtype_policy("float32")
     assert model.get_layer("hidden_1").compute_dtype == "bfloat16"
-    assert model.get_layer("probs").compute_dtype == "float32"
+    assert model.get_layer("probabilities").compute_dtype == "float32"
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,15 @@ def test_layers_around_the_ends_belong_to_the_first_and_the_last_block():
     ("options", "expected"),
     [
         ({}, ALL),
-        ({"backbone": True}, {"hidden_1", "probs"}),
-        ({"batch_norm": True}, {"a_conv", "b_conv", "c_conv", "hidden_1", "probs"}),
+        ({"backbone": True}, {"hidden_1", "probabilities"}),
+        ({"batch_norm": True}, {"a_conv", "b_conv", "c_conv", "hidden_1", "probabilities"}),
         ({"first_trainable": 0}, ALL),
         ({"first_trainable": 4}, ALL - {"a_conv", "a_norm"}),
         ({"first_trainable": 5}, ALL - {"a_conv", "a_norm", "b_conv"}),
-        ({"first_trainable": 9}, {"hidden_1", "probs"}),
-        ({"last_blocks": 1}, {"c_conv", "c_norm", "hidden_1", "probs"}),
+        ({"first_trainable": 9}, {"hidden_1", "probabilities"}),
+        ({"last_blocks": 1}, {"c_conv", "c_norm", "hidden_1", "probabilities"}),
         ({"last_blocks": 2}, ALL - {"a_conv", "a_norm"}),
-        ({"last_blocks": 2, "batch_norm": True}, {"b_conv", "c_conv", "hidden_1", "probs"}),
+        ({"last_blocks": 2, "batch_norm": True}, {"b_conv", "c_conv", "hidden_1", "probabilities"}),
         ({"last_blocks": 3}, ALL),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_classifier_from_a_member_has_its_features_and_a_fresh_head(member):
     np.testing.assert_array_equal(
         features_of(model, some_pixels(16)), features_of(load_classifier(member), some_pixels(16))
     )
-    assert names(model.layers)[-5:] == ["features", "pool", "dropout", "hidden_1", "probs"]
+    assert names(model.layers)[-5:] == ["features", "pool", "dropout", "hidden_1", "probabilities"]
     assert model.output.shape == (None, 2)
     assert model.name == "small"
     assert all(layer.trainable for layer in model.layers)

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from facemask_ensemble.models import precision
-from facemask_ensemble.models.machine import Machine
-from facemask_ensemble.models.measure import NotMeasured, measure
+from facemask_ensemble.models.hardware import Machine
 from facemask_ensemble.models.precision import Choice, candidates, choose_policy, decide, usual_policy
+from facemask_ensemble.models.throughput import NotMeasured, measure
 
 CONFIG = {"backbone": {"name": "xception"}, "image_size": 96, "batch_size": 16}
 BFLOAT16 = ("avx512_bf16",)
@@ -167,7 +167,7 @@ def config_of(**features):
 @pytest.mark.heavy
 def test_a_network_is_measured_by_training_it(monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
-    network = {"_target_": "facemask_ensemble.models.scratch.convolutions", "_partial_": True, "filters": [2]}
+    network = {"_target_": "facemask_ensemble.models.small_networks.convolutions", "_partial_": True, "filters": [2]}
     assert 1 < measure(config_of(**network), "mixed_bfloat16") < 1e6
 
 
@@ -199,7 +199,7 @@ def test_a_policy_computes_in_it_and_keeps_float32_weights_and_answers(name, com
     import keras
 
     from facemask_ensemble.models.classifier import build_classifier
-    from facemask_ensemble.models.scratch import convolutions
+    from facemask_ensemble.models.small_networks import convolutions
 
     before = keras.config.dtype_policy()
     try:
@@ -210,5 +210,5 @@ def test_a_policy_computes_in_it_and_keeps_float32_weights_and_answers(name, com
     convolution = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
     assert convolution.compute_dtype == compute
     assert {weight.dtype for weight in model.weights} == {"float32"}
-    assert model.get_layer("probs").compute_dtype == "float32"
+    assert model.get_layer("probabilities").compute_dtype == "float32"
     assert model.output.dtype == "float32"

@@ -22,7 +22,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def saved_member(path, name="vgg16", layers=("pixels", "features", "probs")):
+def saved_member(path, name="vgg16", layers=("pixels", "features", "probabilities")):
     config = {"class_name": "Functional", "config": {"name": name, "layers": [{"name": layer} for layer in layers]}}
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps(config))

@@ -10,7 +10,7 @@ def test_a_name_is_neither_markup_nor_a_template_of_gradio():
         "reason": "not <i>it",
         "src": "",
     }
-    text = render("pictures", rows=[row], chosen=0)
+    text = render("images", rows=[row], chosen=0)
     assert "&lt;b&gt;&#123;&#123;value}}&#36;&#123;1}" in text
     assert "not &lt;i&gt;it" in text
     assert not {"{", "$"} & set(text)

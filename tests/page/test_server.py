@@ -11,12 +11,12 @@ from PIL import Image
 pytest.importorskip("gradio", reason='pip install "facemask-ensemble[app]"')
 
 from facemask_ensemble.ensemble import voting
-from facemask_ensemble.ensemble.ensemble import Ensemble, Member
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.page.card import no_card
-from facemask_ensemble.page.desk import Desk
 from facemask_ensemble.page.server import bind, make_app
+from facemask_ensemble.page.service import Desk
+from facemask_ensemble.prediction.ensemble import Ensemble, Member
 from facemask_ensemble.serving.uploads import Limits
 
 
@@ -41,7 +41,7 @@ class Darkness(Brightness):
 def desk():
     rule = make_rule("majority", voting.majority).fit(np.empty(0), np.empty(0))
     ensemble = Ensemble(["dark", "bright"], [Member("ada", Brightness())], rule)
-    return Desk(ensemble, "1 member trained on lights", no_card("lights"), Limits(pictures=2), None)
+    return Desk(ensemble, "1 member trained on lights", no_card("lights"), Limits(images=2), None)
 
 
 @pytest.mark.heavy
@@ -65,7 +65,7 @@ def test_what_was_sent_is_deleted_when_it_is_too_old(desk, tmp_path, monkeypatch
 
 def test_a_member_alone_is_said_to_be_one_and_no_heatmap_is_offered_without_a_method(desk, tmp_path):
     from facemask_ensemble.page import views
-    from facemask_ensemble.page.desk import Sent
+    from facemask_ensemble.page.service import Sent
 
     Image.new("RGB", (20, 20), (255, 255, 255)).save(tmp_path / "white.png")
     answered = desk.answer([Sent("white.png", tmp_path / "white.png"), Sent("gone.png", tmp_path / "gone.png")])
@@ -78,7 +78,7 @@ def test_a_member_alone_is_said_to_be_one_and_no_heatmap_is_offered_without_a_me
 
 def test_a_member_that_was_not_asked_is_shown_so_and_has_no_heatmap(desk, tmp_path):
     from facemask_ensemble.page import views
-    from facemask_ensemble.page.desk import Sent
+    from facemask_ensemble.page.service import Sent
 
     members = [Member(name, Brightness()) for name in ("ada", "bea", "cleo")]
     three = replace(desk, ensemble=replace(desk.ensemble, members=members, order=[0, 2, 1]), method=lambda model: None)
@@ -87,7 +87,7 @@ def test_a_member_that_was_not_asked_is_shown_so_and_has_no_heatmap(desk, tmp_pa
     assert "not asked: it could not change the vote" in views.votes(three, answered, 0)
     assert views.votes(three, answered, 0).count("80.0") == 3 * 2  # ada, cleo and their mean, each with its bar
     assert views.looks(three, answered, 0) == [
-        ("the picture", -1), ("those behind the answer", -2), ("ada", 0), ("cleo", 2),
+        ("the image", -1), ("those behind the answer", -2), ("ada", 0), ("cleo", 2),
     ]  # fmt: skip
     said = views.answer(three, answered, 0)
     assert "Both members asked say bright." in said
@@ -96,7 +96,7 @@ def test_a_member_that_was_not_asked_is_shown_so_and_has_no_heatmap(desk, tmp_pa
 
 def test_members_on_either_side_of_the_answer_are_offered_together_if_there_are_several(desk, tmp_path):
     from facemask_ensemble.page import views
-    from facemask_ensemble.page.desk import Sent
+    from facemask_ensemble.page.service import Sent
 
     networks = {"ada": Brightness(), "bea": Darkness(), "cleo": Brightness(), "dan": Darkness(), "eve": Brightness()}
     members = [Member(name, network) for name, network in networks.items()]
@@ -106,7 +106,7 @@ def test_members_on_either_side_of_the_answer_are_offered_together_if_there_are_
     assert answered.table["prediction"].tolist() == ["bright"]
     assert five.sides(answered, 0) == {-2: {0: 1, 2: 1, 4: 1}, -3: {1: 0, 3: 0}}
     assert [name for name, _ in views.looks(five, answered, 0)] == [
-        "the picture", "those behind the answer", "the others", *networks,
+        "the image", "those behind the answer", "the others", *networks,
     ]  # fmt: skip
 
 

@@ -57,8 +57,8 @@ def written(folder, count=240, classes=("none", NASTY, "some"), readable=True, t
     subject = Subject(NASTY, Path("/") / NASTY, classes, rows, used, quarantine, "" if readable else NASTY, 8, 0.3)
     report, _ = report_on(subject)
     thumbnail = np.zeros((24, 32, 3), np.uint8) if thumbnail is None else thumbnail
-    pictures = dict.fromkeys(shown_paths(report)[1:], thumbnail)
-    page = write_audit(report, pictures, f"python -m facemask_ensemble.audit {NASTY}", folder)
+    images = dict.fromkeys(shown_paths(report)[1:], thumbnail)
+    page = write_audit(report, images, f"python -m facemask_ensemble.audit {NASTY}", folder)
     return report, page.read_text(encoding="utf-8")
 
 
@@ -90,11 +90,11 @@ def test_hostile_names_are_text_and_nothing_is_loaded_from_elsewhere(audit):
     assert "https:" not in text
 
 
-def test_a_picture_that_went_away_is_named_in_its_place(audit):
+def test_an_image_that_went_away_is_named_in_its_place(audit):
     assert "not at hand" in audit[2].text
 
 
-def test_the_numbers_lie_beside_the_page_without_pictures(audit):
+def test_the_numbers_lie_beside_the_page_without_images(audit):
     report, _, _, folder = audit
     text = (folder / "audit.json").read_text(encoding="utf-8")
     assert json.loads(text) == report
@@ -105,7 +105,7 @@ def test_what_is_too_much_to_show_is_counted(audit):
     assert "30 more in audit.json and quarantine.csv" in audit[2].text
 
 
-def test_a_size_of_one_class_is_shown_with_its_pictures(audit):
+def test_a_size_of_one_class_is_shown_with_its_images(audit):
     report, _, page, _ = audit
     assert report["shortcuts"]["telltales"][0]["value"] == "301x400"
     assert "80 none, 0" in page.text
@@ -123,7 +123,7 @@ def test_the_page_holds_for_any_number_of_classes(classes, tmp_path):
     assert all(f"class {place}" in page.text for place in range(classes))
 
 
-def test_the_page_of_ten_thousand_noisy_pictures_stays_under_ten_megabytes(tmp_path):
+def test_the_page_of_ten_thousand_noisy_images_stays_under_ten_megabytes(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     _, text = written(tmp_path, count=10_000, classes=tuple(f"class {place}" for place in range(30)), thumbnail=noise)
     assert len(text.encode()) < 10e6
@@ -142,8 +142,8 @@ def test_bars_of_a_histogram_add_up_to_the_height_of_their_counts():
 
 def test_a_bubble_is_as_large_as_its_size_is_common_and_coloured_by_its_commonest_class():
     drawn = [
-        {"width": 301, "height": 400, "pictures": 100, "counts": {"a": 20, "b": 80}},
-        {"width": 600, "height": 400, "pictures": 25, "counts": {"a": 25, "b": 0}},
+        {"width": 301, "height": 400, "images": 100, "counts": {"a": 20, "b": 80}},
+        {"width": 600, "height": 400, "images": 25, "counts": {"a": 25, "b": 0}},
     ]
     first, second = audit_charts.bubbles(drawn)["circles"]
     assert first["r"] == audit_charts.RADIUS == 2 * second["r"]

@@ -23,7 +23,7 @@ CARD = {
     "left_out": [{"name": "deep_cnn", "reason": "no better than always answering the most frequent class"}],
     "accuracy": 0.9731,
     "accuracy_interval": [0.95, 0.986],
-    "pictures": 1320,
+    "images": 1320,
     "sentence": "No evidence that seven members are better than xception alone: the greedy vote differs by +0.6 points "
     "(95 % interval −0.3 to 1.6, p = 0.25).",
     "best_member": "xception",
@@ -35,15 +35,15 @@ CARD = {
     "measured": "two cores, batches of 32, float32",
     "tie_rate": 0.013,
     "abstention_rate": 0.021,
-    "coverage": "Sets of classes that miss the truth in one picture of ten name 1.08 classes on average.",
-    "send": "A person who looks at the 4.2 % least sure pictures leaves 0.9 % mistakes among the rest.",
+    "coverage": "Sets of classes that miss the truth in one image of ten name 1.08 classes on average.",
+    "send": "A person who looks at the 4.2 % least sure images leaves 0.9 % mistakes among the rest.",
     "log_loss": 0.1034,
     "expected_calibration_error": 0.0123,
     "temperature": 1.34,
     "fingerprint": "0123456789abcdef" * 4,
     "dataset": "kaggle_masks",
-    "dataset_pictures": 10432,
-    "warnings": ["Every member started from random weights.", "The data set was cut to 2,000 pictures."],
+    "dataset_images": 10432,
+    "warnings": ["Every member started from random weights.", "The dataset was cut to 2,000 images."],
     "must_not": ["Deciding about a person without a person looking.", "Telling who somebody is."],
     "per_class_recall": {"none": 0.99, "all": 0.97, "some": 0.813},
     "command": "python -m facemask_ensemble.evaluate study=seven_backbones voting=greedy",
@@ -58,12 +58,12 @@ def drawn(folder, **changed):
 def test_the_page_says_what_is_known(tmp_path):
     text = drawn(tmp_path).text
     expected = (
-        "97.3 % of 1 320 test pictures answered rightly, 95 % interval 95.0 to 98.6 %", CARD["sentence"],
+        "97.3 % of 1 320 test images answered rightly, 95 % interval 95.0 to 98.6 %", CARD["sentence"],
         "Every member started from random weights.", "xception random initialisation 0.250", "deep_cnn (no better",
-        "Rule greedy", "A tie goes by mean probability", "Tied pictures 1.3 %", "No answer 2.1 %",
+        "Rule greedy", "A tie goes by mean probability", "Tied images 1.3 %", "No answer 2.1 %",
         "Best member xception", "Difference +0.6 points −0.3 to 1.6, p = 0.25", "412 ms", "1 623 MB", "Log loss 0.103",
         "Calibration error 1.2 % expected", "Temperature 1.34", CARD["coverage"], CARD["send"], "some 81.3",
-        "Telling who somebody is.", "kaggle_masks 10 432 pictures", CARD["fingerprint"], CARD["command"],
+        "Telling who somebody is.", "kaggle_masks 10 432 images", CARD["fingerprint"], CARD["command"],
     )  # fmt: skip
     for words in expected:
         assert words in text
@@ -79,7 +79,7 @@ def test_what_is_not_known_is_a_dash(tmp_path):
     nothing = Page(write_card({}, tmp_path / "nothing").read_text(encoding="utf-8"))
     unknown = drawn(tmp_path / "unknown", **dict.fromkeys(CARD))
     assert nothing.text == unknown.text
-    for words in ("Rule –", "Time a picture –", "Log loss –", "Difference –", "Data set –", "Command –"):
+    for words in ("Rule –", "Time an image –", "Log loss –", "Difference –", "Dataset –", "Command –"):
         assert words in nothing.text
     for words in ("None", "nan", "Read before use", "Left out", "points", "ms", "MB", "expected"):
         assert words not in nothing.text.split()

@@ -49,7 +49,7 @@ def test_a_choice_stands_over_the_logarithm_of_its_cost():
         (378.0, 122.0),
         (677.9, 50.0),
     ]
-    assert drawn["x_title"] == "milliseconds a picture, all members together"
+    assert drawn["x_title"] == "milliseconds an image, all members together"
 
 
 def test_the_ticks_are_round_numbers_between_the_ends():
@@ -162,7 +162,7 @@ def test_labels_overlap_neither_each_other_nor_the_scale(points):
 
 def bins(*rows: tuple[int, float, float]) -> list[dict]:
     return [
-        {"pictures": count, "confidence": confidence, "accuracy": accuracy, "interval": [accuracy / 2, accuracy]}
+        {"images": count, "confidence": confidence, "accuracy": accuracy, "interval": [accuracy / 2, accuracy]}
         for count, confidence, accuracy in rows
     ]
 
@@ -188,7 +188,7 @@ def test_a_reliability_diagram_is_a_square_of_confidence_and_accuracy():
     assert [[dot[key] for key in ("x", "y", "y0", "y1", "r")] for dot in drawn["after"]["dots"]] == [
         [192, 89, 129.5, 89, 6.0]
     ]
-    assert drawn["before"]["dots"][1]["text"] == "100 pictures: 50 % sure, 100 % right"
+    assert drawn["before"]["dots"][1]["text"] == "100 images: 50 % sure, 100 % right"
     assert (drawn["name"], drawn["temperature"]) == ("ada", 1.5)
     assert (drawn["error_before"], drawn["error_after"]) == (0.1, 0.02)
 

@@ -22,7 +22,7 @@ def report() -> dict:
     return {
         "dataset": {
             "class_names": NAMES,
-            "pictures": 20,
+            "images": 20,
             "judged_on": "test",
             "most_frequent_class_accuracy": 0.5,
         },
@@ -36,7 +36,7 @@ def report() -> dict:
     }
 
 
-def test_every_figure_is_written_as_a_picture_with_something_on_it(report, tmp_path):
+def test_every_figure_is_written_as_an_image_with_something_on_it(report, tmp_path):
     paths = figures.write_figures(report, tmp_path / "figures")
     assert [path.name for path in paths] == [
         "members.png",
@@ -60,7 +60,7 @@ def test_without_histories_there_is_no_figure_of_them(report, tmp_path):
 def test_the_members_figure_names_the_start_and_what_was_judged_on(report):
     (axes,) = figures.members(report).axes
     assert "random initialisation" in axes.get_title(loc="left")
-    assert axes.get_xlabel() == "accuracy on 20 test pictures, %"
+    assert axes.get_xlabel() == "accuracy on 20 test images, %"
     order = [label.get_text() for label in axes.get_yticklabels()]
     assert order == ["soft vote", "majority vote", "ada", "bea"]
 
@@ -78,6 +78,6 @@ def test_learning_curves_of_one_member_stand_alone(report):
     assert figure.axes[0].lines[1].get_ydata().tolist() == [30, 60, 80]
 
 
-def test_missed_pictures_stack_what_the_vote_saved_below_what_it_lost(report):
+def test_missed_images_stack_what_the_vote_saved_below_what_it_lost(report):
     axes = figures.missed(report).axes[0]
     assert [patch.get_height() for patch in axes.patches] == [12, 5, 0, 0, 1, 2]

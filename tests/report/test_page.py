@@ -44,16 +44,16 @@ def history(epochs: int = 4) -> dict[str, list[float]]:
 def judged(
     names=SEVEN,
     classes=("none", "all", "some"),
-    pictures=60,
+    images=60,
     about=None,
     quarantine=(),
     path=NASTY,
     skills=None,
     **more,
 ):
-    """Judge members that are right on most pictures; give the report and the gallery."""
+    """Judge members that are right on most images; give the report and the gallery."""
     generator = np.random.default_rng(0)
-    labels = np.arange(pictures) % len(classes)
+    labels = np.arange(images) % len(classes)
     rows = [
         (f"{split}/{place}.png", f"{split}{place}", int(label), f"{split}{place}", split)
         for split in ("train", "validation", "test")
@@ -69,8 +69,8 @@ def judged(
     )
 
     def probs(skill: float) -> np.ndarray:
-        raw = generator.random((pictures, len(classes))) + 0.3
-        raw[np.arange(pictures), labels] += skill
+        raw = generator.random((images, len(classes))) + 0.3
+        raw[np.arange(images), labels] += skill
         return (raw / raw.sum(axis=1, keepdims=True)).astype("float32")
 
     if about is None:
@@ -87,7 +87,7 @@ def judged(
     return report, gallery
 
 
-def picture(seed: int = 0, size: int = 32) -> np.ndarray:
+def image(seed: int = 0, size: int = 32) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
 
@@ -99,11 +99,11 @@ RULES = (
 COSTS = {name: {"milliseconds": 3.0, "megabytes": 40.0, "measured": "a made-up machine"} for name in SEVEN}
 
 
-def fully_judged(pictures: int, rules=RULES) -> tuple[dict, list[dict]]:
+def fully_judged(images: int, rules=RULES) -> tuple[dict, list[dict]]:
     """Judge with an analysis members of which the last has no skill, as `evaluate` does."""
     analysis = {"costs": COSTS, "conformal_error": 0.1, "resamples": 0}
     skills = [0.6, 0.5, 0.4, 0.3, 0.3, 0.2, -0.2]
-    report, gallery = judged(pictures=pictures, skills=skills, rules=rules, analysis=analysis)
+    report, gallery = judged(images=images, skills=skills, rules=rules, analysis=analysis)
     report |= {"break_tie": "mean_probability", "shift": None}
     report["dataset"] |= {"changed": ["dataset.limit=99"], "seen": 2}
     return report, gallery
@@ -114,10 +114,8 @@ def full():
     return fully_judged(150)
 
 
-def written(
-    folder: Path, report, gallery=(), *, pictures=None, overlays=None, contact=(), command="python -m x"
-) -> Page:
-    shown = {item["path"]: picture() for item in gallery} if pictures is None else pictures
+def written(folder: Path, report, gallery=(), *, images=None, overlays=None, contact=(), command="python -m x") -> Page:
+    shown = {item["path"]: image() for item in gallery} if images is None else images
     target = folder / "reports" / "one"
     file = page.write_report(report, gallery, shown, overlays or {}, contact, command, target)
     assert file == target / "report.html"
@@ -130,12 +128,12 @@ def test_the_page_opens_with_the_votes_accuracy_and_the_plain_sentence(tmp_path)
     vote = report["ensemble"]["majority"]
     assert f"{100 * vote['accuracy']:.1f}" in shown.text[:200]
     assert report["comparison"]["sentence"] in shown.text[:700]
-    assert "60 test pictures answered rightly by the majority vote of 7 members" in shown.text
+    assert "60 test images answered rightly by the majority vote of 7 members" in shown.text
 
 
 def test_the_page_needs_nothing_but_itself(tmp_path):
     report, gallery = judged()
-    written(tmp_path, report, gallery, contact=[(picture(), "all")])
+    written(tmp_path, report, gallery, contact=[(image(), "all")])
     text = (tmp_path / "reports/one/report.html").read_text(encoding="utf-8")
     outside = re.findall(r'(?:src|href|action)="(?!data:image/webp;base64,|#)[^"]*"|url\(|@import|https?://', text)
     assert outside == []
@@ -226,7 +224,7 @@ def test_the_gallery_shows_each_answer_with_a_symbol_beside_the_colour(tmp_path)
 def test_a_heatmap_that_says_nothing_is_named_not_drawn(tmp_path):
     report, gallery = judged()
     path = gallery[0]["path"]
-    overlays = {(path, name): picture(1) for name in SEVEN[:6]} | {(path, SEVEN[6]): "its last map has one cell"}
+    overlays = {(path, name): image(1) for name in SEVEN[:6]} | {(path, SEVEN[6]): "its last map has one cell"}
     shown = written(tmp_path, report, gallery, overlays=overlays)
     assert "its last map has one cell" in shown.text
     assert len([tag for tag in shown.all("img") if tag["alt"].startswith("Heatmap")]) == 6
@@ -239,9 +237,9 @@ def test_without_heatmaps_the_answers_alone_are_shown(tmp_path):
     assert "heatmap" not in shown.text.lower()
 
 
-def test_every_picture_has_an_alternative_text(tmp_path):
+def test_every_image_has_an_alternative_text(tmp_path):
     report, gallery = judged()
-    shown = written(tmp_path, report, gallery, contact=[(picture(), "all")])
+    shown = written(tmp_path, report, gallery, contact=[(image(), "all")])
     small = {tie["path"] for tie in report["ensemble"]["majority"]["tied"]} & {item["path"] for item in gallery}
     assert len(shown.all("img")) == len(gallery) + len(small) + 1
     assert all(tag["alt"] for tag in shown.all("img"))
@@ -253,7 +251,7 @@ def test_ties_are_listed_with_who_answered_what(tmp_path):
     tie = report["ensemble"]["majority"]["tied"][0]
     shown = written(tmp_path, report)
     assert tie["path"] in shown.text
-    assert f"On {report['ensemble']['majority']['ties']} pictures" in shown.text
+    assert f"On {report['ensemble']['majority']['ties']} images" in shown.text
     voters = [name for name, answer in tie["votes"].items() if answer == tie["prediction"]]
     assert f"{len(voters)} {tie['prediction']} {', '.join(voters)}" in shown.text
 
@@ -274,7 +272,7 @@ def test_files_left_out_are_listed(tmp_path):
     ],
 )
 def test_one_member_and_two_or_twenty_classes_make_a_page(tmp_path, names, classes):
-    report, gallery = judged(names=names, classes=classes, pictures=100)
+    report, gallery = judged(names=names, classes=classes, images=100)
     shown = written(tmp_path, report, gallery)
     assert ("Who agrees with whom" in shown.text) == (len(names) > 1)
     assert classes[-1] in shown.text
@@ -291,20 +289,20 @@ def test_one_member_and_two_or_twenty_classes_make_a_page(tmp_path, names, class
     ],
 )
 def test_what_is_not_known_of_a_member_is_left_out(tmp_path, about):
-    report, gallery = judged(about=about, pictures=30)
-    shown = written(tmp_path, report, gallery, pictures={})
+    report, gallery = judged(about=about, images=30)
+    shown = written(tmp_path, report, gallery, images={})
     assert "None" not in shown.text
     assert "nan" not in shown.text.replace("nance", "")
     assert ("How each member learned" in shown.text) == bool(about.get("history"))
 
 
-def test_a_gallery_of_twelve_pictures_and_seven_members_stays_under_ten_megabytes(tmp_path):
-    report, gallery = judged(pictures=120)
+def test_a_gallery_of_twelve_images_and_seven_members_stays_under_ten_megabytes(tmp_path):
+    report, gallery = judged(images=120)
     gallery = gallery[:12]
     assert len(gallery) == 12
     # Noise is the hardest to compress; photographs take a fraction of it.
-    noise = {(item["path"], name): picture(index, 224) for index, item in enumerate(gallery) for name in SEVEN}
-    written(tmp_path, report, gallery, pictures={item["path"]: picture(2, 224) for item in gallery}, overlays=noise)
+    noise = {(item["path"], name): image(index, 224) for index, item in enumerate(gallery) for name in SEVEN}
+    written(tmp_path, report, gallery, images={item["path"]: image(2, 224) for item in gallery}, overlays=noise)
     assert (tmp_path / "reports/one/report.html").stat().st_size < 10e6
 
 
@@ -317,19 +315,19 @@ def test_the_page_says_which_subset_was_chosen_and_what_else_could_be_shipped(tm
     assert all(entry["sentence"] in shown.text for entry in report["worth"]["comparisons"])
     assert report["diversity"]["drop_one"]["sentence"] in shown.text
     assert report["abstention"]["conformal"]["sentence"] in shown.text
-    assert "The data set is not as it comes: dataset.limit=99." in shown.text
-    assert "2 pictures that a member had learned from: left out" in shown.text
+    assert "The dataset is not as it comes: dataset.limit=99." in shown.text
+    assert "2 images that a member had learned from: left out" in shown.text
 
 
-def test_every_tie_is_listed_with_its_picture(tmp_path, full):
+def test_every_tie_is_listed_with_its_image(tmp_path, full):
     report, _ = full
     tied = report["ensemble"]["majority"]["tied"]
     assert len(tied) > 3
-    shown = written(tmp_path, report, pictures={tie["path"]: picture() for tie in tied})
-    assert f"On {len(tied)} pictures the highest scores of the majority vote are level" in shown.text
+    shown = written(tmp_path, report, images={tie["path"]: image() for tie in tied})
+    assert f"On {len(tied)} images the highest scores of the majority vote are level" in shown.text
     alternatives = [tag["alt"] for tag in shown.all("img")]
-    assert [text for text in alternatives if text.startswith("Tied picture")] == [
-        f"Tied picture {tie['path']}" for tie in tied
+    assert [text for text in alternatives if text.startswith("Tied image")] == [
+        f"Tied image {tie['path']}" for tie in tied
     ]
 
 
@@ -339,7 +337,7 @@ def test_what_each_rule_learned_is_shown_and_why_a_member_was_left_out(tmp_path,
     for rule in ("weighted", "greedy"):
         weights = report["rules"][rule]["weights"].values()
         texts = ["–" if weight == 0 else f"{100 * weight:.0f}" if weight >= 0.005 else "below 1" for weight in weights]
-        assert f"{rule} 150 validation pictures {' '.join(texts)}" in shown.text
+        assert f"{rule} 150 validation images {' '.join(texts)}" in shown.text
         reason = report["rules"][rule]["left_out"]["member6"]
         assert f"{rule} leaves out" in shown.text
         assert f"member6 : {reason}" in shown.text
@@ -353,7 +351,7 @@ def test_the_full_page_needs_nothing_but_itself(tmp_path, full):
     assert outside == []
 
 
-def test_pictures_without_an_answer_are_named_so(tmp_path):
+def test_images_without_an_answer_are_named_so(tmp_path):
     report, _ = fully_judged(60, [Rule("majority", voting.majority, None, voting.abstain)])
     report["break_tie"] = "abstain"
     scores = report["ensemble"]["majority"]
@@ -364,14 +362,14 @@ def test_pictures_without_an_answer_are_named_so(tmp_path):
 
 
 @pytest.mark.heavy
-def test_the_page_of_ten_thousand_pictures_stays_under_ten_megabytes(tmp_path, monkeypatch):
+def test_the_page_of_ten_thousand_images_stays_under_ten_megabytes(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "write_figures", lambda report, folder: [])
     report, gallery = fully_judged(10_000, RULES[:2])
     tied = [tie["path"] for tie in report["ensemble"]["majority"]["tied"]]
     assert len(tied) > 300
     doubtful = [one["path"] for found in report["suspects"].values() for one in found]
-    small = {path: picture(place, 96) for place, path in enumerate(tied[:60] + doubtful)}
-    shown = written(tmp_path, report, gallery, pictures=small | {item["path"]: picture(2, 320) for item in gallery})
+    small = {path: image(place, 96) for place, path in enumerate(tied[:60] + doubtful)}
+    shown = written(tmp_path, report, gallery, images=small | {item["path"]: image(2, 320) for item in gallery})
     assert all(path in shown.text for path in tied)
     assert (tmp_path / "reports/one/report.html").stat().st_size < 10e6
 
@@ -453,6 +451,6 @@ def test_the_terminal_table_fits_whatever_the_members_started_from(init, cell):
     ("names", "classes"), [(["alone"], ("no", "yes")), (SEVEN, [f"a long class name {index}" for index in range(20)])]
 )
 def test_the_figures_lie_beside_the_page_whatever_the_number_of_members_and_classes(tmp_path, names, classes):
-    report, gallery = judged(names=names, classes=classes, pictures=100)
+    report, gallery = judged(names=names, classes=classes, images=100)
     written(tmp_path, report, gallery)
     assert len(list((tmp_path / "reports/one/figures").glob("*.png"))) == 5

@@ -17,15 +17,15 @@ def encoded(image, kind, **options):
 
 
 def blocks(seed, size=(60, 44)):
-    """Draw a picture of sixteen random colours."""
+    """Draw an image of sixteen random colours."""
     colours = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
     return Image.fromarray(colours).resize(size, Image.Resampling.NEAREST)
 
 
 def with_alpha():
-    picture = blocks(1).convert("RGBA")
-    picture.putalpha(128)
-    return encoded(picture, "PNG")
+    image = blocks(1).convert("RGBA")
+    image.putalpha(128)
+    return encoded(image, "PNG")
 
 
 def turned():
@@ -51,7 +51,7 @@ def deep():
 
 
 @pytest.fixture(scope="session")
-def pictures_and_reasons():
+def images_and_reasons():
     """Twenty files' contents by name, ten of them odd, and why some of these cannot be read."""
     whole = encoded(Image.effect_noise((80, 80), 90).convert("RGB"), "JPEG")
     contents = {
@@ -62,7 +62,7 @@ def pictures_and_reasons():
         "deep.png": deep(),
         "truncated.jpg": whole[: len(whole) // 2],
         "empty.png": b"",
-        "text.jpg": b"no picture",
+        "text.jpg": b"no image",
         "bomb.png": bomb(),
         "huge.png": encoded(blocks(6), "PNG") + bytes(3_000_000),
     }
@@ -73,17 +73,17 @@ def pictures_and_reasons():
     reasons = {
         "truncated.jpg": "truncated",
         "empty.png": "empty file",
-        "text.jpg": "not a picture",
+        "text.jpg": "not an image",
         "bomb.png": "million pixels",
     }
     return contents, reasons
 
 
 @pytest.fixture(scope="module")
-def twenty(tmp_path_factory, pictures_and_reasons):
+def twenty(tmp_path_factory, images_and_reasons):
     """A folder of the twenty files."""
     folder = tmp_path_factory.mktemp("twenty")
-    for name, content in pictures_and_reasons[0].items():
+    for name, content in images_and_reasons[0].items():
         (folder / name).write_bytes(content)
     return folder
 
@@ -104,7 +104,7 @@ def save_members(folder):
         model = build_classifier(name, lambda pixels, scaled=scaled: scaled()(pixels), size, 2, dropout=0.0)
         kernel = np.zeros((3, 2), "float32")
         kernel[channel, 1] = 4
-        model.get_layer("probs").set_weights([kernel, np.array([2, 0], "float32")])
+        model.get_layer("probabilities").set_weights([kernel, np.array([2, 0], "float32")])
         files[name] = folder / name / "model.keras"
         files[name].parent.mkdir(parents=True)
         model.save(files[name])
@@ -141,7 +141,7 @@ def log_report(store, place, members):
         "name": "lights", "rule": "majority", "ties": "mean_probability", "tie_arguments": {}, "learned": {},
         "class_names": ["dark", "bright"], "members": members, "fingerprint": "f1", "study": "lights",
     }  # fmt: skip
-    card = {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6], "pictures": 2, "sentence": "Half of them."}
+    card = {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6], "images": 2, "sentence": "Half of them."}
     folder = place / "report" / "ensemble"
     folder.mkdir(parents=True)
     for name, content in (("ensemble", about), ("card", card)):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from facemask_ensemble.data.decoding import PictureError, decode
+from facemask_ensemble.data.decoding import ImageError, decode
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.serving.requests import read_below, requested, rows_of
 from facemask_ensemble.serving.uploads import Limits
@@ -70,7 +70,7 @@ def test_a_path_below_the_root_is_read(root, path):
 def test_a_path_that_leads_out_by_its_name_is_refused_before_anything_is_looked_at(root, path, monkeypatch):
     given = path.format(root=root)
     monkeypatch.setattr(os, "open", lambda *_: pytest.fail("something was opened"))
-    with pytest.raises(PictureError) as error:
+    with pytest.raises(ImageError) as error:
         read(root, path=given)
     assert str(error.value) == "not a path below the folder that may be read"
 
@@ -80,7 +80,7 @@ def test_a_path_that_leads_out_by_its_name_is_refused_before_anything_is_looked_
     ["out.png", "away/s.png", "away", "loop", "pipe", "sub", "missing.png", "a.png/b.png", "~/a.png", "file:///a.png"],
 )
 def test_what_is_no_file_below_the_root_is_absent_whatever_it_is(root, path):
-    with pytest.raises(PictureError) as error:
+    with pytest.raises(ImageError) as error:
         read(root, path=path)
     assert str(error.value) == "no such file below the folder that may be read"
 
@@ -88,25 +88,25 @@ def test_what_is_no_file_below_the_root_is_absent_whatever_it_is(root, path):
 def test_no_path_is_opened_without_a_root(root, monkeypatch):
     monkeypatch.chdir(root)
     for path in ("a.png", str(root / "a.png")):
-        with pytest.raises(PictureError, match="paths are not opened here: give the picture's bytes"):
+        with pytest.raises(ImageError, match="paths are not opened here: give the image's bytes"):
             read(None, path=path)
 
 
 def test_of_a_file_no_more_is_read_than_the_limits_allow(root):
     (root / "large.png").write_bytes(png() + bytes(1_000_000))
     assert len(read_below(root, "large.png", LIMITS)) == 100_001
-    with pytest.raises(PictureError, match="larger than 0.1 MB"):
+    with pytest.raises(ImageError, match="larger than 0.1 MB"):
         read(root, path="large.png")
 
 
 def test_a_path_beside_bytes_is_a_name_alone(root):
-    item = requested({"picture": png(PIXELS[:3]), "path": "sub/x.png"}, root, LIMITS)
+    item = requested({"image": png(PIXELS[:3]), "path": "sub/x.png"}, root, LIMITS)
     assert (item.name, item.read()) == ("x.png", png(PIXELS[:3]))
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_bytes_of_any_kind_are_taken(kind):
-    assert read(picture=kind(png())) == png()
+    assert read(image=kind(png())) == png()
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,14 @@ def test_pixels_come_out_as_they_went_in(given):
     ],
 )  # fmt: skip
 def test_pixels_that_are_none_have_a_reason(given):
-    with pytest.raises(PictureError, match=r"pixels are whole numbers from 0 to 255 of shape \(height, width, 3\)"):
+    with pytest.raises(ImageError, match=r"pixels are whole numbers from 0 to 255 of shape \(height, width, 3\)"):
         read(pixels=given)
 
 
 def test_pixels_are_limited_like_files():
-    with pytest.raises(PictureError, match="more than 0.01 million pixels"):
+    with pytest.raises(ImageError, match="more than 0.01 million pixels"):
         read(pixels=np.zeros((101, 100, 3), np.uint8))
-    with pytest.raises(PictureError, match="larger than 0.02 MB"):
+    with pytest.raises(ImageError, match="larger than 0.02 MB"):
         requested({"pixels": np.zeros((99, 99, 3), np.uint8)}, None, Limits(0.02, 0.01)).read()
 
 
@@ -139,34 +139,34 @@ def test_pixels_are_limited_like_files():
     "row",
     [
         {},
-        {"picture": None},
-        {"picture": float("nan"), "path": float("nan")},
-        {"picture": "a.png"},
+        {"image": None},
+        {"image": float("nan"), "path": float("nan")},
+        {"image": "a.png"},
         {"path": ""},
         {"x": 1},
     ],
 )
-def test_a_row_without_a_picture_says_what_to_give(row):
-    with pytest.raises(PictureError, match="no picture: give its bytes as `picture`, its `pixels`, or a `path`"):
+def test_a_row_without_an_image_says_what_to_give(row):
+    with pytest.raises(ImageError, match="no image: give its bytes as `image`, its `pixels`, or a `path`"):
         read(**row)
 
 
-def test_an_empty_picture_is_empty_and_no_file_is_opened_in_its_stead(root):
-    with pytest.raises(PictureError, match="empty file"):
-        read(root, picture=b"", path="a.png")
+def test_an_empty_image_is_empty_and_no_file_is_opened_in_its_stead(root):
+    with pytest.raises(ImageError, match="empty file"):
+        read(root, image=b"", path="a.png")
 
 
 def test_tables_arrays_and_lists_are_rows():
-    assert rows_of(pd.DataFrame({"picture": [b"a", None], "path": ["x", "y"]})) == [
-        {"picture": b"a", "path": "x"}, {"picture": None, "path": "y"}
+    assert rows_of(pd.DataFrame({"image": [b"a", None], "path": ["x", "y"]})) == [
+        {"image": b"a", "path": "x"}, {"image": None, "path": "y"}
     ]  # fmt: skip
     assert [row["pixels"].shape for row in rows_of(np.stack([PIXELS] * 2))] == [(7, 9, 3)] * 2
-    assert rows_of([b"a", {"path": "x"}]) == [{"picture": b"a"}, {"path": "x"}]
-    assert rows_of(pd.DataFrame({"picture": []})) == []
+    assert rows_of([b"a", {"path": "x"}]) == [{"image": b"a"}, {"path": "x"}]
+    assert rows_of(pd.DataFrame({"image": []})) == []
 
 
-def test_a_table_without_a_column_for_pictures_is_refused():
-    with pytest.raises(InputError, match="the table has none of the columns picture, path, pixels: give"):
+def test_a_table_without_a_column_for_images_is_refused():
+    with pytest.raises(InputError, match="the table has none of the columns image, path, pixels: give"):
         rows_of(pd.DataFrame({"foo": [b"a"]}))
 
 

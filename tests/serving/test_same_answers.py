@@ -1,4 +1,4 @@
-"""Twenty pictures, ten of them odd, by every way there is: the same classes, and numbers within a bound."""
+"""Twenty images, ten of them odd, by every way there is: the same classes, and numbers within a bound."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ NUMBERS = ["confidence", "agreement"]
 
 @pytest.fixture(scope="module")
 def ask(command, shipped):
-    """Ask by `predict`, and give the table by the pictures' names."""
+    """Ask by `predict`, and give the table by the images' names."""
 
     def asked(folder, output, *arguments):
         given = [f"input={folder}", f"ensemble={ADDRESS}", "votes=all", f"output={output}", *arguments]
@@ -38,10 +38,10 @@ def ask(command, shipped):
 
 
 @pytest.fixture(scope="module")
-def expected(ask, twenty, pictures_and_reasons):
+def expected(ask, twenty, images_and_reasons):
     table = ask(twenty, "keras.csv")
     assert len(table) == 20
-    assert set(table.index[table["reason"] != ""]) == set(pictures_and_reasons[1])
+    assert set(table.index[table["reason"] != ""]) == set(images_and_reasons[1])
     assert set(table["prediction"]) == {"dark", "bright", ""}
     return table
 
@@ -86,8 +86,8 @@ def test_the_page_answers_programs_as_predict_does(shipped, twenty, expected):
     assert_same(table.where(table.notna(), "").reindex(expected.index), expected)
 
 
-def test_a_video_of_the_pictures_is_answered_as_its_frames_are(ask, command, shipped, twenty, tmp_path):
-    """A frame has the size of all others, so the pictures are brought to it before both ways see them."""
+def test_a_video_of_the_images_is_answered_as_its_frames_are(ask, command, shipped, twenty, tmp_path):
+    """A frame has the size of all others, so the images are brought to it before both ways see them."""
     cv2 = pytest.importorskip("cv2", reason='pip install "facemask-ensemble[webcam]"')
     (tmp_path / "frames").mkdir()
     film = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter_fourcc(*"MPNG"), 5, FRAME)

@@ -29,7 +29,7 @@ import mlflow, numpy as np, pandas as pd
 
 model = mlflow.pyfunc.load_model(sys.argv[1], model_config={"root": sys.argv[2]})
 paths = sys.argv[3:]
-table = pd.DataFrame({"picture": [open(path, "rb").read() for path in paths], "path": paths})
+table = pd.DataFrame({"image": [open(path, "rb").read() for path in paths], "path": paths})
 answers = [
     model.predict(table, params={"votes": "all"}),
     model.predict(pd.DataFrame({"path": [path.rpartition("/")[2] for path in paths]}), params={"votes": "all"}),
@@ -141,9 +141,9 @@ def fresh(environment, twenty):
     return json.loads(done.stdout)
 
 
-def assert_same(rows, predicted, pictures_and_reasons):
+def assert_same(rows, predicted, images_and_reasons):
     """Hold answers to those of `predict`: classes and reasons the same, numbers within the bound."""
-    contents, reasons = pictures_and_reasons
+    contents, reasons = images_and_reasons
     assert sorted(row["path"] for row in rows) == sorted(contents)
     for row in rows:
         known, name = predicted.loc[row["path"]], row["path"]
@@ -158,19 +158,19 @@ def assert_same(rows, predicted, pictures_and_reasons):
             assert abs(row["confidence"] - float(known["confidence"])) <= 1e-4  # rounded to four digits
 
 
-def test_a_model_in_a_fresh_process_answers_as_predict_does(fresh, predicted, pictures_and_reasons):
+def test_a_model_in_a_fresh_process_answers_as_predict_does(fresh, predicted, images_and_reasons):
     by_bytes, by_path, by_pixels = fresh
-    assert_same(by_bytes, predicted, pictures_and_reasons)
-    assert_same(by_path, predicted, pictures_and_reasons)
+    assert_same(by_bytes, predicted, images_and_reasons)
+    assert_same(by_path, predicted, images_and_reasons)
     assert by_pixels[0]["prediction"] == "bright"
 
 
-def test_the_server_answers_as_predict_and_as_the_model_do(address, fresh, predicted, pictures_and_reasons):
-    contents, _ = pictures_and_reasons
+def test_the_server_answers_as_predict_and_as_the_model_do(address, fresh, predicted, images_and_reasons):
+    contents, _ = images_and_reasons
     small = {name: content for name, content in contents.items() if name != "huge.png"}
-    rows = answered(address, [{"picture": content, "path": name} for name, content in small.items()], votes="all")
+    rows = answered(address, [{"image": content, "path": name} for name, content in small.items()], votes="all")
     huge = [row for row in fresh[0] if row["path"] == "huge.png"]
-    assert_same([*rows, *huge], predicted, pictures_and_reasons)
+    assert_same([*rows, *huge], predicted, images_and_reasons)
     by_name = {row["path"]: row for row in fresh[0]}
     for row in rows:
         numbers = [key for key in row if key.startswith("p_")]
@@ -181,7 +181,7 @@ def test_the_server_answers_as_predict_and_as_the_model_do(address, fresh, predi
 
 def test_probabilities_are_those_worked_out_by_hand(address):
     # Red 1: 4 against 2, so exp(2) to 1; green and blue 0: exp(-2) to 1.
-    [row] = answered(address, [{"picture": png((255, 0, 0))}], votes="all")
+    [row] = answered(address, [{"image": png((255, 0, 0))}], votes="all")
     bright = 1 / (1 + np.exp(-2))
     assert abs(row["p_red_bright"] - bright) < BOUND
     assert abs(row["p_green_bright"] - (1 - bright)) < BOUND
@@ -189,23 +189,23 @@ def test_probabilities_are_those_worked_out_by_hand(address):
 
 
 def test_a_majority_that_is_decided_asks_no_further(address):
-    [row] = answered(address, [{"picture": png((255, 255, 0))}])
+    [row] = answered(address, [{"image": png((255, 255, 0))}])
     assert (row["vote_red"], row["vote_green"], row["vote_blue"], row["p_blue_dark"]) == ("bright", "bright", "", None)
 
 
-def test_a_heatmap_comes_on_demand_as_a_picture(address):
+def test_a_heatmap_comes_on_demand_as_an_image(address):
     left = Image.new("RGB", (64, 32), (0, 0, 0))
     left.paste((255, 255, 255), (0, 0, 40, 32))
-    picture = {"picture": encoded(left)}
-    rows = answered(address, [picture, {"picture": b"none"}], heatmap=True, votes="all", member="green")
-    assert "heatmap" not in answered(address, [picture])[0]
+    image = {"image": encoded(left)}
+    rows = answered(address, [image, {"image": b"none"}], heatmap=True, votes="all", member="green")
+    assert "heatmap" not in answered(address, [image])[0]
     assert (rows[0]["heatmap_member"], rows[0]["heatmap_reason"]) == ("green", "")
     drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(rows[0]["heatmap"]))).convert("RGB")).astype(int)
     assert drawn.shape == (240, 480, 3)
     assert (
         np.ptp(drawn[:, :240], axis=2).mean() > 20 > np.ptp(drawn[:, 400:], axis=2).mean()
     )  # colour where it is bright
-    assert (rows[1]["heatmap"], rows[1]["heatmap_reason"]) == (None, "not a picture")
+    assert (rows[1]["heatmap"], rows[1]["heatmap_reason"]) == (None, "not an image")
 
 
 def png(colour, size=(20, 10)):
@@ -230,8 +230,8 @@ def test_paths_are_opened_below_the_root_and_nowhere_else(address, twenty, tmp_p
     (twenty / "link.png").unlink()
 
 
-def test_the_servers_limits_are_those_it_was_started_with(address, pictures_and_reasons):
-    [row] = answered(address, [{"picture": pictures_and_reasons[0]["huge.png"]}])
+def test_the_servers_limits_are_those_it_was_started_with(address, images_and_reasons):
+    [row] = answered(address, [{"image": images_and_reasons[0]["huge.png"]}])
     assert row["reason"] == "larger than 2.5 MB"
 
 
@@ -241,13 +241,13 @@ BODIES = {
     "a list": [1],
     "nothing": {},
     "no rows": {"dataframe_records": []},
-    "another column": {"dataframe_records": [{"image": "x"}]},
-    "no base64": {"dataframe_records": [{"picture": "abc"}]},
-    "a number": {"dataframe_records": [{"picture": 5}]},
-    "a column twice": {"dataframe_split": {"columns": ["picture", "picture"], "data": [["", ""]]}},
-    "a vote that is none": {"dataframe_records": [{"picture": ""}], "params": {"votes": "most"}},
-    "a member that is none": {"dataframe_records": [{"picture": ""}], "params": {"member": "nobody"}},
-    "parameters that are none": {"dataframe_records": [{"picture": ""}], "params": 7},
+    "another column": {"dataframe_records": [{"photo": "x"}]},
+    "no base64": {"dataframe_records": [{"image": "abc"}]},
+    "a number": {"dataframe_records": [{"image": 5}]},
+    "a column twice": {"dataframe_split": {"columns": ["image", "image"], "data": [["", ""]]}},
+    "a vote that is none": {"dataframe_records": [{"image": ""}], "params": {"votes": "most"}},
+    "a member that is none": {"dataframe_records": [{"image": ""}], "params": {"member": "nobody"}},
+    "parameters that are none": {"dataframe_records": [{"image": ""}], "params": 7},
 }
 
 
@@ -285,7 +285,7 @@ def test_eight_clients_at_once_are_answered_rightly(address):
     colours = {(255, 255, 0): "bright", (0, 0, 255): "dark", (0, 0, 0): "dark", (255, 255, 255): "bright"}
     asked = [*colours] * 16
     with ThreadPoolExecutor(8) as clients:
-        found = list(clients.map(lambda colour: answered(address, [{"picture": png(colour)}])[0]["prediction"], asked))
+        found = list(clients.map(lambda colour: answered(address, [{"image": png(colour)}])[0]["prediction"], asked))
     assert found == [colours[colour] for colour in asked]
 
 

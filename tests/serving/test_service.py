@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 
 from facemask_ensemble.ensemble import voting
-from facemask_ensemble.ensemble.ensemble import Ensemble, Member
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.serving.explaining import spokesman
+from facemask_ensemble.prediction.ensemble import Ensemble, Member
+from facemask_ensemble.serving.heatmap_columns import spokesman
 from facemask_ensemble.serving.service import Service, _runtime
 from facemask_ensemble.serving.uploads import Limits
 
 
 class Channel:
-    """A network that answers by the mean of one channel, and counts the pictures that it was asked about."""
+    """A network that answers by the mean of one channel, and counts the images that it was asked about."""
 
     size, milliseconds = 8, None
 
@@ -36,7 +36,7 @@ class Channel:
 def service():
     rule = make_rule("majority", voting.majority).fit(np.empty(0), np.empty(0))
     members = [Member(name, Channel(channel)) for channel, name in enumerate(("red", "green", "blue"))]
-    return Service(Ensemble(["dark", "bright"], members, rule, order=[0, 1, 2]), Limits(pictures=4), None)
+    return Service(Ensemble(["dark", "bright"], members, rule, order=[0, 1, 2]), Limits(images=4), None)
 
 
 def filled(*colours):
@@ -72,13 +72,13 @@ def test_members_that_cannot_change_the_majority_are_asked_only_if_wanted(servic
 
 
 def test_where_there_is_no_number_there_is_none(service):
-    table = service.answer([b"no picture"], {})
+    table = service.answer([b"no image"], {})
     assert table[["confidence", "agreement", "p_red_dark"]].iloc[0].tolist() == [None, None, None]
     json.dumps(table.to_dict("records"), allow_nan=False)
 
 
 def test_an_empty_table_has_an_empty_answer(service):
-    table = service.answer(pd.DataFrame({"picture": []}), {})
+    table = service.answer(pd.DataFrame({"image": []}), {})
     assert (len(table), "p_blue_bright" in table.columns) == (0, True)
 
 
@@ -98,7 +98,7 @@ def test_parameters_that_cannot_be_are_refused(service, params, message):
     ("settings", "message"),
     [
         ({"runtime": "abacus"}, "runtime=abacus: must be one of keras, openvino"),
-        ({"runtime": "../saliency/gradcam"}, "must be one of keras"),
+        ({"runtime": "../heatmap/gradcam"}, "must be one of keras"),
         ({"runtime": {"name": "abacus"}}, "runtime=abacus: must be one of keras"),
         ({"runtime": {"precision": "float32"}}, "runtime=None: must be one of keras"),
         ({"runtime": {"name": "openvino", "speed": 9}}, "runtime.speed: openvino has no such value to be set"),
@@ -116,7 +116,7 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_loaded(settings,
 
 
 def test_a_runtime_is_given_by_its_name_or_with_values_of_its_own():
-    assert _runtime("keras")["load"]["_target_"] == "facemask_ensemble.runtimes.keras.load"
+    assert _runtime("keras")["load"]["_target_"] == "facemask_ensemble.prediction.runtimes.keras.load"
     chosen = _runtime({"name": "openvino", "precision": "float32", "differ": None})
     assert (chosen["load"]["precision"], chosen["load"]["differ"]) == ("float32", None)
     assert _runtime("openvino")["load"]["precision"] == "auto"
@@ -136,7 +136,7 @@ def test_a_member_that_holds_code_is_never_loaded(shipped, tmp_path):
     member = tmp_path / "package" / "members" / "green.keras"
     pixels = keras.Input((8, 8, 3), name="pixels")
     doubled = keras.layers.Lambda(lambda given: given * 2)(pixels)
-    probs = keras.layers.Dense(2, name="probs")(keras.layers.Flatten()(doubled))
+    probs = keras.layers.Dense(2, name="probabilities")(keras.layers.Flatten()(doubled))
     keras.Model(pixels, probs).save(member)
     file = tmp_path / "package" / "ensemble.json"
     about = json.loads(file.read_text())
@@ -160,7 +160,7 @@ def test_a_member_that_holds_code_is_never_loaded(shipped, tmp_path):
     ],
 )
 def test_an_ensemble_that_is_not_registered_is_refused_in_one_line(given, words, shipped, tmp_path):
-    from facemask_ensemble.ensemble.packaging import shipped_choice
+    from facemask_ensemble.packaging.package import shipped_choice
 
     config = {"ensemble": given, "tracking": {"uri": None}, "output_dir": str(shipped / "outputs")}
     with pytest.raises(InputError, match=words):
@@ -169,7 +169,7 @@ def test_an_ensemble_that_is_not_registered_is_refused_in_one_line(given, words,
 
 @pytest.mark.heavy
 def test_a_registered_ensemble_is_found_by_its_alias_its_number_and_its_folder(shipped):
-    from facemask_ensemble.ensemble.packaging import shipped_choice
+    from facemask_ensemble.packaging.package import shipped_choice
 
     [folder] = shipped.glob("outputs/mlruns/lights/*/artifacts/ensemble")
     given = ["models:/facemask-lights@champion", "models:/facemask-lights/1", str(folder)]

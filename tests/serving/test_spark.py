@@ -35,18 +35,18 @@ columns = "prediction string, confidence double, agreement double, tie boolean, 
 model = "models:/facemask-lights@champion"
 ask = mlflow.pyfunc.spark_udf(spark, model, result_type=columns, env_manager="local")
 photos = spark.read.format("binaryFile").load(sys.argv[1])
-answers = photos.select("path", ask(struct(col("content").alias("picture"), col("path"))).alias("answer"))
+answers = photos.select("path", ask(struct(col("content").alias("image"), col("path"))).alias("answer"))
 rows = [{"path": row["path"], **json.loads(row["answer"])} for row in
         answers.selectExpr("path", "to_json(answer) as answer").collect()]
-table = photos.select("path", "content").toPandas().rename(columns={"content": "picture"})
+table = photos.select("path", "content").toPandas().rename(columns={"content": "image"})
 expected = mlflow.pyfunc.load_model(model).predict(table).to_dict("records")
 spark.stop()
 print(json.dumps([rows, expected]))
 """
 
 
-def test_spark_answers_a_column_of_pictures_as_the_loaded_model_does(shipped, pictures_and_reasons, tmp_path):
-    for name, content in pictures_and_reasons[0].items():
+def test_spark_answers_a_column_of_images_as_the_loaded_model_does(shipped, images_and_reasons, tmp_path):
+    for name, content in images_and_reasons[0].items():
         (tmp_path / "photos").mkdir(exist_ok=True)
         (tmp_path / "photos" / name).write_bytes(content)
     environment = {
@@ -60,7 +60,7 @@ def test_spark_answers_a_column_of_pictures_as_the_loaded_model_does(shipped, pi
     assert done.returncode == 0, done.stderr[-3000:]
     found, expected = (pd.DataFrame(rows).set_index("path") for rows in json.loads(done.stdout.splitlines()[-1]))
     found.index = found.index.str.rpartition("/").get_level_values(2)  # Spark has addresses, the table names
-    assert sorted(found.index) == sorted(set(pictures_and_reasons[0]) - {"empty.png"})  # Spark passes over empty files
+    assert sorted(found.index) == sorted(set(images_and_reasons[0]) - {"empty.png"})  # Spark passes over empty files
     expected = expected.loc[found.index]
     for column in ("prediction", "reason"):
         assert found[column].tolist() == expected[column].tolist()

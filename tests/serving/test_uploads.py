@@ -1,4 +1,4 @@
-"""Pictures that others send: limits, names, and what an ensemble says to them."""
+"""Images that others send: limits, names, and what an ensemble says to them."""
 
 import io
 import threading
@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facemask_ensemble.data.decoding import PictureError
+from facemask_ensemble.data.decoding import ImageError
 from facemask_ensemble.ensemble import voting
-from facemask_ensemble.ensemble.ensemble import Ensemble, Member
 from facemask_ensemble.ensemble.rules import make_rule
+from facemask_ensemble.prediction.ensemble import Ensemble, Member
 from facemask_ensemble.serving.uploads import Limits, ask, upload
 
-LIMITS = Limits(megabytes=1, megapixels=0.5, pictures=4)
+LIMITS = Limits(megabytes=1, megapixels=0.5, images=4)
 
 
 class Reddish:
@@ -61,8 +61,8 @@ def png(colour=(255, 0, 0), size=(20, 10)):
         ("a\nb\x00\x1b[31m.png", "a?b??[31m.png"),
         ("über\u202egnp.jpg", "über?gnp.jpg"),
         ("\ud800.jpg", "?.jpg"),
-        ("", "picture"),
-        ("///", "picture"),
+        ("", "image"),
+        ("///", "image"),
         ("a" * 500 + ".png", "a" * 116 + ".png"),
     ],
 )
@@ -75,22 +75,22 @@ def test_of_a_name_only_what_can_be_shown_of_its_last_component_is_kept(name, sh
     [
         (b"", "empty file"),
         (b"\x89PNG\r\n\x1a\n" + bytes(2_000_000), "larger than 1 MB"),
-        (b"no picture", "not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n", "not a picture"),
-        (b"P6 2 2 255\n" + bytes(12), "not a picture"),
+        (b"no image", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n", "not an image"),
+        (b"P6 2 2 255\n" + bytes(12), "not an image"),
     ],
 )
 def test_what_is_too_large_or_none_of_the_formats_is_refused_by_a_reason(data, why):
-    with pytest.raises(PictureError, match=f"^{why}$"):
+    with pytest.raises(ImageError, match=f"^{why}$"):
         upload("a.png", data, LIMITS).read()
 
 
-def test_a_picture_of_too_many_pixels_is_refused_by_its_header_alone(pictures_and_reasons, monkeypatch):
-    enormous, large, small = pictures_and_reasons[0]["bomb.png"], png(size=(1000, 501)), png(size=(1000, 500))
+def test_an_image_of_too_many_pixels_is_refused_by_its_header_alone(images_and_reasons, monkeypatch):
+    enormous, large, small = images_and_reasons[0]["bomb.png"], png(size=(1000, 501)), png(size=(1000, 500))
     monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("it was decoded"))
-    with pytest.raises(PictureError, match="^more than 0.5 million pixels$"):
+    with pytest.raises(ImageError, match="^more than 0.5 million pixels$"):
         upload("bomb.png", enormous, LIMITS).read()
-    with pytest.raises(PictureError, match="^more than 0.5 million pixels$"):
+    with pytest.raises(ImageError, match="^more than 0.5 million pixels$"):
         upload("large.png", large, LIMITS).read()
     assert upload("small.png", small, LIMITS).read() == small
 
@@ -102,8 +102,8 @@ def test_no_file_is_opened_by_the_name_of_an_upload(ensemble, tmp_path):
     assert (chunk.reasons, table["path"].tolist()) == (["empty file"], ["secret.png"])
 
 
-def test_each_picture_has_its_row_and_what_is_none_a_reason(ensemble, pictures_and_reasons):
-    contents, reasons = pictures_and_reasons
+def test_each_image_has_its_row_and_what_is_none_a_reason(ensemble, images_and_reasons):
+    contents, reasons = images_and_reasons
     limits = Limits(megabytes=1)
     expected = reasons | {"huge.png": "larger than 1 MB", "bomb.png": "more than 40 million pixels"}
     chunk, probs, table = ask(ensemble, [upload(name, data, limits) for name, data in contents.items()], longest=32)

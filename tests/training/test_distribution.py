@@ -18,7 +18,7 @@ from pathlib import Path
 
 from facemask_ensemble.training.distribution import Replicas
 
-devices, pictures = json.loads(sys.argv[1])
+devices, images = json.loads(sys.argv[1])
 replicas = Replicas(devices, batch_size=8)
 
 import keras
@@ -38,17 +38,17 @@ def network(pixels):
 
 
 dice = np.random.default_rng(0)
-pixels = dice.integers(0, 256, (24, 8, 8, 3)).astype("float32")[:pictures]
-labels = np.eye(3, dtype="float32")[dice.integers(0, 3, 24)][:pictures]
+pixels = dice.integers(0, 256, (24, 8, 8, 3)).astype("float32")[:images]
+labels = np.eye(3, dtype="float32")[dice.integers(0, 3, 24)][:images]
 batches = tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(8)
-data = Data(lambda passes: batches, batches, pictures, 8, share=replicas.even)
+data = Data(lambda passes: batches, batches, images, 8, share=replicas.even)
 frozen = Phase(2, 0.1, "constant", freeze_backbone=True, copies=1, patience=None)
 with replicas.scope():
     model = build_classifier("small", network, 8, 3, dropout=0.0)
 with replicas.fitting(model):
     phases = [frozen, Phase(3, 0.1, "constant", patience=None)]
     fitted = fit(model, data, phases, Path(), recipe=Recipe(keras.optimizers.SGD))
-kernel = model.get_layer("probs").kernel.value
+kernel = model.get_layer("probabilities").kernel.value
 if keras.backend.backend() == "jax":
     used = sorted(str(device) for device in kernel.sharding.device_set)
 else:
@@ -72,9 +72,9 @@ print(json.dumps({
 def train(tmp_path):
     """Train a small network on so many devices in a process of its own, and tell how it went."""
 
-    def run(backend, devices, pictures):
+    def run(backend, devices, images):
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, "-c", PROGRAM, json.dumps([devices, pictures])]
+        command = [sys.executable, "-c", PROGRAM, json.dumps([devices, images])]
         place = tmp_path / str(devices)
         place.mkdir()
         done = subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, check=False)
@@ -87,7 +87,7 @@ def train(tmp_path):
 @pytest.mark.heavy
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_two_devices_learn_what_one_learns_batch_norm_included(backend, train):
-    """A frozen phase, then all: of 21 pictures two devices leave out the last: 8, 8 and 4 are shared out."""
+    """A frozen phase, then all: of 21 images two devices leave out the last: 8, 8 and 4 are shared out."""
     one, two = train(backend, 1, 20), train(backend, 2, 21)
     assert len(one["devices"]) == 1
     assert len(two["devices"]) == len(set(two["devices"])) == 2
@@ -148,7 +148,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(gpus):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "batch_size", "devices", "expected"),
+    ("images", "batch_size", "devices", "expected"),
     [
         (12, 4, 2, [4, 4, 4]),
         (14, 4, 2, [4, 4, 4, 2]),
@@ -158,7 +158,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(gpus):
         (13, 4, 1, [4, 4, 4, 1]),
     ],
 )
-def test_batches_are_whole_shares(pictures, batch_size, devices, expected):
+def test_batches_are_whole_shares(images, batch_size, devices, expected):
     import numpy as np
     import tensorflow as tf
 
@@ -166,7 +166,7 @@ def test_batches_are_whole_shares(pictures, batch_size, devices, expected):
 
     replicas = Replicas(1, batch_size)
     replicas.count = devices
-    numbers = np.arange(pictures)
+    numbers = np.arange(images)
     data = replicas.even(tf.data.Dataset.from_tensor_slices((numbers, -numbers, numbers)).batch(batch_size))
     got = [[part.numpy() for part in parts] for parts in data]
     assert [len(pixels) for pixels, *_ in got] == expected

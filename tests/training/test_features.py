@@ -15,7 +15,7 @@ def model():
     return build_classifier("means", lambda pixels: pixels * 1.0, SIDE, 2, dropout=0.5)
 
 
-def pictures():
+def images():
     pixels = np.zeros((COUNT, SIDE, SIDE, 3), np.uint8)
     pixels[...] = np.arange(COUNT)[:, None, None, None] * [1, 2, 3]
     return pixels, np.arange(COUNT) % 2
@@ -32,8 +32,8 @@ def computed(model, copies=2):
     def brighter(pixels, labels):
         return tf.cast(pixels, tf.float32) + brightness.assign_add([1.0]), labels
 
-    train = batches(*pictures(), 2, 4, shuffle_seed=1, augment=brighter)
-    return compute_features(model, train, batches(*pictures(), 2, 4), copies, [brightness])
+    train = batches(*images(), 2, 4, shuffle_seed=1, augment=brighter)
+    return compute_features(model, train, batches(*images(), 2, 4), copies, [brightness])
 
 
 def test_features_are_computed_for_every_copy_as_it_is_augmented_and_plainly_for_validation(model):
@@ -83,8 +83,8 @@ def test_the_head_alone_gives_the_classifiers_probabilities_and_trains_its_weigh
     from facemask_ensemble.training.features import head_of
 
     head = head_of(model)
-    pixels, _ = pictures()
+    pixels, _ = images()
     pooled = pixels.mean(axis=(1, 2))
     np.testing.assert_allclose(head.predict(pooled, verbose=0), model.predict(pixels, verbose=0), rtol=1e-6)
-    head.get_layer("probs").bias.assign([3.0, 0.0])
-    np.testing.assert_array_equal(model.get_layer("probs").bias, [3.0, 0.0])
+    head.get_layer("probabilities").bias.assign([3.0, 0.0])
+    np.testing.assert_array_equal(model.get_layer("probabilities").bias, [3.0, 0.0])

@@ -42,7 +42,7 @@ def small_model(seed=0):
 def learn(model, phases, folder, *, train=None, validation=None, listeners=(), **recipe):
     from facemask_ensemble.training.fit import Data, Recipe, fit
 
-    shown = Data(lambda passes: train or data(), validation or data(seed=1), pictures=32, batch_size=8)
+    shown = Data(lambda passes: train or data(), validation or data(seed=1), images=32, batch_size=8)
     return fit(model, shown, phases, folder, listeners, recipe=Recipe(**recipe))
 
 
@@ -64,7 +64,7 @@ def test_a_separable_problem_is_learned_and_the_lowest_validation_loss_is_kept(t
 
 
 def test_an_overfit_ends_with_the_weights_of_its_first_epoch(tmp_path):
-    """Every training picture carries the wrong label, so that each further epoch is worse on validation."""
+    """Every training image carries the wrong label, so that each further epoch is worse on validation."""
     model, weights, validation = small_model(), [], data(seed=1)
     history = learn(
         model,
@@ -92,7 +92,7 @@ def test_a_later_phase_that_only_gets_worse_does_not_cost_the_best_of_an_earlier
 def test_phases_train_the_head_first_and_number_their_epochs_on(tmp_path):
     model, kernels, heard = small_model(), [], []
     start = model.get_layer("conv").kernel.numpy()
-    head = model.get_layer("probs").kernel.numpy()
+    head = model.get_layer("probabilities").kernel.numpy()
 
     def listen(epoch, metrics):
         heard.append((epoch, sorted(metrics)))
@@ -105,7 +105,7 @@ def test_phases_train_the_head_first_and_number_their_epochs_on(tmp_path):
     assert heard == [(epoch, names) for epoch in (1, 2, 3, 4)]
     assert sorted(history.columns) == sorted([*names, "epoch"])
     assert [np.array_equal(kernel, start) for kernel in kernels] == [True, True, False, False]
-    assert not np.array_equal(head, model.get_layer("probs").kernel.numpy())
+    assert not np.array_equal(head, model.get_layer("probabilities").kernel.numpy())
 
 
 def test_whole_number_labels_and_their_loss_train_the_same_network(tmp_path):
@@ -141,7 +141,7 @@ def test_images_per_second_are_of_the_training_part_alone(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_training_at_its_step(tmp_path):
     model = small_model()
-    model.get_layer("probs").bias.assign([math.nan, 0.0])
+    model.get_layer("probabilities").bias.assign([math.nan, 0.0])
     with pytest.raises(InputError, match=r"learning_rate=0.03: the loss became nan in epoch 1, step 1; lower the rate"):
         learn(model, [Phase(5, 0.03, patience=None)], tmp_path)
     assert not (tmp_path / "files" / "history.csv").exists()
@@ -188,7 +188,7 @@ def test_a_plateau_halves_the_rate_after_two_epochs_without_a_better_loss(tmp_pa
 
 
 def test_warm_up_and_cosine_reach_the_rates_worked_out_by_hand(tmp_path):
-    """32 pictures in batches of 8 are 4 steps an epoch, 20 in 5 epochs, of which 40 % warm up: 8.
+    """32 images in batches of 8 are 4 steps an epoch, 20 in 5 epochs, of which 40 % warm up: 8.
 
     At the end of each epoch the rate is that of step 4, 8, 12, 16, 20: half way up, the top, then the cosine at
     4/12, 8/12 and 12/12: (1 + cos 60°) / 2 = 3/4, (1 + cos 120°) / 2 = 1/4, 0.

@@ -25,7 +25,7 @@ SMALL = (
 def test_a_member_is_trained_through_any_loader_and_judged_through_our_reader(name, resize, command, place_with_store):
     from facemask_ensemble import tracking
     from facemask_ensemble.data.manifest import Manifest
-    from facemask_ensemble.data.pixels import load_pixels
+    from facemask_ensemble.data.pixel_cache import load_pixels
 
     done = command("train", *SMALL, f"loader={name}", f"loader.resize={resize}", cwd=place_with_store)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr

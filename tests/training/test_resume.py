@@ -19,7 +19,7 @@ class Stopped(Exception):
     """What a test stops a training by."""
 
 
-def pictures(seed):
+def images(seed):
     rng = np.random.default_rng(seed)
     labels = np.arange(COUNT) % CLASSES
     return (rng.integers(0, 150, (COUNT, SIDE, SIDE, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8), labels
@@ -33,8 +33,8 @@ def learn(folder, phases, stop_after=None, moment="listener", optimizer=None, we
     from facemask_ensemble.data.loaders import batches
     from facemask_ensemble.models.classifier import build_classifier
     from facemask_ensemble.training import callbacks
+    from facemask_ensemble.training.class_weights import weighted
     from facemask_ensemble.training.fit import Data, Recipe, fit
-    from facemask_ensemble.training.weighting import weighted
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(3)
@@ -47,9 +47,9 @@ def learn(folder, phases, stop_after=None, moment="listener", optimizer=None, we
     augment = augmentation([keras.layers.RandomFlip(dtype="float32")], None, seed=5)
 
     def train(passes):
-        return weighted(batches(*pictures(0), CLASSES, 8, shuffle_seed=7, passes=passes, augment=augment), weights)
+        return weighted(batches(*images(0), CLASSES, 8, shuffle_seed=7, passes=passes, augment=augment), weights)
 
-    data = Data(train, batches(*pictures(1), CLASSES, 8), COUNT, 8, seed=7, randomness=augment.variables)
+    data = Data(train, batches(*images(1), CLASSES, 8), COUNT, 8, seed=7, randomness=augment.variables)
 
     def listen(epoch, metrics):
         if moment == "listener" and epoch == stop_after:

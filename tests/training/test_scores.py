@@ -4,7 +4,7 @@ import pytest
 from facemask_ensemble.training.scores import kept, scores, speed
 
 
-def test_accuracy_counts_pictures_and_balanced_accuracy_counts_classes():
+def test_accuracy_counts_images_and_balanced_accuracy_counts_classes():
     """Validation: three of four right; of class a two of three, of class b one of one. Test: one of two."""
     table = pd.DataFrame(
         {

@@ -40,7 +40,7 @@ def test_several_parameters_make_a_line_for_each_combination():
     assert lines[1].endswith("| – |")
 
 
-def test_a_share_gets_the_interval_of_the_pictures_that_it_was_measured_on():
+def test_a_share_gets_the_interval_of_the_images_that_it_was_measured_on():
     """Half of 20: by Wilson's formula 0.5 plus and minus 1.96 sqrt(0.25/20 + 1.96^2/1600) / (1 + 1.96^2/20)."""
     runs = RUNS.assign(test_accuracy=0.5)
     line = study_table(runs, ["seed"], ["test_accuracy@20", "speed"]).splitlines()[2]

@@ -17,7 +17,7 @@ class FakeTraining:
         self.configs = []
 
     def __call__(self, config, watch):
-        from facemask_ensemble.training.isolation import Outcome
+        from facemask_ensemble.training.member_process import Outcome
 
         self.configs.append(config)
         folder = self.folder / config["tags"]["trial"]

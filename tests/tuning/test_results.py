@@ -59,7 +59,7 @@ def test_the_table_has_a_row_a_trial_with_what_was_drawn(study):
     assert pd.isna(table.iloc[2]["value"])
 
 
-def test_the_pictures_are_written_where_there_are_numbers_for_them(study, tmp_path):
+def test_the_images_are_written_where_there_are_numbers_for_them(study, tmp_path):
     names = {path.name for path in write_results(study, "val_loss", tmp_path)}
     assert names == {"trials.csv", "history.png", "importance.png", "slices.png"}
     assert all((tmp_path / name).stat().st_size > 100 for name in names)
@@ -83,9 +83,9 @@ def test_the_course_shows_the_best_so_far(study):
 
 def test_the_command_of_the_best_leaves_out_what_concerns_the_search():
     given = ["backbone=deep_cnn", "trials=3", "study=s", "search=none", "+space.batch_size=[8,16]", "pruner=none"]
-    given += ["space.optimizer=null", "dataset.root=my pictures", "jobs=2", "+pruner.x=1"]
+    given += ["space.optimizer=null", "dataset.root=my images", "jobs=2", "+pruner.x=1"]
     assert train_command(given, ["batch_size=8"]) == (
-        "python -m facemask_ensemble.train backbone=deep_cnn 'dataset.root=my pictures' batch_size=8"
+        "python -m facemask_ensemble.train backbone=deep_cnn 'dataset.root=my images' batch_size=8"
     )
 
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.training.isolation import Outcome
+from facemask_ensemble.training.member_process import Outcome
 from facemask_ensemble.tuning.space import Choice
 from facemask_ensemble.tuning.trial import epochs
 

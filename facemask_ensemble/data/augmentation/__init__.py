@@ -1,4 +1,4 @@
-"""Random changes of training pictures that keep their label true.
+"""Random changes of training images that keep their label true.
 
 They run in tf.data, whatever backend Keras computes with. Layers of Keras and of our own may be mixed; those of our own
 draw from a random state each, so that a training can be stopped and go on with the same draws.

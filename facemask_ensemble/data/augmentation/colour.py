@@ -1,4 +1,4 @@
-"""Two changes of colour that Keras's own layers do not make as one picture needs them."""
+"""Two changes of colour that Keras's own layers do not make as one image needs them."""
 
 import keras
 import tensorflow as tf
@@ -15,32 +15,32 @@ class Sharpness:
         self.states = states_of(self.layer)
 
     def __call__(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Change pictures (n, h, w, 3) in 0..255 when training."""
+        """Change images (n, h, w, 3) in 0..255 when training."""
         padded = tf.pad(pixels, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
         return self.layer(padded, training=training)[:, 1:-1, 1:-1]
 
 
 class Equalization:
-    """Equalize each picture by itself; `keras.layers.Equalization` takes one histogram of a whole batch."""
+    """Equalize each image by itself; `keras.layers.Equalization` takes one histogram of a whole batch."""
 
     def __init__(self) -> None:
         self.states: list[tf.Variable] = []
 
     def __call__(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Change pictures (n, h, w, 3) in 0..255 when training."""
+        """Change images (n, h, w, 3) in 0..255 when training."""
         return equalized(pixels) if training else pixels
 
 
 def equalized(pixels: tf.Tensor) -> tf.Tensor:
-    """Spread the grey levels of each picture evenly over 0..255, and move its three channels alike.
+    """Spread the grey levels of each image evenly over 0..255, and move its three channels alike.
 
-    Channel by channel, it would turn the faint tints of a grey picture into gaudy blocks.
+    Channel by channel, it would turn the faint tints of a grey image into gaudy blocks.
 
     Args:
         pixels: float32 (n, h, w, 3) in 0..255.
 
     Returns:
-        The same shape and range; a picture of a single grey level stays as it is.
+        The same shape and range; an image of a single grey level stays as it is.
     """
     grey = tf.image.rgb_to_grayscale(pixels)
     rows = tf.reshape(grey, [tf.shape(grey)[0], tf.shape(grey)[1] * tf.shape(grey)[2]])

@@ -1,4 +1,4 @@
-"""Random geometry that keeps in the picture what the label speaks of."""
+"""Random geometry that keeps in the image what the label speaks of."""
 
 import math
 
@@ -9,9 +9,9 @@ from facemask_ensemble.errors import InputError
 
 
 class InsideFrame:
-    """Rotate, shrink and shift each picture at random so that no part of it leaves the frame.
+    """Rotate, shrink and shift each image at random so that no part of it leaves the frame.
 
-    One cropped face can turn `some` into `all`, so a picture is shrunk at least as far as its rotation needs, and
+    One cropped face can turn `some` into `all`, so an image is shrunk at least as far as its rotation needs, and
     moved within the margin that this frees. The margin repeats the nearest edge: a mirrored one would show a face
     twice.
     """
@@ -19,7 +19,7 @@ class InsideFrame:
     def __init__(self, max_rotation: float = 10.0, min_scale: float = 0.8, seed: int | None = None) -> None:
         """Set the largest rotation in degrees, either way, and the smallest scale.
 
-        A rotation that does not fit at `min_scale` shrinks the picture further, just as far as it must.
+        A rotation that does not fit at `min_scale` shrinks the image further, just as far as it must.
         """
         if not 0 <= max_rotation <= 45:
             raise InputError(f"augmentation max_rotation is 0..45 degrees, received {max_rotation}: use 10")
@@ -30,7 +30,7 @@ class InsideFrame:
         self.states = [new_state(seed)]
 
     def __call__(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Move the pictures (n, h, w, channels) when training, and keep their dtype."""
+        """Move the images (n, h, w, channels) when training, and keep their dtype."""
         if not training:
             return pixels
         count, height, width = tf.unstack(tf.shape(pixels)[:3])
@@ -40,7 +40,7 @@ class InsideFrame:
 
 
 class CropAround:
-    """Cut each picture at random to a part of the same aspect, which always holds its middle, and enlarge that.
+    """Cut each image at random to a part of the same aspect, which always holds its middle, and enlarge that.
 
     What lies within the central `keep` of both sides is never cut: a face in a crop with a margin, for one.
     """
@@ -53,7 +53,7 @@ class CropAround:
         self.states = [new_state(seed)]
 
     def __call__(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Crop the pictures (n, h, w, channels) when training, and keep their shape and dtype."""
+        """Crop the images (n, h, w, channels) when training, and keep their shape and dtype."""
         if not training:
             return pixels
         count, height, width = tf.unstack(tf.shape(pixels)[:3])
@@ -70,15 +70,15 @@ def inside_frame(
     width: tf.Tensor | int,
     min_scale: float,
 ) -> tf.Tensor:
-    """Write the placements as projective transforms (n, 8) from the new picture's pixels to the old one's.
+    """Write the placements as projective transforms (n, 8) from the new image's pixels to the old one's.
 
     Args:
         angle: (n,) radians, clockwise as seen.
         size: (n,) in 0..1 from the smallest scale to the largest that the angle allows.
         across: (n,) in -1..1 from the left end of the margin to the right.
         down: (n,) in -1..1 from the upper end of the margin to the lower.
-        height: of the pictures.
-        width: of the pictures.
+        height: of the images.
+        width: of the images.
         min_scale: the smallest scale, unless the angle needs a smaller one.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
@@ -106,14 +106,14 @@ def crop_around(
     width: tf.Tensor | int,
     keep: float,
 ) -> tf.Tensor:
-    """Write the crops as projective transforms (n, 8) from the new picture's pixels to the old one's.
+    """Write the crops as projective transforms (n, 8) from the new image's pixels to the old one's.
 
     Args:
-        size: (n,) in 0..1 from the smallest crop, `keep` of each side, to the whole picture.
+        size: (n,) in 0..1 from the smallest crop, `keep` of each side, to the whole image.
         across: (n,) in 0..1 from the leftmost place that holds the middle to the rightmost.
         down: (n,) in 0..1 from the uppermost to the lowermost.
-        height: of the pictures.
-        width: of the pictures.
+        height: of the images.
+        width: of the images.
         keep: the share of each side, around the middle, that every crop holds.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
@@ -122,7 +122,7 @@ def crop_around(
     last = tf.minimum((1 - keep) / 2, 1 - share)
     left, top = (first + place * (last - first) for place in (across, down))
     zero = tf.zeros_like(share)
-    # The middle of pixel 0 is half a pixel from the edge, in the old picture as in the new.
+    # The middle of pixel 0 is half a pixel from the edge, in the old image as in the new.
     to_x, to_y = left * width + (share - 1) / 2, top * height + (share - 1) / 2
     return tf.stack([share, zero, to_x, zero, share, to_y, zero, zero], axis=1)
 

@@ -1,4 +1,4 @@
-"""Mixup: each picture and its label laid over those of another of the batch."""
+"""Mixup: each image and its label laid over those of another of the batch."""
 
 import math
 
@@ -9,14 +9,14 @@ from facemask_ensemble.errors import InputError
 
 
 class MixUp:
-    """Mix the pictures of a batch in pairs, and their labels in the same proportion.
+    """Mix the images of a batch in pairs, and their labels in the same proportion.
 
-    After Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018, https://arxiv.org/abs/1710.09412: a picture
+    After Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018, https://arxiv.org/abs/1710.09412: an image
     keeps the share lambda, drawn from Beta(alpha, alpha), of itself and takes the rest from its partner.
 
-    Of a picture `none` and one `all` comes one that shows a bare face and a masked one, which is `some`: the mixed
-    label says otherwise. With classes `same` the partner is of the picture's own class and the label stays true;
-    `any` takes any picture of the batch, as in the paper.
+    Of an image `none` and one `all` comes one that shows a bare face and a masked one, which is `some`: the mixed
+    label says otherwise. With classes `same` the partner is of the image's own class and the label stays true;
+    `any` takes any image of the batch, as in the paper.
     """
 
     def __init__(self, alpha: float = 0.2, classes: str = "same", seed: int | None = None) -> None:
@@ -33,7 +33,7 @@ class MixUp:
         """Mix float32 pixels (n, h, w, 3) and one-hot labels (n, classes)."""
         if len(labels.shape) != 2:
             raise InputError(
-                f"augmentation.mixup needs one-hot labels (pictures, classes), received whole numbers {labels.shape}: "
+                f"augmentation.mixup needs one-hot labels (images, classes), received whole numbers {labels.shape}: "
                 "give loader.labels=one_hot loader.loss=categorical_crossentropy"
             )
         count = tf.shape(pixels)[0]
@@ -49,7 +49,7 @@ class MixUp:
 
 
 def partners(group: tf.Tensor, lots: tf.Tensor) -> tf.Tensor:
-    """Give each picture one of its own group, each of them to one picture; it may be the picture itself.
+    """Give each image one of its own group, each of them to one image; it may be the image itself.
 
     Args:
         group: int (n,).

@@ -33,7 +33,7 @@ class Augmentation:
         seed_all(self.variables, seed)
 
     def __call__(self, pixels: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Change pictures (n, h, w, 3) in 0..255 of any dtype into float32 in 0..255.
+        """Change images (n, h, w, 3) in 0..255 of any dtype into float32 in 0..255.
 
         Args:
             pixels: the batch.

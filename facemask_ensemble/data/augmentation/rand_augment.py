@@ -10,17 +10,17 @@ from facemask_ensemble.errors import InputError
 
 
 class RandAugment:
-    """Change each picture by a few operations drawn at random for it, all of one magnitude.
+    """Change each image by a few operations drawn at random for it, all of one magnitude.
 
     After Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced search space", 2020,
-    https://arxiv.org/abs/1909.13719. Theirs shears and shifts parts of a picture out of the frame, and a face that is
-    cut away changes the label: here a picture is turned, shrunk and shifted within it, and nothing is sheared or
-    solarized. No operation comes twice to a picture, for brightness upon brightness hides what is in it. How far each
+    https://arxiv.org/abs/1909.13719. Theirs shears and shifts parts of an image out of the frame, and a face that is
+    cut away changes the label: here an image is turned, shrunk and shifted within it, and nothing is sheared or
+    solarized. No operation comes twice to an image, for brightness upon brightness hides what is in it. How far each
     goes is drawn anew, up to what the magnitude allows.
     """
 
     def __init__(self, operations: int = 2, magnitude: float = 0.5, seed: int | None = None) -> None:
-        """Set how many operations a picture gets, and how strong they may be, in 0..1."""
+        """Set how many operations an image gets, and how strong they may be, in 0..1."""
         if not 0 <= magnitude <= 1:
             raise InputError(f"augmentation magnitude is 0..1, received {magnitude}: use 0.5")
         self.layers = _layers(magnitude)
@@ -32,7 +32,7 @@ class RandAugment:
             seed_all(self.states, seed)
 
     def __call__(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Change pictures (n, h, w, 3) in 0..255 when training, and give float32."""
+        """Change images (n, h, w, 3) in 0..255 when training, and give float32."""
         if not training:
             return pixels
         pixels = tf.cast(pixels, tf.float32)
@@ -43,14 +43,14 @@ class RandAugment:
         return pixels
 
     def _apply(self, pixels: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
-        """Apply to each picture the layer drawn for it, and no other: each works on a part of the batch."""
+        """Apply to each image the layer drawn for it, and no other: each works on a part of the batch."""
         rows = tf.dynamic_partition(tf.range(tf.size(drawn)), drawn, len(self.layers))
         parts = [_changed(layer, tf.gather(pixels, row)) for layer, row in zip(self.layers, rows, strict=True)]
         return tf.dynamic_stitch(rows, parts)
 
 
 def _layers(magnitude: float) -> list[Layer]:
-    """Make the operations; at magnitude 1 each still leaves every part of a picture to be told from the next."""
+    """Make the operations; at magnitude 1 each still leaves every part of an image to be told from the next."""
     bits = 8 - round(4 * magnitude)
     return [
         InsideFrame(max_rotation=30 * magnitude, min_scale=1),
@@ -66,5 +66,5 @@ def _layers(magnitude: float) -> list[Layer]:
 
 
 def _changed(layer: Layer, pixels: tf.Tensor) -> tf.Tensor:
-    """Change the pictures, if there are any: not every layer of Keras takes an empty batch."""
+    """Change the images, if there are any: not every layer of Keras takes an empty batch."""
     return tf.cond(tf.size(pixels) > 0, lambda: layer(pixels, training=True), lambda: pixels)

@@ -9,14 +9,14 @@ import tensorflow as tf
 
 
 class Change(Protocol):
-    """A random change of pictures of our own; it has the call of a Keras layer."""
+    """A random change of images of our own; it has the call of a Keras layer."""
 
     @property
     def states(self) -> list[tf.Variable]:
         """Give every random state that it draws from."""
 
     def __call__(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Change pictures (n, h, w, 3) when training."""
+        """Change images (n, h, w, 3) when training."""
 
 
 Layer: TypeAlias = keras.layers.Layer | Change

@@ -1,4 +1,4 @@
-"""Where labelled pictures come from: each source lists the pictures of one kind of data set, without checking them."""
+"""Where labelled images come from: each source lists the images of one kind of dataset, without checking them."""
 
 from facemask_ensemble.data.sources.class_layout import folders
 from facemask_ensemble.data.sources.competition import kaggle_masks

@@ -8,7 +8,7 @@ from facemask_ensemble.data.listing import (
     LeftOut,
     existing_folder,
     files_below,
-    is_picture,
+    is_image,
     no_text,
     relative,
 )
@@ -35,14 +35,14 @@ def annotated_photos(root: str | Path | None, dataset: str) -> tuple[Path, list[
     for name in ("images", "annotations"):
         if not (top / name).is_dir():
             raise InputError(f"dataset.root={top} has no folder {name}/: give the folder of images/ and annotations/")
-    pictures, left_out = files_below(top / "images", top)
+    images, left_out = files_below(top / "images", top)
     annotations, links = files_below(top / "annotations", top)
     left_out += links
-    by_name, twins = _named([file for file in pictures if is_picture(file)], top)
+    by_name, twins = _named([file for file in images if is_image(file)], top)
     notes, doubled = _named([file for file in annotations if file.suffix.lower() == ".xml"], top)
     left_out += twins + doubled
     known = {Path(path).stem for path, _ in left_out}
-    for there, partners, what in ((by_name, notes, "annotation"), (notes, by_name, "picture")):
+    for there, partners, what in ((by_name, notes, "annotation"), (notes, by_name, "image")):
         for name in there.keys() - partners.keys():
             why = f"its {what} is left out" if name in known else f"no {what} of this name"
             left_out.append((relative(there[name], top), why))
@@ -69,5 +69,5 @@ def _named(files: Sequence[Path], top: Path) -> tuple[dict[str, Path], LeftOut]:
 
 
 def series_name(size: tuple[int, int], series_sizes: Sequence[Sequence[int]]) -> str:
-    """Name the series that pictures of a size are, "" if they are none."""
+    """Name the series that images of a size are, "" if they are none."""
     return f"series {size[0]}x{size[1]}" if list(size) in [list(known) for known in series_sizes] else ""

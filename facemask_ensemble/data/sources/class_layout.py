@@ -10,7 +10,7 @@ from facemask_ensemble.data.listing import (
     Listing,
     existing_folder,
     files_below,
-    is_picture,
+    is_image,
     make_listing,
     no_text,
     relative,
@@ -38,7 +38,7 @@ def folders(root: str | Path | None) -> Listing:
     """List one folder per class, also below folders train, validation and test, which are kept as the split.
 
     The classes are the folders' names in order; the names none, all and some come in this order. Names that differ in
-    case alone are one class, spelled as in the first split. Pictures in a folder `unlabeled` are left out.
+    case alone are one class, spelled as in the first split. Images in a folder `unlabeled` are left out.
     """
     top = existing_folder(root, "folders")
     splits = _split_folders(top)
@@ -53,21 +53,21 @@ def folders(root: str | Path | None) -> Listing:
     names = _class_names([home.name for home, _ in homes])
     rows: list[dict] = []
     for home, split in homes:
-        pictures, left_out = _pictures(home, top)
+        images, left_out = _images(home, top)
         label = list(names).index(_key(home.name))
-        rows += [{"path": path, "label": label, "split": split} for path in pictures]
+        rows += [{"path": path, "label": label, "split": split} for path in images]
         quarantine += left_out
     _refuse_lack(top, list(names.values()), homes, {row["label"] for row in rows}, quarantine)
     return make_listing(top, list(names.values()), rows, quarantine)
 
 
-def _pictures(home: Path, top: Path) -> tuple[list[str], LeftOut]:
+def _images(home: Path, top: Path) -> tuple[list[str], LeftOut]:
     files, left_out = files_below(home, top)
     for file in files:
-        if not is_picture(file):
+        if not is_image(file):
             suffix = ascii(file.suffix) if no_text(file.suffix) else file.suffix or "(none)"
-            left_out.append((relative(file, top), f"suffix {suffix} is not one of a picture read here"))
-    return [relative(file, top) for file in files if is_picture(file)], left_out
+            left_out.append((relative(file, top), f"suffix {suffix} is not one of an image read here"))
+    return [relative(file, top) for file in files if is_image(file)], left_out
 
 
 def _split_folders(top: Path) -> list[tuple[Path, str]]:
@@ -77,7 +77,7 @@ def _split_folders(top: Path) -> list[tuple[Path, str]]:
     if not splits:
         return []
     named = {*SPLIT_FOLDERS, *UNLABELED}
-    strangers = [entry for entry in below if entry.name.lower() not in named and _holds_picture(entry, top)]
+    strangers = [entry for entry in below if entry.name.lower() not in named and _holds_image(entry, top)]
     if not strangers:
         return sorted(
             ((entry, SPLIT_FOLDERS[entry.name.lower()]) for entry in splits), key=lambda pair: SPLITS.index(pair[1])
@@ -86,8 +86,8 @@ def _split_folders(top: Path) -> list[tuple[Path, str]]:
         return []  # a class of railway trains
     what, where = (", ".join(f"{entry.name}/" for entry in part[:3]) for part in (strangers, splits))
     raise InputError(
-        f"dataset.root={top} has pictures in {what} beside the split {where}, so their split is unknown: move {what} "
-        f"into a split or out of the folder, or {where} out of it; or name each picture's split with dataset=table"
+        f"dataset.root={top} has images in {what} beside the split {where}, so their split is unknown: move {what} "
+        f"into a split or out of the folder, or {where} out of it; or name each image's split with dataset=table"
     )
 
 
@@ -95,24 +95,24 @@ def _beside(entry: Path, top: Path) -> LeftOut:
     """Say why what lies beside the classes or the splits is left out; nothing of folders and files of other kinds."""
     if entry.name.lower() in UNLABELED and _is_folder(entry):
         files, left_out = files_below(entry, top)
-        return left_out + [(relative(file, top), "it has no label") for file in files if is_picture(file)]
+        return left_out + [(relative(file, top), "it has no label") for file in files if is_image(file)]
     if why := trouble_with(entry, top):
         return [(relative(entry, top), why)]
-    return [(relative(entry, top), NO_CLASS)] if os.path.isfile(entry) and is_picture(entry) else []
+    return [(relative(entry, top), NO_CLASS)] if os.path.isfile(entry) and is_image(entry) else []
 
 
 def _is_folder(entry: Path) -> bool:
-    """Tell whether an entry is, or once was, a folder: a broken link may have led to the pictures of a class."""
+    """Tell whether an entry is, or once was, a folder: a broken link may have led to the images of a class."""
     return os.path.isdir(entry) or (os.path.islink(entry) and not os.path.exists(entry) and not entry.suffix)
 
 
-def _holds_picture(folder: Path, top: Path) -> bool:
-    return any(is_picture(file) for file in files_below(folder, top)[0])
+def _holds_image(folder: Path, top: Path) -> bool:
+    return any(is_image(file) for file in files_below(folder, top)[0])
 
 
 def _holds_class(split: Path, top: Path) -> bool:
     inside = [] if os.path.islink(split) else visible(split)
-    return any(os.path.isdir(entry) and _holds_picture(entry, top) for entry in inside)
+    return any(os.path.isdir(entry) and _holds_image(entry, top) for entry in inside)
 
 
 def _key(name: str) -> str:
@@ -131,17 +131,17 @@ def _class_names(found: Sequence[str]) -> dict[str, str]:
 def _refuse_lack(
     top: Path, names: list[str], homes: list[tuple[Path, str]], filled: set[int], quarantine: LeftOut
 ) -> None:
-    advice = "give a folder that holds one folder of pictures per class, at least two"
+    advice = "give a folder that holds one folder of images per class, at least two"
     empty = [name for label, name in enumerate(names) if label not in filled]
     links = {relative(home, top) for home, _ in homes} & {path for path, _ in quarantine}
     cause = "".join(f" ({path}: {why})" for path, why in quarantine if path in links)
     if not filled:
         loose = sum(why == NO_CLASS for _, why in quarantine)
-        found = f"{loose} pictures but no class folder with one" if loose else "no picture"
+        found = f"{loose} images but no class folder with one" if loose else "no image"
         raise InputError(f"dataset.root={top} has {found}{cause}: {advice}")
     if empty:
         raise InputError(
-            f"dataset.root={top} has no picture of class {', '.join(empty)}{cause}: add some or remove the folder"
+            f"dataset.root={top} has no image of class {', '.join(empty)}{cause}: add some or remove the folder"
         )
     if len(names) == 1:
         raise InputError(f"dataset.root={top} has one class, {names[0]!r}: {advice}")

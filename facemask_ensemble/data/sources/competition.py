@@ -8,7 +8,7 @@ from facemask_ensemble.data.listing import (
     Listing,
     existing_folder,
     files_below,
-    is_picture,
+    is_image,
     make_listing,
     refuse_empty_class,
 )
@@ -32,10 +32,10 @@ def kaggle_masks(root: str | Path | None) -> Listing:
     files = {file.relative_to(training).as_posix(): file for file in found}
     rows, quarantine = [], links
     for name, label in sorted(labels.items()):
-        if name in files and is_picture(files[name]):
+        if name in files and is_image(files[name]):
             rows.append({"path": f"training/{name}", "label": label})
         elif name in files:
-            quarantine.append((f"training/{name}", "not a picture"))
+            quarantine.append((f"training/{name}", "not an image"))
     quarantine += _unpaired(labels.keys() - files.keys(), f"named in {table.name}, but missing", links)
     quarantine += _unpaired(files.keys() - labels.keys(), f"no entry in {table.name}", [])
     refuse_empty_class(top, MASK_CLASSES, rows, quarantine, "give the folder as it was published")

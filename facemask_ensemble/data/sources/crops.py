@@ -14,10 +14,10 @@ from typing import Any, TypedDict
 import numpy as np
 from PIL import Image
 
-from facemask_ensemble.data.decoding import TURNS, PictureError, decode
+from facemask_ensemble.data.decoding import TURNS, ImageError, decode
 from facemask_ensemble.data.listing import LeftOut
-from facemask_ensemble.data.looks import SIDE, looks
 from facemask_ensemble.data.parallel import in_threads
+from facemask_ensemble.data.perceptual_hash import SIDE, looks
 from facemask_ensemble.data.sources.annotated import Photo
 from facemask_ensemble.data.voc import STATES, AnnotationError, Box, boxes_of, read_tree, size_of
 from facemask_ensemble.errors import InputError
@@ -114,8 +114,8 @@ def _cut_photo(photo: Photo, folder: Path, margin: float, smallest: int) -> Crop
         if not boxes:
             raise AnnotationError("annotation has no face")
         data = photo.file.read_bytes()
-        picture = _matching(data, size_of(tree))
-    except (AnnotationError, PictureError) as error:
+        image = _matching(data, size_of(tree))
+    except (AnnotationError, ImageError) as error:
         return {**crops, "left_out": [(photo.path, str(error))]}
     except OSError as error:
         return {**crops, "left_out": [(photo.path, f"cannot be opened: {error.strerror}")]}
@@ -127,14 +127,14 @@ def _cut_photo(photo: Photo, folder: Path, margin: float, smallest: int) -> Crop
             continue
         label = STATES.index(state)
         path = f"{FACE_CLASSES[label]}/{photo.name}-{number:03d}.png"
-        picture.crop(_widened(box, margin, picture.size)).save(folder / path)
+        image.crop(_widened(box, margin, image.size)).save(folder / path)
         crops["faces"].append({"path": path, "label": label, "photo": photo.path})
-    crops["photos"].append({"path": photo.path, "size": size_of(tree), **_look(data, picture)})
+    crops["photos"].append({"path": photo.path, "size": size_of(tree), **_look(data, image)})
     return crops
 
 
 def _widened(box: Box, margin: float, size: tuple[int, int]) -> Box:
-    """Add a share of the box's width and height on every side, as far as the picture reaches."""
+    """Add a share of the box's width and height on every side, as far as the image reaches."""
     left, top, right, bottom = box
     across, down = round(margin * (right - left)), round(margin * (bottom - top))
     return max(left - across, 0), max(top - down, 0), min(right + across, size[0]), min(bottom + down, size[1])
@@ -142,18 +142,18 @@ def _widened(box: Box, margin: float, size: tuple[int, int]) -> Box:
 
 def _matching(data: bytes, size: tuple[int, int]) -> Image.Image:
     """Decode a photograph upright, and refuse one that the boxes may not be of."""
-    picture = decode(data)
-    if picture.size != size:
-        raise PictureError(
-            f"{picture.width}x{picture.height} pixels, but its annotation is of {size[0]}x{size[1]}: annotate it anew"
+    image = decode(data)
+    if image.size != size:
+        raise ImageError(
+            f"{image.width}x{image.height} pixels, but its annotation is of {size[0]}x{size[1]}: annotate it anew"
         )
     with Image.open(io.BytesIO(data)) as stored:
-        # A quarter turn of an oblong picture shows in its size; any other turn leaves open which way the boxes lie.
+        # A quarter turn of an oblong image shows in its size; any other turn leaves open which way the boxes lie.
         if stored.size == size and stored.getexif().get(ORIENTATION) in TURNS:
-            raise PictureError("turned by its EXIF orientation, its boxes perhaps not: save it upright")
-    return picture
+            raise ImageError("turned by its EXIF orientation, its boxes perhaps not: save it upright")
+    return image
 
 
-def _look(data: bytes, picture: Image.Image) -> dict[str, str]:
-    (look,), (mirrored,) = looks(np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS))[None])
+def _look(data: bytes, image: Image.Image) -> dict[str, str]:
+    (look,), (mirrored,) = looks(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS))[None])
     return {"sha256": hashlib.sha256(data).hexdigest(), "look": look, "mirrored": mirrored}

@@ -14,7 +14,7 @@ def scenes(
     people: tuple[int, int] | None = None,
 ) -> Listing:
     """Draw scenes into the folder, unless they lie there already, and list them."""
-    from facemask_ensemble.data.scenes import CLASS_NAMES, draw_folder  # the other sources need no drawing
+    from facemask_ensemble.scenes import CLASS_NAMES, draw_folder  # the other sources need no drawing
 
     target = Path(folder).absolute()
     rows = draw_folder(target, count, size=size, seed=seed, difficulty=difficulty, people=people)

@@ -26,9 +26,9 @@ def face_crops(
         root: the folder of both.
         folder: keeps the faces as PNG files, in a folder of its own for every state of the photographs, their
             annotations and the settings. Those of earlier states may be deleted.
-        margin: share of a box's width and height that is added on every side, as far as the picture reaches.
+        margin: share of a box's width and height that is added on every side, as far as the image reaches.
         smallest_face: pixels of a box's shorter side below which a face is left out.
-        series_sizes: widths and heights; faces of pictures of such a size stay on one side of a split.
+        series_sizes: widths and heights; faces of images of such a size stay on one side of a split.
         near_duplicates: bits of 64 by which photographs of one scene may differ; their faces stay together, as those
             of one photograph do.
     """

@@ -16,9 +16,9 @@ def street_masks(
 
     Args:
         root: the folder of both.
-        worn_incorrectly: a mask worn incorrectly counts as `unmasked` or `masked`; `drop` leaves out every picture
+        worn_incorrectly: a mask worn incorrectly counts as `unmasked` or `masked`; `drop` leaves out every image
             whose label would be another one, counted the other way.
-        series_sizes: widths and heights; pictures of such a size are one series and stay on one side of a split.
+        series_sizes: widths and heights; images of such a size are one series and stay on one side of a split.
     """
     if worn_incorrectly not in ("unmasked", "masked", "drop"):
         raise InputError(f"dataset.worn_incorrectly={worn_incorrectly} is not known: choose unmasked, masked or drop")
@@ -31,6 +31,6 @@ def street_masks(
             rows.append({"path": photo.path, "label": label, "group": series_name(size_of(tree), series_sizes)})
         except AnnotationError as error:
             quarantine.append((photo.path, str(error)))
-    advice = "add pictures of it, or sort into dataset=folders" if rows else "give the folder as it was published"
+    advice = "add images of it, or sort into dataset=folders" if rows else "give the folder as it was published"
     refuse_empty_class(top, MASK_CLASSES, rows, quarantine, advice)
     return make_listing(top, MASK_CLASSES, rows, quarantine)

@@ -1,4 +1,4 @@
-"""A table of pictures and labels: CSV or Parquet."""
+"""A table of images and labels: CSV or Parquet."""
 
 import os
 import re
@@ -17,8 +17,8 @@ from facemask_ensemble.data.listing import (
     refuse_empty_class,
     trouble_with,
 )
-from facemask_ensemble.data.sources.cells import place, read_table
 from facemask_ensemble.data.sources.class_layout import SPLIT_FOLDERS
+from facemask_ensemble.data.sources.table_cells import place, read_table
 from facemask_ensemble.errors import InputError
 
 
@@ -28,7 +28,7 @@ def table(
     classes: Sequence[str | int] | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Listing:
-    """List the pictures that a table names, with their labels and perhaps a split and a group.
+    """List the images that a table names, with their labels and perhaps a split and a group.
 
     Args:
         table: a CSV or Parquet file. Labels are texts or whole numbers, splits the names that folders of a split may
@@ -45,7 +45,7 @@ def table(
     found["split"] = [_split(name, place(file, row)) for row, name in enumerate(found["split"])]
     names, label_of = _classes(set(found["label"]), classes, file)
     found, quarantine = _once(found)
-    real = cache(os.path.realpath)  # many pictures, few folders
+    real = cache(os.path.realpath)  # many images, few folders
     missing = {path: why for path in found["path"] if (why := _closed(path, top, file.name, real))}
     quarantine += missing.items()
     kept = found[~found["path"].isin(missing)]
@@ -70,7 +70,7 @@ def _below(path: str, top: Path, where: str) -> str:
     for folder, file in ((top, whole), (real, whole), (real, Path(os.path.realpath(whole.parent), whole.name))):
         if folder in file.parents:
             return file.relative_to(folder).as_posix()
-    raise InputError(f"{where}: {path} lies outside dataset.root={top}: give the folder that holds all the pictures")
+    raise InputError(f"{where}: {path} lies outside dataset.root={top}: give the folder that holds all the images")
 
 
 def _split(name: str, where: str) -> str:
@@ -86,7 +86,7 @@ def _classes(found: set[str], classes: Sequence[str | int] | None, file: Path) -
     if classes is None:
         names = sorted(found, key=int) if numbers else sorted(found)
         if len(names) < 2:
-            raise InputError(f"{file.name} has one class, {names[0]!r}: give pictures of at least two")
+            raise InputError(f"{file.name} has one class, {names[0]!r}: give images of at least two")
         return names, {name: label for label, name in enumerate(names)}
     names = [] if isinstance(classes, str) else [str(name) for name in classes]
     if len(names) < 2 or len(set(names)) < len(names):
@@ -103,7 +103,7 @@ def _classes(found: set[str], classes: Sequence[str | int] | None, file: Path) -
 
 
 def _once(rows: pd.DataFrame) -> tuple[pd.DataFrame, LeftOut]:
-    """Keep a picture that is named several times once, and leave it out if it is not always named alike."""
+    """Keep an image that is named several times once, and leave it out if it is not always named alike."""
     alike = rows.drop_duplicates()
     torn = alike[alike["path"].duplicated(keep=False)]
     left_out = []
@@ -115,7 +115,7 @@ def _once(rows: pd.DataFrame) -> tuple[pd.DataFrame, LeftOut]:
 
 
 def _closed(path: str, top: Path, table: str, real: Callable[[Path], str]) -> str:
-    """Say why a picture that the table names cannot be opened, "" if it can."""
+    """Say why an image that the table names cannot be opened, "" if it can."""
     if why := no_text(path):
         return why
     file = top / path
@@ -123,4 +123,4 @@ def _closed(path: str, top: Path, table: str, real: Callable[[Path], str]) -> st
         return f"named in {table}, but missing"
     if Path(real(top)) not in Path(real(file.parent), file.name).parents:
         return "reached over a symbolic link that leaves dataset.root: put a copy in its place"
-    return "a folder, not a picture" if os.path.isdir(file) else trouble_with(file, top)
+    return "a folder, not an image" if os.path.isdir(file) else trouble_with(file, top)

@@ -1,0 +1,93 @@
+"""What shortcuts mean: a cue that beats chance, in words, and what to do about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+CUES = {
+    "size": "Image size",
+    "bytes": "File size",
+    "format": "File format",
+    "colour": "Mean colour",
+    "name": "File name",
+}
+OF_CUE = {"size": ("size",), "bytes": (), "format": ("format",), "colour": ("brightness", "tint"), "name": ("name",)}
+SEES = {
+    "size": "A network gets every image squeezed into one square: it never sees the size itself, but it sees how far "
+    "the image was squeezed, how sharp it is, and that images of one series look alike.",
+    "bytes": "A network never sees the file's size, but it sees what makes it: compression, noise, sharpness, and how "
+    "much there is in the image.",
+    "format": "A network never sees the format, but it sees its traces: the blocks of JPEG, the smooth areas of PNG, "
+    "the white that transparent parts are laid on.",
+    "colour": "A network sees this directly: brightness and tint are the first things it learns.",
+    "name": "A network never sees a name. But names that tell the class say that the classes come from different "
+    "sources, and it sees those.",
+}
+ADVICE = {
+    "size": "If the images of one size are one series (one camera, one place, the same people), give them one group, "
+    "so that they stay on one side of a split: dataset=street_masks takes "
+    "dataset.source.series_sizes=[[WIDTH,HEIGHT]], dataset=table a column group. If not, add images of the other "
+    "classes at this size.",
+    "bytes": "Save all images with one program at one quality, and judge on images from another source.",
+    "format": "Find out why one class is stored in another way, and add images of the other classes from there.",
+    "colour": "See whether light or background differ by class; add images of every class under the same light, and "
+    "judge on images from another source.",
+    "name": "Find out which source each name stands for; every source should have images of every class.",
+}
+NAMED = 3  # tell-tale values in a finding's text
+
+
+def suspicions(shortcuts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Put every cue that beats chance, or has a tell-tale value, into a finding.
+
+    A strong one that a network can see is to be mended; a clear one, a name and a value that tells are to be looked
+    at.
+    """
+    found = []
+    for cue in shortcuts["cues"]:
+        told = [value for value in shortcuts["telltales"] if value["cue"] in OF_CUE[cue["name"]]]
+        if cue["grade"] == "none" and not told:
+            continue
+        strong = cue["grade"] == "strong" and cue["name"] != "name"
+        found.append(
+            {
+                "level": "mend" if strong else "look",
+                "title": _title(cue, told),
+                "text": " ".join([*_measured(cue), *_values(told)]),
+                "advice": ADVICE[cue["name"]],
+                "section": "shortcuts",
+            }
+        )
+    return found
+
+
+def _title(cue: Mapping[str, Any], told: list[dict[str, Any]]) -> str:
+    if cue["grade"] == "none":
+        return f"Images of {told[0]['value']} differ in their classes"
+    return f"{CUES[cue['name']]} {'tells' if cue['grade'] == 'strong' else 'hints at'} the class"
+
+
+def _measured(cue: Mapping[str, Any]) -> list[str]:
+    if cue["balanced_accuracy"] is None or cue["grade"] == "none":
+        return []
+    reached, chance = 100 * cue["balanced_accuracy"], 100 * cue["chance"]
+    return [
+        f"From it alone the class is guessed with {reached:.1f} % balanced accuracy, where chance is {chance:.1f} %."
+    ]
+
+
+def _values(told: list[dict[str, Any]]) -> list[str]:
+    named = [
+        f"{value['value']}: {value['images']} images, {mix(value['counts'])}"
+        + (" (one group already: they stay on one side of a split)" if value["kept_together"] else "")
+        for value in told[:NAMED]
+    ]
+    more = f"; and {len(told) - NAMED} more" if len(told) > NAMED else ""
+    return [f"Most telling: {'; '.join(named)}{more}."] if named else []
+
+
+def mix(counts: Mapping[str, int], most: int = 4) -> str:
+    """Write the images of every class, the commonest first."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    told = [f"{count} {name}" for name, count in ordered[:most]]
+    rest = sum(count for _, count in ordered[most:])
+    return ", ".join([*told, f"{rest} of other classes"] if len(ordered) > most else told)

@@ -1,6 +1,0 @@
-"""Scenes of drawn people with and without masks: the embedded data set."""
-
-from facemask_ensemble.data.scenes.folder import draw_folder
-from facemask_ensemble.data.scenes.scene import CLASS_NAMES, Face, Scene, draw_scene
-
-__all__ = ["CLASS_NAMES", "Face", "Scene", "draw_folder", "draw_scene"]

@@ -1,0 +1,1 @@
+"""Heatmaps: where in an image a member looked."""

@@ -1,0 +1,182 @@
+"""Why an ensemble answers as it does: what its members' heatmaps are worth, as the contents of explanation.json."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemask_ensemble.data.face_boxes import Face, Regions, regions_of
+from facemask_ensemble.evaluation.rule_predictions import Judged
+from facemask_ensemble.evaluation.verdict import plain
+from facemask_ensemble.explanation.consensus import overlap, share
+from facemask_ensemble.explanation.localization import EVERY_CLASS, energy_in, ground, points_at
+
+TOGETHER = "winners together"
+LISTED = 12  # images of each ranking
+SURE = 0.05  # p-value below which a difference to a control is said to be one
+CONTROLS = {"centre": "the middle of the image", "random": "smooth noise"}
+Controls = Mapping[str, NDArray[np.floating]]
+
+
+def sample(labels: NDArray[np.integer], count: int, seed: int = 0) -> NDArray[np.intp]:
+    """Draw so many images, as even over the classes as they allow; give their places, int (m,), in order."""
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    turns = np.zeros(len(labels), int)
+    for label in np.unique(labels):
+        of_class = labels[shuffled] == label
+        turns[of_class] = np.arange(of_class.sum())
+    drawn: NDArray[np.intp] = np.sort(shuffled[np.argsort(turns, kind="stable")[:count]])
+    return drawn
+
+
+def locate(paths: Sequence[str], faces: Mapping[str, Sequence[Face]] | None, side: int) -> Regions | None:
+    """Mark the faces of images on maps of `side` cells; None where the dataset has no boxes."""
+    return None if faces is None else regions_of([faces.get(path, ()) for path in paths], side, side)
+
+
+def grounded(
+    maps: NDArray[np.floating],
+    right: NDArray[np.bool_],
+    regions: Regions | None,
+    labels: NDArray[np.integer],
+    class_names: Sequence[str],
+    controls: Controls,
+) -> list[dict[str, Any]]:
+    """Judge maps, (n, h, w), of the images that are answered right, by the faces; [] without boxes."""
+    if regions is None or not right.any():
+        return []
+    chosen = Regions(*(kind[right] for kind in regions))
+    classes = [class_names[label] for label in labels[right]]
+    return ground(maps[right], chosen, classes, {name: drawn[right] for name, drawn in controls.items()})
+
+
+def rank(
+    maps: NDArray[np.floating],
+    answers: NDArray[np.integer],
+    winners: NDArray[np.integer],
+    test: Judged,
+    regions: Regions | None,
+    indices: NDArray[np.integer],
+) -> dict[str, Any]:
+    """Rank images by what the members' maps say together.
+
+    Args:
+        maps: (members, n, h, w), each of the member's own answer; all zero where there is none.
+        answers: of the members, int (members, n).
+        winners: the vote's, int (n,).
+        test: the same n images.
+        regions: of their faces, or None.
+        indices: by which the ranking names the n images, int (n,).
+
+    Returns:
+        `wrong_reason` (None without boxes): `right`, how many images the vote answers right, with a map and a face to
+        see; `off`, of how many the consensus has its peak off every face; and `images`, those, the least energy on
+        faces first, each with `index` and `energy`. `different_reasons`: `agreed`, how many images all members give
+        the same right answer to; `overlap`, the mean share of mass that two members' maps of them have in common; and
+        `images`, those of the least, each with `index` and `overlap`. `lost`: the images answered wrong, those of
+        the most votes first, each with `index`.
+    """
+    shared = share(maps, answers, winners)
+    right, seen = winners == test.labels, shared.consensus.any(axis=(1, 2))
+    agreed = right & (answers == winners).all(axis=0)
+    common = overlap(maps)
+    listed = np.flatnonzero(agreed & ~np.isnan(common))
+    first = listed[np.argsort(common[listed], kind="stable")]
+    lost = np.flatnonzero(~right)
+    behind = (answers == winners).sum(axis=0)
+    return {
+        "wrong_reason": None if regions is None else _wrong_reasons(shared.consensus, right & seen, regions, indices),
+        "different_reasons": {
+            "agreed": len(listed),
+            "overlap": float(common[listed].mean()) if len(listed) else None,
+            "images": [{"index": int(indices[place]), "overlap": float(common[place])} for place in first[:LISTED]],
+        },
+        "lost": [{"index": int(indices[place])} for place in lost[np.argsort(-behind[lost], kind="stable")][:LISTED]],
+    }
+
+
+def beyond_controls(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Say how many members point at faces more often than what looks at no image does, and whether that is sure.
+
+    Args:
+        rows: what `ground` gives, with `member` and `method`, of single members and one method.
+
+    Returns:
+        `members`, how many were judged; by control `above`, `sure`, `below` and `surely_below`, counts of them; and
+        the `sentence`. None where nobody was judged.
+    """
+    judged = [row for row in rows if row["class"] == EVERY_CLASS and row["images"]]
+    if not judged:
+        return None
+    found = {control: _beyond(judged, control) for control in CONTROLS}
+    centre, noise = found["centre"], found["random"]
+    less = [
+        f" {one['below']} point there less often than {CONTROLS[control]} ({one['surely_below'] or 'none'} surely)."
+        for control, one in found.items()
+        if one["below"]
+    ]
+    sentence = (
+        f"The maps of {centre['above']} of {len(judged)} members point at the faces of their answer more often than "
+        f"{CONTROLS['centre']} does ({centre['sure'] or 'none'} surely), and those of {noise['above']} more often than "
+        f"{CONTROLS['random']} does ({noise['sure'] or 'none'} surely).{''.join(less)} Surely: p < {SURE}, exact "
+        "McNemar test."
+    )
+    return {"members": len(judged), **found, "sentence": sentence}
+
+
+def _beyond(judged: Sequence[Mapping[str, Any]], control: str) -> dict[str, int]:
+    better = [row["pointing"] - row["controls"][control]["pointing"] for row in judged]
+    sure = [row["controls"][control]["p_value"] < SURE for row in judged]
+    return {
+        "above": sum(more > 0 for more in better),
+        "sure": sum(more > 0 and known for more, known in zip(better, sure, strict=True)),
+        "below": sum(more < 0 for more in better),
+        "surely_below": sum(more < 0 and known for more, known in zip(better, sure, strict=True)),
+    }
+
+
+def explanation_report(
+    main: str,
+    rows: Sequence[Mapping[str, Any]],
+    ranked: Mapping[str, Any],
+    silent: Sequence[Mapping[str, Any]],
+    trust: Mapping[str, Any],
+    **about: Any,
+) -> dict[str, Any]:
+    """Put the findings together, without nan.
+
+    Args:
+        main: the method whose maps are shown and ranked.
+        rows: what `ground` gives, each with `member` and `method`.
+        ranked: what `rank` gives.
+        silent: by member and method, how many maps explain nothing (`count`), and the first `reason`.
+        trust: by member, what `measure_trust` gives; may be empty.
+        about: what else the page tells.
+    """
+    single = [row for row in rows if row["method"] == main and row["member"] != TOGETHER]
+    return plain(
+        {
+            "method": main,
+            **about,
+            "grounding": list(rows),
+            "beyond_controls": beyond_controls(single),
+            **ranked,
+            "silent": list(silent),
+            "trust": dict(trust),
+        }
+    )
+
+
+def _wrong_reasons(
+    consensus: NDArray[np.floating], right: NDArray[np.bool_], regions: Regions, indices: NDArray[np.integer]
+) -> dict[str, Any]:
+    faced = right & regions.faces.any(axis=(1, 2))
+    off = np.flatnonzero(faced & ~points_at(consensus, regions.faces))
+    energy = energy_in(consensus[off], regions.faces[off])
+    order = np.argsort(energy, kind="stable")
+    return {
+        "right": int(faced.sum()),
+        "off": len(off),
+        "images": [{"index": int(indices[off[place]]), "energy": float(energy[place])} for place in order[:LISTED]],
+    }

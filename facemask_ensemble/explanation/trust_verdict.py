@@ -1,0 +1,134 @@
+"""The verdict on heatmap methods: a rule over what was measured, and in words why a method is not to be trusted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from facemask_ensemble.explanation.faithfulness import FEWEST
+
+STABLE = 0.5  # least mean rank correlation of the maps of shifted images
+NONE = "none"
+TRUSTED, QUALIFIES, EXCLUDED = "trusted", "qualifies", "excluded"
+PHRASES = {
+    "deletion": "the answer does not surely fall sooner when what it points at is taken away than with",
+    "insertion": "nor does it surely rise sooner when that is brought back than with",
+}
+Found = Mapping[str, Any]
+
+
+def judge(
+    faithfulness: Found, randomised: Found, stable: Found, silent: Found | None = None, *, least_stable: float = STABLE
+) -> dict[str, Any]:
+    """Name the method to trust for one member.
+
+    A method qualifies if it passes the randomisation check; if on one curve, deletion or insertion, it is better than
+    every control, each by a paired difference whose interval excludes 0; and if its maps follow small shifts. Of those
+    that qualify, the one with the largest insertion less deletion is trusted.
+
+    Args:
+        faithfulness: of `summarise`.
+        randomised: of `randomisation`.
+        stable: of `stability`.
+        silent: by method, how many images have no map by reason.
+        least_stable: rank correlation that the maps of shifted images must have.
+
+    Returns:
+        `trusted` (a name, or `none`), `rule` (in words), and `methods`: by name `verdict` (`trusted`, `qualifies` or
+        `excluded`), `reasons` (all that speak against it, in words; empty for the trusted one), `images` (with a
+        map), the means `deletion`, `insertion` and `insertion_less_deletion`, `beats_controls` (the curves on which it
+        is better than every control), `similarity_randomised`, `similarity_shifted`; None what is not known.
+    """
+    methods = {
+        name: _measured(entry, randomised[name], stable[name])
+        | {"reasons": _objections(entry, randomised[name], stable[name], (silent or {}).get(name, {}), least_stable)}
+        for name, entry in faithfulness["methods"].items()
+    }
+    scores = {name: row["insertion_less_deletion"] for name, row in methods.items() if not row["reasons"]}
+    trusted = max(scores, key=lambda name: scores[name], default=NONE)
+    for name, row in methods.items():
+        row["verdict"] = EXCLUDED if row["reasons"] else TRUSTED if name == trusted else QUALIFIES
+        if row["verdict"] == QUALIFIES:
+            row["reasons"] = [
+                f"{trusted} has the larger insertion less deletion: {scores[trusted]:.3f} against {scores[name]:.3f}"
+            ]
+    bound = max(entry["bound"] for entry in randomised.values())
+    return {"trusted": trusted, "rule": _rule(list(faithfulness["controls"]), bound, least_stable), "methods": methods}
+
+
+def _measured(entry: Found, randomised: Found, stable: Found) -> dict[str, Any]:
+    return {
+        "images": entry["images"],
+        **{measure: entry[measure]["mean"] for measure in ("deletion", "insertion", "insertion_less_deletion")},
+        "beats_controls": [kind for kind in PHRASES if not _unbeaten(entry, kind)],
+        "similarity_randomised": randomised["similarity"],
+        "similarity_shifted": stable["rank_correlation"],
+    }
+
+
+def _objections(entry: Found, randomised: Found, stable: Found, silent: Found, least_stable: float) -> list[str]:
+    if not entry["images"]:
+        return [f"no image has a map ({'; '.join(silent)})" if silent else "no image has a map"]
+    return [
+        *_against_randomised(randomised),
+        *_against_faithful(entry),
+        *_against_stable(stable, least_stable),
+    ]
+
+
+def _against_randomised(found: Found) -> list[str]:
+    if found["passes"]:
+        return []
+    return [
+        "its maps do not depend on what the member learned: with everything re-initialised they stay alike "
+        f"(mean rank correlation {found['similarity']:.2f}, at most {found['bound']:.2f} is allowed)"
+    ]
+
+
+def _against_faithful(entry: Found) -> list[str]:
+    if entry["images"] < FEWEST:
+        return [f"{entry['images']} images with a map are too few to compare it with the controls: {FEWEST} needed"]
+    unbeaten = {kind: _unbeaten(entry, kind) for kind in PHRASES}
+    if not all(unbeaten.values()):
+        return []
+    return [", ".join(f"{PHRASES[kind]} {_listed(entry, kind, controls)}" for kind, controls in unbeaten.items())]
+
+
+def _against_stable(found: Found, least: float) -> list[str]:
+    if found["rank_correlation"] is None:
+        return ["its stability is not known: the answer to every shifted image changed"]
+    if found["rank_correlation"] >= least:
+        return []
+    rows, columns = found["shift"]
+    return [
+        f"its maps do not follow the image when that is shifted by {rows if rows == columns else f'{rows}x{columns}'}"
+        f" pixels (mean rank correlation {found['rank_correlation']:.2f}, at least {least:.2f} is asked)"
+    ]
+
+
+def _unbeaten(entry: Found, kind: str) -> list[str]:
+    """Name the controls that a method is not surely better than; a better deletion is a smaller one."""
+    return [name for name, found in entry["against"].items() if not _surely_better(found[kind], kind)]
+
+
+def _surely_better(difference: Found, kind: str) -> bool:
+    if difference["low"] is None:
+        return False
+    return difference["high"] < 0 if kind == "deletion" else difference["low"] > 0
+
+
+def _listed(entry: Found, kind: str, controls: Sequence[str]) -> str:
+    shown = []
+    for name in controls:
+        mean, low, high = (entry["against"][name][kind][key] for key in ("mean", "low", "high"))
+        seen = "too few images" if low is None else f"{mean:+.3f}, interval {low:+.3f} to {high:+.3f}"
+        shown.append(f"the {name} maps ({seen})")
+    return " and ".join(shown)
+
+
+def _rule(controls: Sequence[str], bound: float, least_stable: float) -> str:
+    return (
+        f"A method qualifies for a member if its maps change when everything the member learned is re-initialised "
+        f"(mean rank correlation at most {bound:.2f}), if on one curve, deletion or insertion, it is better than the "
+        f"{' and the '.join(controls)} maps (the 95 % interval of the paired difference excludes 0), and if its maps "
+        f"follow a small shift of the image (mean rank correlation at least {least_stable:.2f}). Of those that "
+        "qualify, the one with the largest insertion less deletion is trusted."
+    )

@@ -1,0 +1,99 @@
+"""How fast a network trains in a precision, measured in a process of its own.
+
+`python -m facemask_ensemble.models.throughput POLICY` reads a train config as JSON from its standard input.
+"""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+SECONDS = 6.0  # of steps; a slow network makes FEWEST steps all the same
+FEWEST = 4
+CLASSES = 3
+# Beside a training that already runs on the same GPU, take no more of it than this needs.
+MODEST = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+class NotMeasured(RuntimeError):
+    """Tell why a network could not be trained in a precision."""
+
+
+def measure(config: dict[str, Any], policy: str) -> float:
+    """Return the images a second that the classifier of a train config learns from under a dtype policy.
+
+    Args:
+        config: the resolved train config, of which `backbone`, `image_size` and `batch_size` are read.
+        policy: Keras's name of the dtype policy.
+
+    Raises:
+        NotMeasured: it could not be trained.
+    """
+    asked = json.dumps({key: config[key] for key in ("backbone", "image_size", "batch_size")})
+    command = [sys.executable, "-m", __name__, policy]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, env={**os.environ, **MODEST})
+    if done.returncode:
+        raise NotMeasured(_reason(done))
+    return float(done.stdout.splitlines()[-1])
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode < 0:
+        return f"ended by {signal.Signals(-done.returncode).name}"
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return lines[-1].strip()[:200] if lines else f"ended with code {done.returncode}"
+
+
+def images_per_second(config: dict[str, Any], policy: str) -> float:
+    """Train on random pixels in this process; the quickest step counts, since whatever else runs only slows it.
+
+    The first step, which traces the network, is thrown away.
+
+    Raises:
+        FloatingPointError: a loss was not finite.
+    """
+    import keras
+    import numpy as np
+
+    keras.config.set_dtype_policy(policy)
+    keras.utils.set_random_seed(0)
+    model = _build(config)
+    model.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy")
+    size, batch = config["image_size"], config["batch_size"]
+    dice = np.random.default_rng(0)
+    pixels = keras.ops.convert_to_tensor(dice.uniform(0, 255, (batch, size, size, 3)).astype(np.float32))
+    labels = keras.ops.convert_to_tensor(np.eye(CLASSES, dtype=np.float32)[dice.integers(CLASSES, size=batch)])
+    durations: list[float] = []
+    while len(durations) <= FEWEST or sum(durations[1:]) < SECONDS:
+        started = time.perf_counter()
+        loss = float(model.train_on_batch(pixels, labels))
+        durations.append(time.perf_counter() - started)
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss became {loss} at step {len(durations)}")
+    return batch / min(durations[1:])
+
+
+def _build(config: dict[str, Any]) -> Any:
+    """Build the classifier with random weights, wherever the training's own would come from."""
+    import hydra
+
+    from facemask_ensemble.models.classifier import build_classifier
+
+    backbone = config["backbone"]
+    features = {key: None if key == "weights" else value for key, value in backbone["features"].items()}
+    return build_classifier(
+        backbone["name"],
+        hydra.utils.instantiate(features),
+        config["image_size"],
+        CLASSES,
+        backbone["dropout"],
+        **backbone.get("head", {}),
+    )
+
+
+if __name__ == "__main__":
+    print(images_per_second(json.load(sys.stdin), sys.argv[1]))

@@ -1,0 +1,1 @@
+"""A shipped ensemble as a folder: description, members, rule and card."""

@@ -1,0 +1,1 @@
+"""Images in, rows out: the ensemble that answers, its runtimes and engines, and the table of its answers."""

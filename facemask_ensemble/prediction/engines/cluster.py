@@ -1,0 +1,116 @@
+"""A cluster of Ray: joined, or started on this machine for as long as it is needed."""
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.models.tensorflow_import import silent_stderr
+
+ANSWERING = 5.0  # seconds in which a cluster has to answer
+GO_ON = "what was answered is kept, and the same command goes on"
+LOST = {
+    "ActorDiedError",
+    "ActorUnavailableError",
+    "NodeDiedError",
+    "ObjectLostError",
+    "OutOfMemoryError",
+    "OwnerDiedError",
+    "WorkerCrashedError",
+}
+SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_DATA_LOG_LEVEL": "CRITICAL"}
+PRIVATE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # stays on 127.0.0.1, which else it does on those systems alone
+
+
+def room(resources: dict[str, float], workers: int | None, cores: int, gpus: float) -> int:
+    """Give the number of workers that the cluster has room for."""
+    most = int(resources.get("CPU", 0) // cores)
+    if gpus:
+        most = min(most, int(resources.get("GPU", 0) // gpus))
+    if most < (workers or 1):
+        raise InputError(
+            f"engine.workers={workers or 1}: with engine.cores={cores} and engine.gpus={gpus:g} each, there is room "
+            f"for {most} in {resources.get('CPU', 0):g} cores and {resources.get('GPU', 0):g} GPUs; ask for less"
+        )
+    return workers or most
+
+
+@contextmanager
+def joined(address: str | None) -> Iterator[None]:
+    """Join a cluster, or have one of this machine alone, without a word."""
+    os.environ |= SILENT if address else SILENT | PRIVATE
+    if address and address != "auto":
+        _refuse_silence(address)
+    import ray
+
+    place = None if address else _short_folder()
+    try:
+        _start(address, place)
+        yield
+    finally:
+        ray.shutdown()
+        if place:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _start(address: str | None, place: str | None) -> None:
+    """Connect to a cluster, or start one that keeps its files in a folder."""
+    import ray
+
+    own: dict[str, Any] = {"num_cpus": os.cpu_count(), "include_dashboard": False, "_temp_dir": place} if place else {}
+    try:
+        with silent_stderr():
+            ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise InputError(
+            f"engine.address={address}: no Ray can be had there ({' '.join(str(error).split())[:200]}); start one with "
+            "ray start, put its token into RAY_AUTH_TOKEN if it asks for one, or give engine.address=null for one of "
+            "this machine"
+        ) from None
+
+
+def _short_folder() -> str:
+    """Make a folder for Ray's files, its sockets among them, whose paths may not be long."""
+    return tempfile.mkdtemp(prefix="ray-", dir="/tmp" if Path("/tmp").is_dir() else None)
+
+
+def _refuse_silence(address: str) -> None:
+    """Refuse an address at which nobody listens: Ray would try for a quarter of an hour."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), ANSWERING).close()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"engine.address={address}: nobody listens there ({error}); give HOST:PORT of a Ray that runs, or "
+            "engine.address=null for one of this machine"
+        ) from None
+
+
+@contextmanager
+def losses_explained() -> Iterator[None]:
+    """Put into one line that a worker was lost."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        if any(type(cause).__name__ in LOST for cause in _causes(error)):
+            raise InputError(
+                f"engine=ray: a worker was lost ({' '.join(str(error).split())[:200]}); {GO_ON}. Were they short of "
+                "memory, give fewer engine.workers"
+            ) from None
+        raise
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Follow an error through Ray's wrappers to what caused it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = getattr(seen, "cause", None) or seen.__cause__

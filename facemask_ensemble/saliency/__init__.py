@@ -1,1 +1,0 @@
-"""Heatmaps: where in a picture a member looked."""

@@ -1,0 +1,59 @@
+"""The network that a training starts from: random, pretrained, or another member's with a fresh head."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import keras
+
+from facemask_ensemble import tracking
+from facemask_ensemble.models.classifier import build_classifier
+from facemask_ensemble.models.initialization import RANDOM, of_member
+from facemask_ensemble.models.transfer import start_from_member
+from facemask_ensemble.models.weights import is_member, member_run
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the weights come from: a word for people, and the file of the member where it is one."""
+
+    init: str
+    member_file: Path | None = None
+
+
+def start_of(weights: str | None, store: tracking.Store, cache: Path) -> Start:
+    """Say where weights come from, and fetch those of a run.
+
+    Args:
+        weights: as `backbone.weights` has them.
+        store: that a run is looked for in.
+        cache: for a model that lies on a server.
+
+    Raises:
+        InputError: the run is no finished member, or its model cannot be had.
+    """
+    if weights is None:
+        return Start(RANDOM)
+    run_id = member_run(weights)
+    if run_id is None:
+        return Start(Path(weights).name, Path(weights) if is_member(weights) else None)
+    (member,) = tracking.finished_members(store, run_ids=run_id)
+    file = tracking.artifact(store, run_id, "model.keras", cache)
+    return Start(of_member(member.tags["dataset"], run_id, member.tags["init"]), file)
+
+
+def build(config: dict[str, Any], classes: int, member_file: Path | None = None) -> keras.Model:
+    """Build the classifier that a resolved train config describes.
+
+    Args:
+        config: of which `backbone` and `image_size` are used.
+        classes: number of classes.
+        member_file: a saved member to take the backbone from.
+    """
+    backbone = config["backbone"]
+    shape = (config["image_size"], classes, backbone["dropout"])
+    if member_file is not None:
+        return start_from_member(member_file, backbone["name"], *shape, **backbone["head"])
+    features = hydra.utils.instantiate(backbone["features"])
+    return build_classifier(backbone["name"], features, *shape, **backbone["head"])

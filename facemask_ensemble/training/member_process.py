@@ -1,0 +1,177 @@
+"""One process per training: clean memory, a clean precision policy, and a failure of its own."""
+
+import _thread
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from facemask_ensemble.command import explain
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.models import backend
+
+OUTCOME = "outcome.json"
+CONFIG = "files/config.yaml"
+LOG = "log.txt"
+RUN = "run.json"
+LOCK = ".lock"
+LIVE = "FACEMASK_ENSEMBLE_LIVE"  # set where a table shows all trainings: what one of them says goes to its log
+POLL_SECONDS = 0.5  # seconds between two looks of a watcher
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended: `finished`, `refused` (the user can mend it), `failed` or `stopped`."""
+
+    name: str
+    state: str
+    message: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Leave word in the training's folder."""
+        part = folder / f"{OUTCOME}.part"
+        part.write_text(json.dumps(asdict(self), indent=2))
+        part.replace(folder / OUTCOME)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Outcome":
+        """Read what the training's process wrote; one that could not write was killed."""
+        path = folder / OUTCOME
+        if path.is_file() and path.stat().st_size:
+            return cls(**json.loads(path.read_text()))
+        name = re.sub(r"^\d+_|-[0-9a-f]{10}$", "", folder.name)  # Hydra's number, or what the training is known by
+        return cls(name, "failed", "its process was ended before it could say why")
+
+
+def run_isolated(
+    config: dict[str, Any],
+    folder: Path,
+    *,
+    show_bar: bool,
+    threads: int | None = None,
+    watch: Callable[[Path], bool] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Train one member in a fresh process and wait for it; it stops by itself when this process ends.
+
+    Args:
+        config: the resolved train config; written to `files/config.yaml`.
+        folder: of this training; what an earlier try left in it is gone on with.
+        show_bar: a progress bar instead of a line an epoch.
+        threads: of TensorFlow's operations; None for all cores.
+        watch: called with the folder, twice a second; stops the training when it says False.
+        environment: variables of the process beside those of this one.
+    """
+    (folder / CONFIG).parent.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / OUTCOME).unlink(missing_ok=True)
+    command = [sys.executable, "-m", __name__, str(folder), "bar" if show_bar else "lines"]
+    with (folder / LOG).open("a") as log:
+        pipes = {"stdin": subprocess.PIPE, "stderr": log, "stdout": log if os.environ.get(LIVE) else None}
+        variables = _environment(config, threads, environment or {})
+        with subprocess.Popen(command, env=variables, **pipes) as process:  # type: ignore[call-overload]
+            try:
+                _wait(process, folder, watch)
+            except KeyboardInterrupt:
+                process.wait()  # the same signal reached it; it closes its run
+                raise
+    if not (folder / OUTCOME).exists():
+        _lost(config, folder, process.returncode).write(folder)
+    return Outcome.read(folder)
+
+
+def _environment(config: Mapping[str, Any], threads: int | None, more: Mapping[str, str]) -> dict[str, str]:
+    needed = backend.environment(deterministic=config["deterministic"])
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **needed, **more}
+    if threads is not None:
+        environment["TF_NUM_INTRAOP_THREADS"] = str(threads)
+    return environment
+
+
+def _wait(process: subprocess.Popen, folder: Path, watch: Callable[[Path], bool] | None) -> None:
+    if watch is None:
+        process.wait()
+        return
+    while process.poll() is None:
+        try:
+            process.wait(POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            if not watch(folder):
+                process.terminate()
+                process.wait()
+
+
+def _lost(config: dict[str, Any], folder: Path, code: int) -> Outcome:
+    """Tell how a process ended that could not tell itself, and close its run."""
+    ended = f"code {code}" if code >= 0 else signal.Signals(-code).name
+    hint = ", as happens when memory runs out: try a smaller batch_size" if -code == signal.SIGKILL else ""
+    message = f"its process was ended by {ended}{hint}"
+    if (folder / RUN).exists():
+        from facemask_ensemble import tracking
+
+        def close() -> None:
+            run = json.loads((folder / RUN).read_text())
+            store = tracking.open_store(run["uri"], Path(config["output_dir"]))
+            tracking.end_run(store, run["run_id"], "FAILED", message)
+
+        tracking.protect(close)
+    return Outcome(config["backbone"]["name"], "failed", message)
+
+
+def main(folder: Path, *, show_bar: bool) -> None:
+    """Train in this process and write down how it ended."""
+    import filelock
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGINT may be ignored: behind nohup and & it is
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    config = yaml.safe_load((folder / CONFIG).read_text())
+    name = config["backbone"]["name"]
+    try:
+        with filelock.FileLock(folder / LOCK, timeout=10):  # an orphan needs a moment to end
+            _train(config, folder, show_bar=show_bar).write(folder)
+    except filelock.Timeout:
+        busy = InputError(f"{folder}: another process trains this very member; wait for its end, or stop it")
+        outcome_of(name, busy).write(folder)
+
+
+def _train(config: dict[str, Any], folder: Path, *, show_bar: bool) -> Outcome:
+    name = config["backbone"]["name"]
+    try:
+        from facemask_ensemble.training.member import train_member
+
+        return Outcome(name, "finished", summary=train_member(config, folder, show_bar=show_bar))
+    except KeyboardInterrupt:
+        return Outcome(name, "stopped", "stopped; the same command goes on from its last finished epoch")
+    except Exception as error:
+        traceback.print_exc()
+        return outcome_of(name, error)
+
+
+def _stop_with_parent() -> None:
+    """Stop as by Ctrl-C when the process that waits for this one has ended, however it did."""
+    while os.read(sys.stdin.fileno(), 1):  # ends when nobody holds the other end of the pipe
+        pass
+    _thread.interrupt_main(signal.SIGTERM)
+
+
+def outcome_of(name: str, error: Exception) -> Outcome:
+    """Tell a refusal, which the user can mend, from a failure."""
+    reason = explain(error)
+    if reason is not None:
+        return Outcome(name, "refused", reason)
+    return Outcome(name, "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), show_bar=sys.argv[2] == "bar")

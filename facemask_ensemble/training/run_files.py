@@ -1,0 +1,36 @@
+"""What a finished training leaves in its folder, and how that reaches MLflow."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from facemask_ensemble import tracking
+from facemask_ensemble.training.member_process import RUN
+
+FILES = "files"  # everything in it becomes an artifact of the run
+SCORES = "scores.json"
+HISTORY = "history.csv"
+PROBABILITIES = "probabilities.parquet"
+MODEL = "model.keras"
+
+
+def upload(store: tracking.Store, folder: Path) -> str | None:
+    """Log a finished training's folder to its run; return the reason where the store refuses.
+
+    The model stays in the folder until the store has it.
+    """
+    run_id = json.loads((folder / RUN).read_text())["run_id"]
+    files = folder / FILES
+
+    def send() -> None:
+        tracking.replay_history(store, run_id, pd.read_csv(files / HISTORY))
+        scores = json.loads((folder / SCORES).read_text())
+        tracking.finish_run(store, run_id, files=files, metrics=scores)
+
+    reason = tracking.protect(send)
+    if reason is None:
+        (files / MODEL).unlink(missing_ok=True)  # a try that was killed just here has sent it already
+        for state in folder.glob("*.npz*"):  # checkpoints are of no use any more
+            state.unlink()
+    return reason
