@@ -12,7 +12,7 @@ from facemask_ensemble.data.face_boxes import Faces
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.report.explanation_cards import explanation_cards
-from facemask_ensemble.report.explanation_page import remove_explanations, write_explanations
+from facemask_ensemble.report.explanation_page import remove_explanation_page, write_explanation_page
 
 if TYPE_CHECKING:
     from facemask_ensemble.explanation.evaluated_heatmaps import Explained
@@ -85,10 +85,10 @@ def write_explanations(
         command: the command line that made it.
         folder: of the report.
     """
-    remove_explanations(folder)
+    remove_explanation_page(folder)
     if explained is None or explained.why is None:
         return None
     members = [member["backbone"] for member in report["members"]]
     cards = explanation_cards(explained, test, winners, members, manifest.class_names, manifest.root, faces)
     random = any("random" in str(member.get("init")) for member in report["members"])
-    return write_explanations(explained.why, cards, report["dataset"], random, command, folder)
+    return write_explanation_page(explained.why, cards, report["dataset"], random, command, folder)

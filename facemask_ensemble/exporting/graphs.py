@@ -62,7 +62,7 @@ def member_graph(name: str, model: keras.Model) -> Graph:
 
 
 def ensemble_graph(models: Sequence[keras.Model], vote: FittedRule) -> Graph:
-    """Make the graph of an ensemble: `pixels_SIZE` for each size to `probabilities`, float32 (n, members, classes), and a vote.
+    """Make an ensemble's graph: `pixels_SIZE` a size to `probabilities`, float32 (n, members, classes), and a vote.
 
     Raises:
         InputError: the rule cannot be part of a graph.

@@ -1,7 +1,7 @@
 """The voting rules as TensorFlow operations, for a graph that votes by itself.
 
-They do what `ensemble.voting` does to the same probabilities, here `probabilities`, float32 (n, members, classes). NumPy counts
-in float64 there; here scores are level that differ by less than float32 can tell.
+They do what `ensemble.voting` does to the same probabilities, here float32 (n, members, classes). NumPy counts in
+float64 there; here scores are level that differ by less than float32 can tell.
 """
 
 from collections.abc import Callable, Mapping

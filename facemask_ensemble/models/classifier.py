@@ -34,8 +34,8 @@ def build_classifier(
         hidden: units of each dense layer with ReLU between the pooled features and the probabilities.
 
     Returns:
-        A functional model with the layers `pixels`, `features`, `pool` and `probabilities`; `probabilities` is float32 under any
-        dtype policy.
+        A functional model with the layers `pixels`, `features`, `pool` and `probabilities`, which is float32
+        under any dtype policy.
 
     Raises:
         InputError: a pooling or a number of units that cannot be.

@@ -45,7 +45,7 @@ class Card(NamedTuple):
     note: str
 
 
-def write_explanations(
+def write_explanation_page(
     why: Mapping[str, Any],
     cards: Mapping[str, Sequence[Card]],
     dataset: Mapping[str, Any],
@@ -90,8 +90,8 @@ def write_explanations(
     return page
 
 
-def remove_explanations(folder: Path) -> None:
-    """Remove what `write_explanations` wrote before, so that no page stays behind that belongs to other answers."""
+def remove_explanation_page(folder: Path) -> None:
+    """Remove what `write_explanation_page` wrote before, so that no page stays behind that belongs to other answers."""
     for stale in [
         folder / "explanation.html",
         folder / "explanation.json",

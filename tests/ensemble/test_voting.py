@@ -15,7 +15,7 @@ from facemask_ensemble.ensemble import voting
 from facemask_ensemble.errors import InputError
 
 # Three members, four images, three classes.
-PROBABILITIES = np.array(
+PROBS = np.array(
     [
         [[0.9, 0.1, 0.0], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.4, 0.35, 0.25]],
         [[0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.1, 0.6, 0.3], [0.4, 0.35, 0.25]],
@@ -30,12 +30,12 @@ def random_probs(members: int, images: int, classes: int, seed: int = 0) -> np.n
 
 
 def test_majority_takes_the_class_most_members_answer():
-    assert voting.majority(PROBABILITIES).tolist()[2:] == [1, 0]
+    assert voting.majority(PROBS).tolist()[2:] == [1, 0]
 
 
 def test_majority_breaks_ties_by_mean_probability():
     # Image 1: one vote for each class, means 0.3, 0.4 and 0.3.
-    assert voting.majority(PROBABILITIES)[1] == 1
+    assert voting.majority(PROBS)[1] == 1
 
 
 def test_a_class_outside_the_tie_cannot_win_it():
@@ -47,21 +47,21 @@ def test_a_class_outside_the_tie_cannot_win_it():
 
 def test_soft_takes_the_highest_mean_probability_even_against_the_majority():
     # Image 3: two members answer 0 (mean 0.27), one surely answers 1 (mean 0.55).
-    assert voting.soft(PROBABILITIES).tolist() == [0, 1, 2, 1]
+    assert voting.soft(PROBS).tolist() == [0, 1, 2, 1]
 
 
 def test_votes_are_each_members_answer():
-    assert voting.votes(PROBABILITIES).tolist() == [[0, 0, 1, 0], [0, 1, 1, 0], [0, 2, 2, 1]]
+    assert voting.votes(PROBS).tolist() == [[0, 0, 1, 0], [0, 1, 1, 0], [0, 2, 2, 1]]
 
 
 def test_ties_are_the_images_without_one_class_ahead():
-    assert voting.ties(PROBABILITIES).tolist() == [False, True, False, False]
+    assert voting.ties(PROBS).tolist() == [False, True, False, False]
 
 
 def test_agreement_and_confidence_speak_of_the_winner():
-    winners = voting.majority(PROBABILITIES)
-    assert voting.agreement(PROBABILITIES, winners) == pytest.approx([1, 1 / 3, 2 / 3, 2 / 3])
-    assert voting.confidence(PROBABILITIES, winners) == pytest.approx([0.8, 0.4, 0.4, 0.8 / 3], abs=1e-6)
+    winners = voting.majority(PROBS)
+    assert voting.agreement(PROBS, winners) == pytest.approx([1, 1 / 3, 2 / 3, 2 / 3])
+    assert voting.confidence(PROBS, winners) == pytest.approx([0.8, 0.4, 0.4, 0.8 / 3], abs=1e-6)
 
 
 def test_one_member_is_its_own_vote():
@@ -109,8 +109,8 @@ def elapsed(call) -> float:
         (np.zeros((4, 3)), r"shape \(members, images, classes\), received \(4, 3\)"),
         (np.zeros((0, 4, 3)), "at least one member, received 0"),
         (np.zeros((2, 4, 1)), "at least two classes, received 1"),
-        (np.stack([PROBABILITIES[0], np.full((4, 3), np.nan)]), r"Member number 1 \(counted from 0\).*nan"),
-        (np.stack([np.full((4, 3), np.inf), PROBABILITIES[0]]), "Member number 0 "),
+        (np.stack([PROBS[0], np.full((4, 3), np.nan)]), r"Member number 1 \(counted from 0\).*nan"),
+        (np.stack([np.full((4, 3), np.inf), PROBS[0]]), "Member number 0 "),
     ],
 )
 def test_probabilities_that_cannot_be_voted_on_are_refused(rule, probs, message):
@@ -121,13 +121,13 @@ def test_probabilities_that_cannot_be_voted_on_are_refused(rule, probs, message)
 @pytest.mark.parametrize("measure", [voting.agreement, voting.confidence])
 def test_winners_of_other_images_are_refused(measure):
     with pytest.raises(InputError, match=r"received \(3,\)"):
-        measure(PROBABILITIES, np.zeros(3, int))
+        measure(PROBS, np.zeros(3, int))
 
 
 @pytest.mark.parametrize("name", ["majority", "soft", "borda", "maximum"])
 def test_each_voting_file_gives_its_rule(name):
     rule = instantiate(OmegaConf.load(CONF_DIR / "voting" / f"{name}.yaml"))
-    assert (rule(PROBABILITIES) == getattr(voting, name)(PROBABILITIES)).all()
+    assert (rule(PROBS) == getattr(voting, name)(PROBS)).all()
 
 
 def test_borda_sums_points_by_rank():
@@ -153,7 +153,7 @@ def test_borda_of_a_member_without_a_preference_changes_nothing():
 
 
 def test_maximum_takes_the_surest_member():
-    assert voting.maximum(PROBABILITIES).tolist() == [0, 1, 2, 1]
+    assert voting.maximum(PROBS).tolist() == [0, 1, 2, 1]
     # Against the other two, who are less sure, and against the mean.
     probs = np.array([[[0.8, 0.1, 0.1]], [[0.85, 0.1, 0.05]], [[0.04, 0.9, 0.06]]])
     assert voting.soft(probs).tolist() == [0]
@@ -163,7 +163,7 @@ def test_maximum_takes_the_surest_member():
 def test_weighted_takes_the_highest_weighted_mean():
     # Image 3: weights 2, 2 and 1 give 0.32, 0.47 and 0.21; 4, 4 and 1 give 0.356, 0.417 and 0.228; 9, 9 and 1 give
     # 0.379, 0.382 and 0.239; 10, 10 and 1 give 0.381, 0.379 and 0.240.
-    answers = [voting.weighted(PROBABILITIES, [weight, weight, 1])[3] for weight in (2, 4, 9, 10)]
+    answers = [voting.weighted(PROBS, [weight, weight, 1])[3] for weight in (2, 4, 9, 10)]
     assert answers == [1, 1, 1, 0]
 
 
@@ -194,7 +194,7 @@ def test_stacked_answers_what_scikit_learn_predicts_with_the_same_coefficients(m
 
 
 def test_log_features_lie_member_by_member_and_a_probability_of_0_has_one():
-    features = voting.log_features(PROBABILITIES.astype(float))
+    features = voting.log_features(PROBS.astype(float))
     assert features.shape == (4, 9)
     assert features[0] == pytest.approx(np.log([0.9, 0.1, 1e-7, 0.8, 0.1, 0.1, 0.7, 0.2, 0.1]), rel=1e-6)
     assert np.isfinite(voting.log_features(np.zeros((2, 3, 2), "float32"))).all()
@@ -231,18 +231,16 @@ def test_safest_class_takes_the_tied_class_that_comes_first_in_the_order(order, 
 
 
 def test_abstaining_leaves_a_tie_without_an_answer():
-    answers = voting.majority(PROBABILITIES, voting.abstain)
+    answers = voting.majority(PROBS, voting.abstain)
     assert answers.tolist() == [0, voting.ABSTAIN, 1, 0]
     assert voting.ABSTAIN == -1
-    assert ((answers == voting.ABSTAIN) == voting.ties(PROBABILITIES)).all()
+    assert ((answers == voting.ABSTAIN) == voting.ties(PROBS)).all()
 
 
 def test_agreement_and_confidence_of_no_answer_are_nan():
-    answers = voting.majority(PROBABILITIES, voting.abstain)
-    assert voting.agreement(PROBABILITIES, answers) == pytest.approx([1, math.nan, 2 / 3, 2 / 3], nan_ok=True)
-    assert voting.confidence(PROBABILITIES, answers) == pytest.approx(
-        [0.8, math.nan, 0.4, 0.8 / 3], abs=1e-6, nan_ok=True
-    )
+    answers = voting.majority(PROBS, voting.abstain)
+    assert voting.agreement(PROBS, answers) == pytest.approx([1, math.nan, 2 / 3, 2 / 3], nan_ok=True)
+    assert voting.confidence(PROBS, answers) == pytest.approx([0.8, math.nan, 0.4, 0.8 / 3], abs=1e-6, nan_ok=True)
 
 
 # Two members of opposite opinions: every rule's scores are level in classes 0 and 1, in the second image of three.
@@ -298,7 +296,7 @@ def test_weights_that_are_not_one_a_member_are_refused(weights):
     with pytest.raises(
         InputError, match="Weights must be 3 numbers of at least 0, one a member and not all 0, received"
     ):
-        voting.weighted(PROBABILITIES, weights)
+        voting.weighted(PROBS, weights)
 
 
 @pytest.mark.parametrize(
@@ -315,7 +313,7 @@ def test_weights_that_are_not_one_a_member_are_refused(weights):
 def test_coefficients_of_other_members_or_classes_are_refused(coefficients, intercepts, received):
     rule = r"3 members of 3 classes needs coefficients of shape \(3, 9\) and intercepts of shape \(3,\), "
     with pytest.raises(InputError, match=rule + received):
-        voting.stacked(PROBABILITIES, np.ones(coefficients), np.ones(intercepts))
+        voting.stacked(PROBS, np.ones(coefficients), np.ones(intercepts))
 
 
 SIZES = [(1, 40, 3), (2, 60, 2), (6, 60, 2), (4, 60, 3), (7, 60, 4), (4, 40, 40)]

@@ -30,11 +30,11 @@ ANSWERS = [
     [1, 1, 1, 1],  # right and surer
 ]
 LABELS = np.array([0, 0, 0, 1, 1, 0, 1])
-PROBABILITIES = probs_of(ANSWERS, [0.8, 0.8, 0.8, 0.8, 0.9, 0.7, 0.9])
+PROBS = probs_of(ANSWERS, [0.8, 0.8, 0.8, 0.8, 0.9, 0.7, 0.9])
 PATHS = [f"{index}.png" for index in range(7)]
 
 
-def chosen(per_kind: int = 3, probs=PROBABILITIES, labels=LABELS, paths=PATHS) -> list[dict]:
+def chosen(per_kind: int = 3, probs=PROBS, labels=LABELS, paths=PATHS) -> list[dict]:
     return choose(probs, labels, voting.majority(probs), paths, MEMBERS, NAMES, per_kind)
 
 

@@ -12,7 +12,7 @@ from facemask_ensemble.explanation.explanation_report import TOGETHER, explanati
 from facemask_ensemble.explanation.localization import ground
 from facemask_ensemble.explanation.overlay import overlay
 from facemask_ensemble.report.explanation_cards import explanation_cards, gallery_overlays
-from facemask_ensemble.report.explanation_page import remove_explanations, with_boxes, write_explanations
+from facemask_ensemble.report.explanation_page import remove_explanation_page, with_boxes, write_explanation_page
 
 NAMES = ("none", "all", "some")
 MEMBERS = ["ada", "bea<b>"]
@@ -63,7 +63,7 @@ def judged(tmp_path):
 
 def written(judged, folder, **changed):
     why, cards = judged
-    page = write_explanations(why | changed, cards, DATA, True, "python -m x", folder)
+    page = write_explanation_page(why | changed, cards, DATA, True, "python -m x", folder)
     return Page(page.read_text(encoding="utf-8"))
 
 
@@ -96,12 +96,12 @@ def test_ranked_images_are_shown_with_their_notes_maps_and_answers(judged, tmp_p
 
 def test_maps_are_also_written_over_images_of_their_own_size(judged, tmp_path):
     written(judged, tmp_path / "report")
-    names = sorted(file.name for file in (tmp_path / "report" / "why").iterdir())
+    names = sorted(file.name for file in (tmp_path / "report" / "explanations").iterdir())
     assert "00001_1--consensus.jpg" in names
     assert "00003_3--ada.jpg" in names
     assert "00003_3--bea<b>.jpg" not in names  # it has no map
     assert not any("losers" in name for name in names)  # nobody lost
-    assert Image.open(tmp_path / "report" / "why" / "00001_1--consensus.jpg").size == (120, 60)
+    assert Image.open(tmp_path / "report" / "explanations" / "00001_1--consensus.jpg").size == (120, 60)
 
 
 def test_why_json_holds_the_same_and_the_page_needs_nothing_else(judged, tmp_path):
@@ -124,9 +124,9 @@ def test_a_page_of_other_answers_is_removed_and_nothing_else(judged, tmp_path):
     folder = tmp_path / "report"
     written(judged, folder)
     (folder / "explanations" / "mine.txt").write_text("kept")
-    remove_explanations(folder)
-    assert sorted(file.name for file in folder.rglob("*")) == ["mine.txt", "why"]
-    remove_explanations(folder)  # and again, where there is nothing
+    remove_explanation_page(folder)
+    assert sorted(file.name for file in folder.rglob("*")) == ["explanations", "mine.txt"]
+    remove_explanation_page(folder)  # and again, where there is nothing
 
 
 def test_masked_and_bare_faces_are_told_apart_without_colour():

@@ -18,37 +18,41 @@ from facemask_ensemble.command import explain
         ("training", "peaks=[67]", r"peaks=\[67.0\]: must be two numbers"),
         ("training", "rounds=many", "many"),
         ("training", "image=5", "image"),
-        ("ensemble", "parts=[nothing]", "parts=nothing: there is no such one; choose among speed, cold, many, service"),
         (
-            "ensemble",
+            "prediction",
+            "parts=[nothing]",
+            "parts=nothing: there is no such one; choose among speed, cold, many, service",
+        ),
+        (
+            "prediction",
             "precisions=[int4]",
             "precisions=int4: there is no such one; choose among float32, bfl",
         ),
-        ("ensemble", "precisions=[quickest]", "precisions=quickest: is for trained members; give output_dir=outputs"),
-        ("ensemble", "count=0", "count=0: must be a whole number of at least 1"),
-        ("ensemble", "study=quickstart", "study and output_dir: trained members need both"),
-        ("ensemble", "images=nowhere", "images=nowhere: no such folder, list or archive"),
-        ("ensemble", "many=lots", "lots"),
-        ("heatmap", "parts=[nothing]", "parts=nothing: there is no such one; choose among speed, memory"),
+        ("prediction", "precisions=[quickest]", "precisions=quickest: is for trained members; give output_dir=outputs"),
+        ("prediction", "count=0", "count=0: must be a whole number of at least 1"),
+        ("prediction", "study=quickstart", "study and output_dir: trained members need both"),
+        ("prediction", "images=nowhere", "images=nowhere: no such folder, list or archive"),
+        ("prediction", "many=lots", "lots"),
+        ("explanation", "parts=[nothing]", "parts=nothing: there is no such one; choose among speed, memory"),
         (
-            "heatmap",
+            "explanation",
             "methods=[edges]",
             "methods=edges: there is no such one; choose among gradcam, grad",
         ),
-        ("heatmap", "backbones=[vgg61]", "backbones=vgg61: there is no such one; choose among basic_cnn"),
+        ("explanation", "backbones=[vgg61]", "backbones=vgg61: there is no such one; choose among basic_cnn"),
         (
-            "heatmap",
+            "explanation",
             "precision=mixed_bfloat16",
             "precision=mixed_bfloat16: there is no such one; choose",
         ),
-        ("heatmap", "rounds=0", "rounds=0: must be a whole number of at least 1"),
-        ("heatmap", "many=16", "many=16: must be a whole number of at least 17"),
-        ("heatmap", "images=lots", "lots"),
-        ("heatmap", "image=5", "image"),
+        ("explanation", "rounds=0", "rounds=0: must be a whole number of at least 1"),
+        ("explanation", "many=16", "many=16: must be a whole number of at least 17"),
+        ("explanation", "images=lots", "lots"),
+        ("explanation", "image=5", "image"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(room, given, said, capsys):
-    bench = import_module(f"facemask_ensemble.{room}.bench")
+    bench = import_module(f"benchmarks.{room}")
     with pytest.raises(Exception, match=said) as refused:
         bench.read_settings([given])
     assert explain(refused.value)
@@ -58,10 +62,10 @@ def test_what_cannot_be_measured_is_refused_in_one_line(room, given, said, capsy
     assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.parametrize("room", ["training", "ensemble", "heatmap"])
+@pytest.mark.parametrize("room", ["training", "prediction", "explanation"])
 def test_help_lists_the_parts_without_importing_tensorflow(room):
-    code = f"import sys; from facemask_ensemble.{room}.bench import main; main(['--help']); "
+    code = f"import sys; from benchmarks.{room} import main; main(['--help']); "
     code += "sys.exit('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    parts = import_module(f"facemask_ensemble.{room}.bench_parts").PARTS
+    parts = import_module(f"benchmarks.{room}_parts").PARTS
     assert all(f"\n  {part} " in done.stdout for part in parts)
