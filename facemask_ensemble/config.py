@@ -1,15 +1,24 @@
-"""Where the configuration lies, what can be chosen in it, and how it is read."""
+"""Where the configuration lies, what can be chosen in it, and how it becomes settings."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.models.weights import is_path
+from facemask_ensemble.settings import read
+
+T = TypeVar("T")
 
 _PACKAGED = Path(__file__).parent / "conf"
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf"
+
+
+FOR_OTHER_KEYS = ("variables", "hydra")  # values that other keys refer to, and Hydra's own
+REFERENCE = re.compile(r"\$\{(\.*)([A-Za-z_][\w.]*)(?![\w.:])")
 
 
 def options(group: str) -> list[str]:
@@ -48,6 +57,30 @@ def chosen_groups() -> dict[str, str]:
     """Name what the running command chose in the groups `voting` and `ties`."""
     choices = HydraConfig.get().runtime.choices
     return {group: str(choices[group]) for group in ("voting", "ties")}
+
+
+def read_settings(kind: type[T], cfg: DictConfig, group: str = "") -> T:
+    """Resolve a composed config, or one group of it, and read it as typed settings.
+
+    Raises:
+        InputError: naming the first key that is unknown, missing or has an impossible value.
+    """
+    absolute_paths(cfg)
+    values = OmegaConf.to_container(OmegaConf.select(cfg, group) if group else cfg, resolve=True)
+    assert isinstance(values, dict)
+    own = {str(key): value for key, value in values.items() if group or key not in FOR_OTHER_KEYS}
+    return read(kind, own, above=group, referred=set(_referred(OmegaConf.to_container(cfg))))
+
+
+def _referred(node: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Name every key that a config refers to, and those above it, by `${KEY}` or relative to the reference."""
+    if isinstance(node, dict | list):
+        for key, part in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _referred(part, (*path, str(key)))
+    elif isinstance(node, str):
+        for dots, key in REFERENCE.findall(node):
+            full = [*(path[: -len(dots)] if dots else ()), *filter(None, key.split("."))]
+            yield from (".".join(full[:end]) for end in range(1, len(full) + 1))
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
