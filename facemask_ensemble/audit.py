@@ -40,7 +40,7 @@ def audit(config: dict[str, Any], command: str) -> Path:
 
     from facemask_ensemble.auditing.examples import shown_paths
     from facemask_ensemble.auditing.report import metrics, report_on
-    from facemask_ensemble.data.manifest import write_atomically
+    from facemask_ensemble.files import write_atomically
     from facemask_ensemble.report.audit_page import write_audit
     from facemask_ensemble.report.audit_summary import summary
 

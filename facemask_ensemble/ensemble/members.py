@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from facemask_ensemble import tracking
-from facemask_ensemble.data.manifest import MANIFEST_FILES, Manifest, write_atomically
+from facemask_ensemble.data.manifest import MANIFEST_FILES, Manifest
 from facemask_ensemble.ensemble.leaks import Overlap, overlaps, refuse_seen, without_seen
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.files import write_atomically
 from facemask_ensemble.prediction.answers import predict_all
 from facemask_ensemble.prediction.runtimes import Judged
 from facemask_ensemble.training.run_files import HISTORY, MODEL, PROBABILITIES

@@ -15,8 +15,8 @@ import filelock
 import numpy as np
 from rich.progress import track
 
-from facemask_ensemble.data.manifest import write_atomically
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.files import write_atomically
 
 if TYPE_CHECKING:
     import keras
