@@ -82,7 +82,7 @@ def _choice(asked: Found) -> tuple[Choice, Found]:
 
 
 def _in_keras(choice: Choice) -> list[Any]:
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.models.classifier import load_classifier

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.config import options
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.models.weights import check_weights
+from facemask_ensemble.weights import check_weights
 
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 LOSSES = {"one_hot": "categorical_crossentropy", "integers": "sparse_categorical_crossentropy"}

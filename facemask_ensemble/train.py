@@ -17,12 +17,12 @@ from facemask_ensemble.command import run_command
 from facemask_ensemble.config import absolute_paths, plain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.backend import backend
-from facemask_ensemble.models.weights import member_study
 from facemask_ensemble.training.member_process import LOG, OUTCOME, Outcome, outcome_of, run_isolated
 from facemask_ensemble.training.run_folder import MEMBER, folder_of
 from facemask_ensemble.training.store_queries import has_run, newest_member, refuse_dead_store
 from facemask_ensemble.training.subprocess_call import aside
 from facemask_ensemble.training.sweep import environment_of_job, parent_run, threads_per_job
+from facemask_ensemble.weights import member_study
 
 
 def task(cfg: DictConfig) -> None:

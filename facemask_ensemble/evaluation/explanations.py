@@ -44,7 +44,7 @@ def explain_answers(
     methods, why = _methods(config), config["explanation"]
     if not methods or not (shown or why["images"]):
         return None
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.explanation.evaluated_heatmaps import explain

@@ -75,7 +75,7 @@ def _ask(
     """Load the members that miss something one after another, and yield the answers that were missing."""
     if not any(missing.values()):
         return
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.data.loaders import images

@@ -49,7 +49,7 @@ def member_costs(
         raise InputError(
             f"Timing needs a batch and images of at least 1, received {batch_size} and {images}: give 32 and 64."
         )
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     key, where = _here(batch_size, images)

@@ -53,7 +53,7 @@ class Network(Protocol):
 @lru_cache(maxsize=16)
 def keras_twin(file: Path) -> "keras.Model":
     """Load the Keras network of a member that another runtime answers for, once."""
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.models.classifier import load_classifier

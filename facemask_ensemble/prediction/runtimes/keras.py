@@ -52,7 +52,7 @@ class KerasNetwork:
 
 def load(sources: Sequence[Source], batch_size: int) -> list[KerasNetwork]:
     """Load members by their `.keras` files, as many as fit into memory."""
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     networks, room = [], psutil.virtual_memory().available

@@ -53,7 +53,7 @@ def _converted(source: Source) -> None:
 
 
 def _convert(file: Path, place: Place) -> None:
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     stop_telemetry()
