@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from facemask_ensemble.command import explain
+from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models import backend
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import OmegaConf
 
-from facemask_ensemble.command import one_line_errors
+from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.statistics import wilson_interval
 

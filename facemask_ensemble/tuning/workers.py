@@ -15,9 +15,9 @@ from typing import Any
 import hydra
 import optuna
 
-from facemask_ensemble.command import one_line_errors
 from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.dataset import open_dataset
+from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.train import train
 from facemask_ensemble.training.devices import lease
