@@ -162,10 +162,6 @@ def _check_heatmap(cfg: DictConfig) -> None:
 def _check_ensemble(cfg: DictConfig) -> None:
     _whole(cfg, "batch_size", 1)
     refuse_other_rule(cfg)
-    if cfg.runtime.name == "openvino":
-        from facemask_ensemble.prediction.runtimes.openvino import check
-
-        check(cfg.runtime.precision, cfg.runtime.differ)
 
 
 def refuse_other_rule(cfg: DictConfig) -> None:

@@ -29,8 +29,10 @@ MOST_SHOWN = 1600  # longest side of an overlay, pixels: a chunk of images is in
 def task(cfg: DictConfig) -> None:
     """Compose the config and predict."""
     from facemask_ensemble.data.inputs import open_input
+    from facemask_ensemble.prediction.runtimes import check_runtime
 
     check_prediction(cfg)
+    check_runtime(cfg.runtime)
     check_detector(cfg)
     images = open_input(str(cfg.input))
     predict(plain(absolute_paths(cfg)), images, chosen_groups())

@@ -3,11 +3,11 @@
 Called as `load(sources, batch_size)`, it answers with one `Network` a source, in their order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,18 @@ class Network(Protocol):
     def model(self) -> "keras.Model":
         """Give the network as Keras knows it, to be explained."""
         ...
+
+
+def check_runtime(runtime: Mapping[str, Any]) -> None:
+    """Refuse settings of a `runtime` group that there are not, or that this machine cannot follow.
+
+    Raises:
+        InputError: naming the key, the value and the rule.
+    """
+    if runtime["name"] == "openvino":
+        from facemask_ensemble.prediction.runtimes.openvino import check
+
+        check(runtime["precision"], runtime["differ"])
 
 
 @lru_cache(maxsize=16)
