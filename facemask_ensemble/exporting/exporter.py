@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import hydra
 import numpy as np
 
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.exporting import Options
 from facemask_ensemble.exporting.checking import Check, Pixels, ask_export, ask_keras, compare, read_images, samples
 from facemask_ensemble.exporting.folder import RECORD, digests
 from facemask_ensemble.files import write_atomically
 from facemask_ensemble.prediction.loading import Choice
-from facemask_ensemble.prediction.runtimes import Source
 from facemask_ensemble.versions import versions
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facemask_ensemble.ensemble.rule_io import restored
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.initialization import summed_up
 from facemask_ensemble.packaging.description import ABOUT, read_description, refuse_older
 from facemask_ensemble.prediction.loading import Choice
-from facemask_ensemble.prediction.runtimes import Source
 
 if TYPE_CHECKING:
     from facemask_ensemble.ensemble.rules import FittedRule

@@ -10,9 +10,9 @@ import numpy as np
 
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import FittedRule
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.models.initialization import summed_up
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
-from facemask_ensemble.prediction.runtimes import Source
 
 if TYPE_CHECKING:
     from facemask_ensemble.tracking import LoggedMember, Store

@@ -3,8 +3,7 @@
 Called as `load(sources, batch_size)`, it answers with one `Network` a source, in their order.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,22 +13,6 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import keras
-
-Judged = Callable[[], tuple[list[Path], NDArray[np.float32]]]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A member to be loaded: its name and its `.keras` file.
-
-    `judged` gives validation images, n files, and what the network answered to them in Keras, float32 (n, classes),
-    where these can still be had; else none of them. `learned` gives the images that it was trained on.
-    """
-
-    name: str
-    file: Path
-    judged: Judged | None = None
-    learned: Callable[[], list[Path]] | None = None
 
 
 class Network(Protocol):

@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from facemask_ensemble.prediction.runtimes import Source
+from facemask_ensemble.ensemble.sources import Source
 
 if TYPE_CHECKING:
     import keras
