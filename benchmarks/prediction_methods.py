@@ -18,7 +18,8 @@ from facemask_ensemble.config import CONF_DIR, plain
 from facemask_ensemble.data.chunks import read_chunks
 from facemask_ensemble.data.input_images import Item
 from facemask_ensemble.data.resizing import read_content
-from facemask_ensemble.prediction.loading import Choice, choose_ensemble
+from facemask_ensemble.prediction.choice import Choice
+from facemask_ensemble.prediction.loading import choose_ensemble
 
 RULE = {"voting": "majority", "ties": "mean_probability"}
 Found = dict[str, Any]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from facemask_ensemble.data.inputs import InputImages
-    from facemask_ensemble.prediction.loading import Choice
+    from facemask_ensemble.prediction.choice import Choice
     from facemask_ensemble.prediction.results_table import AnswerTable
 
 COMPETITION = "kaggle_masks"  # the dataset whose members write a submission

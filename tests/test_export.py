@@ -15,7 +15,7 @@ from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.export import check_export, export
 from facemask_ensemble.prediction import loading
-from facemask_ensemble.prediction.loading import Choice
+from facemask_ensemble.prediction.choice import Choice
 
 
 def config(*overrides):

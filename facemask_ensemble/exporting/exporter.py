@@ -19,7 +19,7 @@ from facemask_ensemble.exporting import Options
 from facemask_ensemble.exporting.checking import Check, Pixels, ask_export, ask_keras, compare, read_images, samples
 from facemask_ensemble.exporting.folder import RECORD, digests
 from facemask_ensemble.files import write_atomically
-from facemask_ensemble.prediction.loading import Choice
+from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.versions import versions
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from facemask_ensemble.faces.boxes import Box, Find, Margin, cut, find_boxes
 from facemask_ensemble.faces.masks import masked_classes, scene
 
 if TYPE_CHECKING:
+    from facemask_ensemble.prediction.choice import Choice
     from facemask_ensemble.prediction.ensemble import Ensemble
-    from facemask_ensemble.prediction.loading import Choice
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.exporting import litert
 from facemask_ensemble.exporting.exporter import Exporter
 from facemask_ensemble.exporting.folder import new_folder
+from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
-from facemask_ensemble.prediction.loading import Choice
 from facemask_ensemble.prediction.runtimes import keras
 
 pytestmark = pytest.mark.heavy
