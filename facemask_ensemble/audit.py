@@ -99,8 +99,8 @@ def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
 def _images(root: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
     """Read the images that are shown; one that went away since it was checked is not."""
     from facemask_ensemble.data.decoding import ImageError
+    from facemask_ensemble.data.display_images import read_shown
     from facemask_ensemble.data.parallel import in_threads
-    from facemask_ensemble.report.display_images import read_shown
 
     def read(path: str) -> np.ndarray | None:
         try:

@@ -55,9 +55,9 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
     from facemask_ensemble.evaluation.rule_predictions import cast
     from facemask_ensemble.evaluation.verdict import judge, judged_split
     from facemask_ensemble.prediction.cached_predictions import load_predictions
-    from facemask_ensemble.report.display_images import contact_sheet, images_of
     from facemask_ensemble.report.explanation_cards import gallery_overlays
     from facemask_ensemble.report.page import write_report
+    from facemask_ensemble.report.shown_images import contact_sheet, images_of
     from facemask_ensemble.report.tables import terminal_table
 
     output_dir = Path(config["output_dir"])

@@ -82,10 +82,10 @@ def _answer(config: Mapping[str, Any], images: "InputImages", table: "AnswerTabl
     from functools import partial
     from itertools import chain
 
+    from facemask_ensemble.data.display_images import show_own
     from facemask_ensemble.data.parallel import counting
     from facemask_ensemble.prediction.answers import answers, winners_of
     from facemask_ensemble.prediction.engines import Load
-    from facemask_ensemble.report.display_images import show_own
 
     items = images.items()
     done = table.skip(items)
