@@ -58,7 +58,7 @@ def predict(config: dict[str, Any], images: "InputImages", choices: Mapping[str,
     from facemask_ensemble.prediction.results_table import AnswerTable
 
     if config["detector"]["find"]:
-        from facemask_ensemble.faces.prediction import predict_faces
+        from facemask_ensemble.prediction.face_predictions import predict_faces
 
         return predict_faces(config, images, choices)
     choice = choose_ensemble(config, choices)

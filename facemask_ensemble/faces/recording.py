@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.faces.detector import Face, answer_of
+from facemask_ensemble.faces.answers import Face, answer_of
 from facemask_ensemble.faces.drawing import strip_height
 from facemask_ensemble.faces.opencv import import_opencv
 from facemask_ensemble.faces.video import Footage, Frame
