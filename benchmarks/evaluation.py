@@ -13,9 +13,10 @@ import pandas as pd
 
 from facemask_ensemble.data.manifest import COLUMNS, Manifest
 from facemask_ensemble.ensemble import learning, voting
+from facemask_ensemble.ensemble.predictions import MemberPredictions
 from facemask_ensemble.ensemble.rule_settings import every_rule
 from facemask_ensemble.ensemble.rules import Rule
-from facemask_ensemble.evaluation.verdict import MemberPredictions, judge
+from facemask_ensemble.evaluation.verdict import judge
 
 SKILLS = (1.5, 0.6, 1.7, 2.0, 0.4, 1.2, 3.0)
 CLASSES = ("none", "all", "some")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 
-from facemask_ensemble.command import one_line_errors
+from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
 
 

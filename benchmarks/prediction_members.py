@@ -89,7 +89,7 @@ def photographs(named: str | None, count: int, place: Path) -> tuple[list[str], 
 
 
 def _make(folder: Path, sizes: dict[str, int], learned: list[Path]) -> None:
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     import hydra

@@ -18,7 +18,8 @@ from facemask_ensemble.config import CONF_DIR, plain
 from facemask_ensemble.data.chunks import read_chunks
 from facemask_ensemble.data.input_images import Item
 from facemask_ensemble.data.resizing import read_content
-from facemask_ensemble.prediction.loading import Choice, choose_ensemble
+from facemask_ensemble.prediction.choice import Choice
+from facemask_ensemble.prediction.loading import choose_ensemble
 
 RULE = {"voting": "majority", "ties": "mean_probability"}
 Found = dict[str, Any]
@@ -82,7 +83,7 @@ def _choice(asked: Found) -> tuple[Choice, Found]:
 
 
 def _in_keras(choice: Choice) -> list[Any]:
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.models.classifier import load_classifier

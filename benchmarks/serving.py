@@ -45,8 +45,8 @@ def model_of(members: "Members", folder: Path) -> Path:
     """Save the majority of a study's members as a model of MLflow, once; give its folder."""
     from facemask_ensemble import tracking
     from facemask_ensemble.packaging.package import packaged_members, write_package
+    from facemask_ensemble.serving.ensemble_model import save_model
     from facemask_ensemble.serving.service import PARAMS, SETTINGS
-    from facemask_ensemble.tracking.ensemble_model import save_model
 
     saved = folder / "model"
     if saved.exists():

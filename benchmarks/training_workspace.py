@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.process_watch import Watched, watch
 from facemask_ensemble.config import CONF_DIR
-from facemask_ensemble.train import check
+from facemask_ensemble.training.launch import check
 
 SIDE = 400  # of a drawn image, pixels
 SPLITS = {"train": 1.0, "validation": 0.25, "test": 0.05}  # images for every training image

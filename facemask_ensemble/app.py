@@ -16,7 +16,10 @@ from facemask_ensemble.errors import InputError
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and open the page."""
+    from facemask_ensemble.prediction.runtimes import check_runtime
+
     check_page(cfg)
+    check_runtime(cfg.runtime)
     if find_spec("gradio") is None:
         raise InputError('the page needs the extra: pip install "facemask-ensemble[app]"')
     app(plain(absolute_paths(cfg)), chosen_groups())

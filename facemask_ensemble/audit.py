@@ -40,7 +40,7 @@ def audit(config: dict[str, Any], command: str) -> Path:
 
     from facemask_ensemble.auditing.examples import shown_paths
     from facemask_ensemble.auditing.report import metrics, report_on
-    from facemask_ensemble.data.manifest import write_atomically
+    from facemask_ensemble.files import write_atomically
     from facemask_ensemble.report.audit_page import write_audit
     from facemask_ensemble.report.audit_summary import summary
 
@@ -99,8 +99,8 @@ def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
 def _images(root: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
     """Read the images that are shown; one that went away since it was checked is not."""
     from facemask_ensemble.data.decoding import ImageError
+    from facemask_ensemble.data.display_images import read_shown
     from facemask_ensemble.data.parallel import in_threads
-    from facemask_ensemble.report.display_images import read_shown
 
     def read(path: str) -> np.ndarray | None:
         try:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.config import options
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.models.weights import check_weights
+from facemask_ensemble.weights import check_weights
 
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 LOSSES = {"one_hot": "categorical_crossentropy", "integers": "sparse_categorical_crossentropy"}
@@ -162,10 +162,6 @@ def _check_heatmap(cfg: DictConfig) -> None:
 def _check_ensemble(cfg: DictConfig) -> None:
     _whole(cfg, "batch_size", 1)
     refuse_other_rule(cfg)
-    if cfg.runtime.name == "openvino":
-        from facemask_ensemble.prediction.runtimes.openvino import check
-
-        check(cfg.runtime.precision, cfg.runtime.differ)
 
 
 def refuse_other_rule(cfg: DictConfig) -> None:

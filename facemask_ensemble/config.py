@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from facemask_ensemble.models.weights import is_path
 from facemask_ensemble.settings import read
+from facemask_ensemble.weights import is_path
 
 T = TypeVar("T")
 

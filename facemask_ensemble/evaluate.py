@@ -18,8 +18,8 @@ from facemask_ensemble.config import absolute_paths, chosen_groups, plain
 
 if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest
+    from facemask_ensemble.ensemble.predictions import MemberPredictions
     from facemask_ensemble.evaluation.rule_predictions import Ballot, Judged
-    from facemask_ensemble.evaluation.verdict import MemberPredictions
 
 SAME = ("dataset.root", "dataset.table", "dataset.name")  # they do not change what is judged
 
@@ -48,15 +48,17 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
 
     from facemask_ensemble import tracking
     from facemask_ensemble.data.dataset import open_dataset
-    from facemask_ensemble.ensemble.members import load_predictions, members_of, model_file
+    from facemask_ensemble.ensemble.members import members_of, model_file
     from facemask_ensemble.ensemble.rule_settings import chosen_rule, every_rule, validation_accuracy
-    from facemask_ensemble.evaluation.explanations import explain_answers, write_explanations
     from facemask_ensemble.evaluation.gallery import choose
     from facemask_ensemble.evaluation.rule_predictions import cast
     from facemask_ensemble.evaluation.verdict import judge, judged_split
-    from facemask_ensemble.report.display_images import contact_sheet, images_of
+    from facemask_ensemble.explanation.requested_heatmaps import explain_answers
+    from facemask_ensemble.prediction.cached_predictions import load_predictions
     from facemask_ensemble.report.explanation_cards import gallery_overlays
+    from facemask_ensemble.report.explanations import write_explanations
     from facemask_ensemble.report.page import write_report
+    from facemask_ensemble.report.shown_images import contact_sheet, images_of
     from facemask_ensemble.report.tables import terminal_table
 
     output_dir = Path(config["output_dir"])

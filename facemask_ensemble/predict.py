@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from facemask_ensemble.data.inputs import InputImages
-    from facemask_ensemble.prediction.loading import Choice
+    from facemask_ensemble.prediction.choice import Choice
     from facemask_ensemble.prediction.results_table import AnswerTable
 
 COMPETITION = "kaggle_masks"  # the dataset whose members write a submission
@@ -29,8 +29,10 @@ MOST_SHOWN = 1600  # longest side of an overlay, pixels: a chunk of images is in
 def task(cfg: DictConfig) -> None:
     """Compose the config and predict."""
     from facemask_ensemble.data.inputs import open_input
+    from facemask_ensemble.prediction.runtimes import check_runtime
 
     check_prediction(cfg)
+    check_runtime(cfg.runtime)
     check_detector(cfg)
     images = open_input(str(cfg.input))
     predict(plain(absolute_paths(cfg)), images, chosen_groups())
@@ -56,7 +58,7 @@ def predict(config: dict[str, Any], images: "InputImages", choices: Mapping[str,
     from facemask_ensemble.prediction.results_table import AnswerTable
 
     if config["detector"]["find"]:
-        from facemask_ensemble.faces.prediction import predict_faces
+        from facemask_ensemble.prediction.face_predictions import predict_faces
 
         return predict_faces(config, images, choices)
     choice = choose_ensemble(config, choices)
@@ -80,10 +82,10 @@ def _answer(config: Mapping[str, Any], images: "InputImages", table: "AnswerTabl
     from functools import partial
     from itertools import chain
 
+    from facemask_ensemble.data.display_images import show_own
     from facemask_ensemble.data.parallel import counting
     from facemask_ensemble.prediction.answers import answers, winners_of
     from facemask_ensemble.prediction.engines import Load
-    from facemask_ensemble.report.display_images import show_own
 
     items = images.items()
     done = table.skip(items)

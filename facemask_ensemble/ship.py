@@ -101,8 +101,8 @@ def keep_model(store: "Store", run_id: str, new: Shipment, output_dir: Path) -> 
     import tempfile
 
     from facemask_ensemble.packaging.package import packaged_members, write_package
+    from facemask_ensemble.serving.ensemble_model import save_model
     from facemask_ensemble.serving.service import PARAMS, SETTINGS
-    from facemask_ensemble.tracking.ensemble_model import save_model
     from facemask_ensemble.tracking.registry import add_model
 
     members = packaged_members(store, new.about, output_dir / "data" / "artifacts")

@@ -1,28 +1,18 @@
 """Train one member, or a sweep of them: `python -m facemask_ensemble.train backbone=xception`."""
 
-import shutil
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from facemask_ensemble.checks import check_training
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, plain
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.models.backend import backend
-from facemask_ensemble.models.weights import member_study
-from facemask_ensemble.training.member_process import LOG, OUTCOME, Outcome, outcome_of, run_isolated
-from facemask_ensemble.training.run_folder import MEMBER, folder_of
-from facemask_ensemble.training.store_queries import has_run, newest_member, refuse_dead_store
-from facemask_ensemble.training.subprocess_call import aside
+from facemask_ensemble.training.launch import check, train
+from facemask_ensemble.training.member_process import LOG, Outcome, outcome_of
 from facemask_ensemble.training.sweep import environment_of_job, parent_run, threads_per_job
+from facemask_ensemble.training.unlogged import not_logged
 
 
 def task(cfg: DictConfig) -> None:
@@ -44,82 +34,6 @@ def task(cfg: DictConfig) -> None:
         outcome_of(cfg.backbone.name, error).write(job)
 
 
-def check(cfg: DictConfig) -> dict[str, Any]:
-    """Refuse a config that cannot be trained; return it resolved, with absolute paths."""
-    check_training(absolute_paths(cfg))
-    backend()  # refuses one that there is not
-    hydra.utils.instantiate(cfg.schedule)  # a schedule refuses what it cannot do
-    return plain(cfg)
-
-
-def train(
-    config: dict[str, Any],
-    *,
-    show_bar: bool = False,
-    threads: int | None = None,
-    watch: Callable[[Path], bool] | None = None,
-    job: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> tuple[Outcome, Path]:
-    """Prepare the data and train one member in a process of its own, or go on where that was stopped.
-
-    What the same config and data have finished before is not trained again, unless `again` says so.
-
-    Args:
-        config: the resolved train config.
-        show_bar: a progress bar instead of a line an epoch.
-        threads: of TensorFlow's operations; None for all cores.
-        watch: called with the training's folder, twice a second; stops the training when it says False.
-        job: a folder in which to leave word where the training lies.
-        environment: variables of the process beside those of this one.
-
-    Returns:
-        How it ended, and the folder of the training.
-    """
-    from facemask_ensemble.data.dataset import open_dataset
-
-    where = config["tracking"]["uri"], Path(config["output_dir"])
-    if config["tracking"]["uri"] is not None:
-        aside(refuse_dead_store, *where)
-    if (study := member_study(config["backbone"]["weights"])) is not None:
-        start = aside(newest_member, *where, study, config["backbone"]["name"])
-        config = config | {"backbone": config["backbone"] | {"weights": start}}
-    manifest = open_dataset(config["dataset"], Path(config["output_dir"]))
-    for row in manifest.quarantine.itertuples():
-        print(f"left out: {row.path}: {row.reason}")
-    folder = folder_of(config, manifest.fingerprint)
-    if job is not None:
-        (job / MEMBER).write_text(str(folder))
-    if (folder / OUTCOME).exists() and (before := Outcome.read(folder)).state == "finished":
-        if not config["again"] and (before.summary["not_logged"] or aside(has_run, *where, before.summary["run_id"])):
-            return _send(before, folder), folder
-        _clear(before, folder)
-    manifest.save(folder / "files" / "manifest")
-    options = {"show_bar": show_bar, "threads": threads, "watch": watch, "environment": environment}
-    return run_isolated(config, folder, **options), folder  # type: ignore[arg-type]
-
-
-def _send(before: Outcome, folder: Path) -> Outcome:
-    """Give the outcome of what was finished before; MLflow is told where it could not be then."""
-    summary = before.summary
-    if summary["not_logged"]:
-        from facemask_ensemble.upload import send
-
-        send(folder)
-        summary = summary | {"not_logged": None}
-        replace(before, summary=summary).write(folder)
-    return replace(before, message="trained before; again=true trains it anew", summary=summary)
-
-
-def _clear(before: Outcome, folder: Path) -> None:
-    if before.summary["not_logged"]:
-        raise InputError(
-            f"again=true: the training in {folder} is not logged yet ({before.summary['not_logged']}); send it first: "
-            f"python -m facemask_ensemble.upload folder={folder}"
-        )
-    shutil.rmtree(folder)
-
-
 def report(outcome: Outcome, folder: Path) -> None:
     """Say how a training ended; one that did not finish ends the command."""
     if outcome.state == "stopped":
@@ -137,14 +51,6 @@ def report(outcome: Outcome, folder: Path) -> None:
         print(not_logged(summary["not_logged"], folder))
     else:
         print(f"logged as MLflow run {summary['run_id']}")
-
-
-def not_logged(reason: str, folder: Path) -> str:
-    """Tell where an unlogged training lies and how to send it."""
-    return (
-        f"MLflow could not be told ({reason}). Everything is kept in {folder}; once it answers: "
-        f"python -m facemask_ensemble.upload folder={folder}"
-    )
 
 
 def main() -> None:

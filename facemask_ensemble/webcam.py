@@ -12,9 +12,9 @@ from facemask_ensemble.config import absolute_paths, chosen_groups, plain
 from facemask_ensemble.faces.settings import check_webcam, video_source
 
 if TYPE_CHECKING:
-    from facemask_ensemble.faces.detector import MaskDetector
     from facemask_ensemble.faces.recording import Recording
     from facemask_ensemble.faces.video import Footage, Pace, Window
+    from facemask_ensemble.prediction.mask_detector import MaskDetector
 
 
 def task(cfg: DictConfig) -> None:
@@ -34,9 +34,9 @@ def watch(config: Mapping[str, Any], choices: Mapping[str, str]) -> None:
         InputError: a source that cannot be read, no window where one is needed, an output that cannot be written, or
             what `open_detector` refuses.
     """
-    from facemask_ensemble.faces.detector import open_detector
     from facemask_ensemble.faces.recording import open_recording
     from facemask_ensemble.faces.video import Footage, Window
+    from facemask_ensemble.prediction.mask_detector import open_detector
 
     wanted = config["output"] is None if config["window"] is None else config["window"]
     with ExitStack() as stack:

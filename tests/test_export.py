@@ -11,11 +11,11 @@ from hydra import compose, initialize_config_dir
 from facemask_ensemble.config import CONF_DIR, plain
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.export import check_export, export
 from facemask_ensemble.prediction import loading
-from facemask_ensemble.prediction.loading import Choice
-from facemask_ensemble.prediction.runtimes import Source
+from facemask_ensemble.prediction.choice import Choice
 
 
 def config(*overrides):

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from facemask_ensemble.data.file_inspection import FINDINGS, Finding, inspect_file
-from facemask_ensemble.data.manifest import write_atomically
 from facemask_ensemble.data.parallel import in_processes, in_threads
 from facemask_ensemble.data.perceptual_hash import SIDE, looks
+from facemask_ensemble.files import write_atomically
 
 IDENTITY = ["path", "size", "mtime_ns"]
 COLOURS = ["red", "green", "blue"]

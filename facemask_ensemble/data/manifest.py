@@ -2,32 +2,16 @@
 
 import hashlib
 import json
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from facemask_ensemble.errors import InputError
+from facemask_ensemble.files import write_atomically
 
 SPLITS = ("train", "validation", "test")
 MANIFEST_FILES = ("manifest.csv", "quarantine.csv", "dataset.json")
 COLUMNS = ["path", "sha256", "label", "group", "split", "look", "mirrored"]
-
-
-def write_atomically(content: str | bytes, file: Path) -> None:
-    """Write a file under a name of its own, then rename it: other processes read the old or the new one, whole."""
-    part = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        part.replace(file)
-    except OSError as error:
-        raise InputError(
-            f"{file} cannot be written ({error.strerror}): free space or give another output_dir"
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

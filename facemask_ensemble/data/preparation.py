@@ -9,9 +9,10 @@ import pandas as pd
 from facemask_ensemble.data.duplicates import contradictions, group_copies
 from facemask_ensemble.data.file_checks import check, stat_files
 from facemask_ensemble.data.listing import Listing
-from facemask_ensemble.data.manifest import COLUMNS, Manifest, write_atomically
+from facemask_ensemble.data.manifest import COLUMNS, Manifest
 from facemask_ensemble.data.splits import assign_splits, shuffled
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.files import write_atomically
 
 LISTED = ["path", "label", "group", "split", "size", "mtime_ns"]
 RULES = 2  # raise it when the same listing and settings would give another manifest

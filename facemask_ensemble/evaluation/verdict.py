@@ -1,13 +1,13 @@
 """The verdict: what every member and every vote is worth on the test images, as the contents of report.json."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.ensemble import voting
+from facemask_ensemble.ensemble.predictions import MemberPredictions
 from facemask_ensemble.ensemble.rules import Rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.analysis import analyse
@@ -18,21 +18,6 @@ from facemask_ensemble.evaluation.statistics import wilson_interval
 
 RULES = (Rule("majority", voting.majority), Rule("soft", voting.soft))
 ADD_UP = 0.02  # by which probabilities may miss 1; half precision brings 0.005
-
-
-@dataclass(frozen=True)
-class MemberPredictions:
-    """One member's cached probabilities, in the manifest's order, and what is known of its training.
-
-    `test_probs` is (n, classes), `validation_probs` (m, classes). `about` holds init, precision, image_size,
-    parameters, epochs, seconds and `history` (lists a metric, one value an epoch); a missing key is shown as unknown.
-    """
-
-    name: str
-    run_id: str
-    test_probs: np.ndarray
-    validation_probs: np.ndarray
-    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def judge(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from facemask_ensemble.data.chunks import read_chunks
 from facemask_ensemble.data.input_images import InputImages, Item
 from facemask_ensemble.data.inputs import open_input
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.exporting import Inputs, Run
-from facemask_ensemble.prediction.runtimes import Source
 
 if TYPE_CHECKING:
     import keras

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import hydra
 import numpy as np
 
-from facemask_ensemble.data.manifest import write_atomically
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.exporting import Options
 from facemask_ensemble.exporting.checking import Check, Pixels, ask_export, ask_keras, compare, read_images, samples
 from facemask_ensemble.exporting.folder import RECORD, digests
-from facemask_ensemble.prediction.loading import Choice
-from facemask_ensemble.prediction.runtimes import Source
-from facemask_ensemble.report.environment import versions
+from facemask_ensemble.files import write_atomically
+from facemask_ensemble.prediction.choice import Choice
+from facemask_ensemble.versions import versions
 
 if TYPE_CHECKING:
     import keras
@@ -38,7 +38,7 @@ class Exporter:
     """An ensemble on its way into `folder`, in the format and with the checks of a resolved export config."""
 
     def __init__(self, choice: Choice, config: Mapping[str, Any], folder: Path) -> None:
-        from facemask_ensemble.models.tensorflow_import import start_tensorflow
+        from facemask_ensemble.tensorflow_import import start_tensorflow
 
         start_tensorflow()
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it counts how often it has traced, and worries

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facemask_ensemble.exporting import Inputs, Options, Run
 from facemask_ensemble.exporting.graphs import SIGNATURE
-from facemask_ensemble.models.tensorflow_import import silent_stderr
+from facemask_ensemble.tensorflow_import import silent_stderr
 
 
 def write(saved: Path, place: Path, options: Options) -> Path:

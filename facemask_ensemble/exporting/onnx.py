@@ -15,7 +15,7 @@ def write(saved: Path, place: Path, options: Options, opset: int) -> Path:
 
 
 def _convert(saved: Path, path: Path, opset: int) -> None:
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.exporting.graphs import SIGNATURE

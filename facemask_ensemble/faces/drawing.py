@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from facemask_ensemble.faces.detector import Face
+from facemask_ensemble.faces.answers import Face
 from facemask_ensemble.faces.labels import Area, free_area
 from facemask_ensemble.faces.masks import sentence
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from facemask_ensemble.command import one_line_errors
 from facemask_ensemble.data.voc import street_mask_boxes
+from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.faces.masks import scene
 

@@ -21,7 +21,7 @@ class Mtcnn:
         _refuse_wrong(scale_factor, threshold, smallest_face)
         if find_spec("mtcnn") is None:
             raise InputError('detector=mtcnn needs the extra: pip install "facemask-ensemble[webcam]"')
-        from facemask_ensemble.models.tensorflow_import import start_tensorflow
+        from facemask_ensemble.tensorflow_import import start_tensorflow
 
         start_tensorflow()
         import mtcnn

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.faces.detector import Face, answer_of
+from facemask_ensemble.faces.answers import Face, answer_of
 from facemask_ensemble.faces.drawing import strip_height
 from facemask_ensemble.faces.opencv import import_opencv
 from facemask_ensemble.faces.video import Footage, Frame
-from facemask_ensemble.models.tensorflow_import import silent_stderr
+from facemask_ensemble.tensorflow_import import silent_stderr
 
 COLUMNS = ["frame", "seconds", "prediction", "confidence", "faces", "masked", "boxes"]
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.models.weights import IMAGENET, weights_file
+from facemask_ensemble.weights import IMAGENET, weights_file
 
 PREPROCESSING = "preprocessing"  # name of the layer before the network's own ones
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -56,7 +56,7 @@ def processor() -> tuple[str, tuple[str, ...]]:
 
 
 def _tensorflow_gpus() -> list[tuple[str, tuple[int, int]]]:
-    from facemask_ensemble.models.tensorflow_import import silent_stderr
+    from facemask_ensemble.tensorflow_import import silent_stderr
 
     with silent_stderr():
         import tensorflow as tf

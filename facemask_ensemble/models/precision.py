@@ -9,7 +9,7 @@ from typing import Any
 
 import filelock
 
-from facemask_ensemble.data.manifest import write_atomically
+from facemask_ensemble.files import write_atomically
 from facemask_ensemble.models.hardware import Machine, this_machine
 from facemask_ensemble.models.throughput import NotMeasured, measure
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from facemask_ensemble.models.classifier import FEATURES, build_classifier, load_classifier
-from facemask_ensemble.models.weights import check_member
+from facemask_ensemble.weights import check_member
 
 # Keras pads these layers of EfficientNetB0 to B7 by whether the map is even, where it was built.
 _PADDED_BY_SIZE = re.compile(r"(stem_conv|block\w+_dwconv)_pad")

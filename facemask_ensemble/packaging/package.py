@@ -8,16 +8,13 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facemask_ensemble.ensemble.rule_io import restored
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.models.initialization import summed_up
 from facemask_ensemble.packaging.description import ABOUT, read_description, refuse_older
-from facemask_ensemble.prediction.loading import Choice
-from facemask_ensemble.prediction.runtimes import Source
 
 if TYPE_CHECKING:
     from facemask_ensemble.ensemble.rules import FittedRule
@@ -57,22 +54,6 @@ class Package:
         """Give the ship card's page, if there is one."""
         page = self.folder / CARDS[1]
         return page if page.is_file() else None
-
-    def choice(self) -> Choice:
-        """Make it a choice that can be loaded."""
-        members = self.about["members"]
-        names = [member["name"] for member in members]
-        starts = summed_up(member["init"] for member in members if member.get("init"))
-        what = f"{len(names)} member{'s' if len(names) != 1 else ''} trained on {self.about['name']}"
-        return Choice(
-            list(self.about["class_names"]),
-            [Source(name, file) for name, file in zip(names, self.files, strict=True)],
-            self.vote,
-            [member["price"] for member in members],
-            self.about["name"],
-            {"ensemble": self.about},
-            f"{what}{f' ({starts})' if starts else ''}, {self.about['rule']} vote as shipped: {', '.join(names)}",
-        )
 
 
 def packaged_members(store: "Store", about: Mapping[str, Any], cache: Path) -> list[PackagedMember]:
@@ -154,24 +135,16 @@ def read_package(folder: Path) -> Package:
     return Package(folder, about, files, vote)
 
 
-def shipped_choice(config: Mapping[str, Any]) -> Choice:
-    """Choose a shipped ensemble.
+def package_folder(config: Mapping[str, Any]) -> Path:
+    """Find the folder of a shipped ensemble.
 
     Args:
         config: `ensemble`, a package's folder or a model's of MLflow, or `models:/NAME@champion` or
             `models:/NAME/VERSION`, which needs `tracking` and `output_dir`, too.
 
     Raises:
-        InputError: there is no such ensemble, or its package cannot be read.
+        InputError: there is no such ensemble.
     """
-    choice = read_package(package_folder(config)).choice()
-    if not str(config["ensemble"]).startswith(REGISTERED):
-        return choice
-    return replace(choice, sources=_with_images(config, choice))
-
-
-def package_folder(config: Mapping[str, Any]) -> Path:
-    """Find the folder of a shipped ensemble, as `shipped_choice` does."""
     given = str(config["ensemble"])
     if given.startswith(REGISTERED):
         from facemask_ensemble import tracking
@@ -190,23 +163,6 @@ def package_folder(config: Mapping[str, Any]) -> Path:
             f"folder with {ABOUT} and {MEMBERS}/"
         )
     return folder
-
-
-def _with_images(config: Mapping[str, Any], choice: Choice) -> list[Source]:
-    """Give members the images that a conversion of theirs is accepted by, where their runs are still in the store."""
-    from facemask_ensemble import tracking
-    from facemask_ensemble.ensemble.members import training_images, validation_answers
-
-    output_dir = Path(config["output_dir"])
-    store = tracking.open_store(config["tracking"]["uri"], output_dir)
-    run_ids = [member["run_id"] for member in choice.about["ensemble"]["members"]]
-    try:
-        found = tracking.finished_members(store, run_ids=run_ids)
-    except InputError:
-        return list(choice.sources)
-    cache = output_dir / "data" / "artifacts"
-    images = [(validation_answers(store, member, cache), training_images(store, member, cache)) for member in found]
-    return [Source(known.name, known.file, *own) for known, own in zip(choice.sources, images, strict=True)]
 
 
 def _copy_conversions(beside: Path, members: Path, sha256: str) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 
 from facemask_ensemble.data.chunks import read_chunks
 from facemask_ensemble.data.decoding import ImageError
+from facemask_ensemble.data.display_images import show
 from facemask_ensemble.data.input_images import Item
 from facemask_ensemble.page.card import Card
 from facemask_ensemble.prediction.ensemble import Ensemble
-from facemask_ensemble.report.display_images import show
 from facemask_ensemble.report.encoding import encode
 from facemask_ensemble.serving.heatmap import heatmap, heatmap_together
 from facemask_ensemble.serving.uploads import Limits, ask, shown_name, upload

@@ -20,7 +20,7 @@ def predict_all(models: Mapping[str, Path], files: Sequence[Path], batch_size: i
 
     One model is in memory at a time; images are decoded once for each input size.
     """
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.data.loaders import images

@@ -16,9 +16,9 @@ from rich.progress import track
 
 from facemask_ensemble.data.corruption import KINDS, LEVELS, STRENGTHS, corrupt
 from facemask_ensemble.data.decoding import ImageError, decode
-from facemask_ensemble.data.manifest import write_atomically
 from facemask_ensemble.data.pixel_cache import READER_VERSION
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.files import write_atomically
 
 Case = tuple[str, int]  # kind and strength
 CASES: tuple[Case, ...] = tuple((kind, strength) for kind in KINDS for strength in STRENGTHS)
@@ -75,7 +75,7 @@ def _ask(
     """Load the members that miss something one after another, and yield the answers that were missing."""
     if not any(missing.values()):
         return
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.data.loaders import images

@@ -15,8 +15,8 @@ import filelock
 import numpy as np
 from rich.progress import track
 
-from facemask_ensemble.data.manifest import write_atomically
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.files import write_atomically
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +49,7 @@ def member_costs(
         raise InputError(
             f"Timing needs a batch and images of at least 1, received {batch_size} and {images}: give 32 and 64."
         )
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     key, where = _here(batch_size, images)

@@ -1,55 +1,18 @@
 """Which ensemble answers: members of the store with a rule fitted for them, or one that was shipped."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
 import numpy as np
 
-from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import FittedRule
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.models.initialization import summed_up
-from facemask_ensemble.prediction.ensemble import Ensemble, Member
-from facemask_ensemble.prediction.runtimes import Source
+from facemask_ensemble.prediction.choice import Choice
 
 if TYPE_CHECKING:
     from facemask_ensemble.tracking import LoggedMember, Store
-
-
-@dataclass(frozen=True)
-class Choice:
-    """An ensemble that is not in memory yet.
-
-    `about` tells one from another, as JSON can hold it; `introduction` says who answers, in a line; `price` is what
-    each member costs, in any unit; `dataset` is what the members were trained on.
-    """
-
-    class_names: Sequence[str]
-    sources: Sequence[Source]
-    vote: FittedRule
-    price: Sequence[float]
-    dataset: str
-    about: Mapping[str, Any]
-    introduction: str
-
-    def load(self, runtime: Mapping[str, Any], batch_size: int, votes: str) -> Ensemble:
-        """Bring it into memory.
-
-        Args:
-            runtime: the resolved `runtime` group.
-            batch_size: images that a network answers at once.
-            votes: `decided` lets a majority ask members until it is decided, `all` everyone.
-        """
-        networks = hydra.utils.instantiate(runtime["load"])(self.sources, batch_size)
-        members = [Member(source.name, network) for source, network in zip(self.sources, networks, strict=True)]
-        ensemble = Ensemble(self.class_names, members, self.vote)
-        if votes == "all" or not _is_majority(self.vote):
-            return ensemble
-        measured = [network.milliseconds for network in networks]
-        price = self.price if None in measured else measured
-        return replace(ensemble, order=np.argsort(price, kind="stable").tolist())
 
 
 def choose_ensemble(config: Mapping[str, Any], choices: Mapping[str, str]) -> Choice:
@@ -63,7 +26,7 @@ def choose_ensemble(config: Mapping[str, Any], choices: Mapping[str, str]) -> Ch
         InputError: there is no such ensemble, no member, or members of different classes.
     """
     if config["ensemble"] is not None:
-        from facemask_ensemble.packaging.package import shipped_choice
+        from facemask_ensemble.prediction.shipped import shipped_choice
 
         return shipped_choice(config)
     from facemask_ensemble import tracking
@@ -126,8 +89,3 @@ def _introduce(members: Sequence["LoggedMember"]) -> str:
     starts = summed_up(member.tags["init"] for member in members)
     names = ", ".join(member.name for member in members)
     return f"{len(members)} members trained on {first.tags['dataset']} ({starts}): {names}"
-
-
-def _is_majority(vote: FittedRule) -> bool:
-    call: Callable[..., Any] = vote.rule.vote
-    return getattr(call, "func", call) is voting.majority  # Hydra gives a partial

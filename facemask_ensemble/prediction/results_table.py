@@ -16,8 +16,8 @@ import filelock
 import pandas as pd
 
 from facemask_ensemble.data.input_images import Item
-from facemask_ensemble.data.manifest import write_atomically
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.files import write_atomically
 from facemask_ensemble.prediction.columnar import to_csv, to_parquet
 
 PARQUET = ".parquet"

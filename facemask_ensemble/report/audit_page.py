@@ -11,7 +11,8 @@ import numpy as np
 from facemask_ensemble.auditing import examples, shortcut_findings
 from facemask_ensemble.report import audit_charts
 from facemask_ensemble.report.encoding import encode
-from facemask_ensemble.report.environment import environment, versions
+from facemask_ensemble.report.environment import environment
+from facemask_ensemble.versions import versions
 
 PACKAGES = ("facemask-ensemble", "pillow", "numpy", "pandas", "scipy", "scikit-learn")
 LISTED = 60  # paths of one kind of finding

@@ -1,8 +1,5 @@
-"""How pages are rendered, and by what."""
+"""How pages are rendered."""
 
-import platform
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -33,14 +30,3 @@ def environment() -> Environment:
     )
     made.filters |= {function.__name__: function for function in named}
     return made
-
-
-def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Name the versions of Python and of the packages that are installed."""
-    found = {"Python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from facemask_ensemble.data.decoding import decode
+from facemask_ensemble.data.display_images import show
 from facemask_ensemble.data.face_boxes import Face
 from facemask_ensemble.explanation.localization import EVERY_CLASS
 from facemask_ensemble.explanation.overlay import overlay
-from facemask_ensemble.report.display_images import show
 from facemask_ensemble.report.encoding import encode
-from facemask_ensemble.report.environment import environment, versions
+from facemask_ensemble.report.environment import environment
+from facemask_ensemble.versions import versions
 
 SHOWN = 320  # longest side of an image on the page, pixels
 TILE = 160

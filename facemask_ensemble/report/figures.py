@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from facemask_ensemble.models.initialization import summed_up
+from facemask_ensemble.plots.learning_curves import learning_curves
+from facemask_ensemble.plots.style import BLUE, GREY, INK, ORANGE, VERMILLION, finish, plain
 from facemask_ensemble.report import charts
 
 MANY = 10  # classes: with more, the zeros of a matrix are left out
-# Okabe and Ito's colours, told apart by colour-blind readers.
-BLUE, ORANGE, VERMILLION, GREY, INK = "#0072B2", "#E69F00", "#D55E00", "#8A8F98", "#1D2430"
 
 
 def write_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -22,7 +21,7 @@ def write_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
     drawings: dict[str, Callable[[Mapping[str, Any]], Figure | None]] = {
         "members": members,
         "confusion": confusion,
-        "learning_curves": learning_curves,
+        "learning_curves": lambda given: learning_curves(given["members"]),
         "agreement": agreement,
         "missed": missed,
     }
@@ -51,18 +50,18 @@ def members(report: Mapping[str, Any]) -> Figure:
     axes.axvline(100 * plot["chance"]["value"], color=INK, linestyle=":", linewidth=1.2)
     label = f"always answering the most frequent class: {100 * plot['chance']['value']:.1f}"
     axes.text(100 * plot["chance"]["value"], len(rows) - 0.4, f" {label}", va="center", fontsize=8, color=INK)
-    axes.set_yticks(range(len(rows)), [_plain(row["name"]) for row in rows])
+    axes.set_yticks(range(len(rows)), [plain(row["name"]) for row in rows])
     axes.set_ylim(len(rows) - 0.1, -0.6)
     left = axes.get_xlim()[0]
     axes.set_xlim(left, 101)
     axes.set_xlabel(f"accuracy on {report['dataset']['images']} {report['dataset']['judged_on']} images, %")
-    _finish(axes, f"Members and votes, with 95 % intervals ({_started(report)})", grid="x")
+    finish(axes, f"Members and votes, with 95 % intervals ({_started(report)})", grid="x")
     return figure
 
 
 def confusion(report: Mapping[str, Any]) -> Figure:
     """Draw the confusion matrix of the vote and of every member."""
-    names = [_plain(name) for name in report["dataset"]["class_names"]]
+    names = [plain(name) for name in report["dataset"]["class_names"]]
     panels = [(f"{report['shipped']} vote", report["ensemble"][report["shipped"]])]
     panels += [(member["backbone"], member) for member in report["members"]]
     columns = min(4, len(panels))
@@ -77,43 +76,16 @@ def confusion(report: Mapping[str, Any]) -> Figure:
         title, scores = panels[index]
         matrix = np.array(scores["confusion_matrix"])
         _heat(panel, matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), matrix, names)
-        panel.set_title(f"{_plain(title)}  {100 * scores['accuracy']:.1f} %", fontsize=10)
+        panel.set_title(f"{plain(title)}  {100 * scores['accuracy']:.1f} %", fontsize=10)
         panel.set_ylabel("truth" if index % columns == 0 else "")
         panel.set_xlabel("answer" if index + columns >= len(panels) else "")
     figure.suptitle("Confusion matrices: images, shaded by the share of the true class", fontsize=12)
     return figure
 
 
-def learning_curves(report: Mapping[str, Any]) -> Figure | None:
-    """Draw training and validation accuracy of every member over the epochs."""
-    trained = [member for member in report["members"] if (member.get("history") or {}).get("accuracy")]
-    if not trained:
-        return None
-    columns = min(4, len(trained))
-    rows = -(-len(trained) // columns)
-    wide, high = (2.7, 2.2) if len(trained) > 1 else (5.4, 3.2)
-    figure = Figure(figsize=(wide * columns + 0.6, high * rows + 0.7), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for panel, member in zip(axes.flat, trained, strict=False):
-        for key, label, style in (("accuracy", "training", "--"), ("val_accuracy", "validation", "-")):
-            values = np.array(member["history"].get(key) or [], float)
-            colour = GREY if style == "--" else BLUE
-            panel.plot(np.arange(1, len(values) + 1), 100 * values, style, color=colour, marker=".", label=label)
-        panel.set_ylim(0, 102)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        _finish(panel, member["backbone"], grid="y", size=10)
-    for panel in axes.flat[len(trained) :]:
-        panel.set_axis_off()
-    axes[0][0].legend(fontsize=8, frameon=False)
-    figure.supxlabel("epoch", fontsize=10)
-    figure.supylabel("accuracy, %", fontsize=10)
-    figure.suptitle("Learning curves", fontsize=12)
-    return figure
-
-
 def agreement(report: Mapping[str, Any]) -> Figure:
     """Draw the share of equal answers of every two members."""
-    names = [_plain(member["backbone"]) for member in report["members"]]
+    names = [plain(member["backbone"]) for member in report["members"]]
     matrix = np.array(report["agreement"])
     side = max(4.0, 0.75 * len(names) + 1.8)
     figure = Figure(figsize=(side, side * 0.92), layout="constrained")
@@ -141,7 +113,7 @@ def missed(report: Mapping[str, Any]) -> Figure:
     axes.set_xlabel("members that missed the image")
     axes.set_ylabel("images")
     axes.legend(frameon=False)
-    _finish(axes, "How many members missed an image", grid="y")
+    finish(axes, "How many members missed an image", grid="y")
     return figure
 
 
@@ -159,18 +131,6 @@ def _heat(axes: Axes, shares: np.ndarray, texts: np.ndarray, names: list[str]) -
             continue
         colour = "white" if share > 0.55 else INK
         axes.text(column, row, str(texts[row, column]), ha="center", va="center", fontsize=8, color=colour)
-
-
-def _finish(axes: Axes, title: str, grid: str, size: int = 12) -> None:
-    axes.set_title(_plain(title), fontsize=size, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, color="#E3E6EA", linewidth=0.8)  # type: ignore[arg-type]
-    axes.set_axisbelow(True)
-
-
-def _plain(text: str) -> str:
-    """Keep Matplotlib from reading dollar signs as formulas."""
-    return text.replace("$", r"\$")
 
 
 def _started(report: Mapping[str, Any]) -> str:

@@ -14,10 +14,11 @@ from facemask_ensemble.evaluation.metrics import AVERAGES
 from facemask_ensemble.models.initialization import RANDOM, origin
 from facemask_ensemble.report import charts, ensemble_charts
 from facemask_ensemble.report.encoding import encode
-from facemask_ensemble.report.environment import environment, versions
+from facemask_ensemble.report.environment import environment
 from facemask_ensemble.report.figures import write_figures
 from facemask_ensemble.report.numbers import thousands
 from facemask_ensemble.report.tables import score_table
+from facemask_ensemble.versions import versions
 
 PACKAGES = ("facemask-ensemble", "tensorflow", "keras", "tf-keras-vis", "numpy", "scikit-learn", "mlflow")
 KINDS = {

@@ -30,7 +30,7 @@ def heatmap(
     Returns:
         The image with the heatmap over it, uint8 (h, w, 3), or why there is none.
     """
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.explanation.overlays import overlays_of
@@ -56,7 +56,7 @@ def heatmap_together(
     Returns:
         The image with the heatmap over it, uint8 (h, w, 3), or why there is none.
     """
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.explanation.overlays import overlay_together

@@ -10,6 +10,7 @@ import pandas as pd
 from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.packaging.package import read_package
+from facemask_ensemble.prediction.shipped import choice_of
 from facemask_ensemble.serving.requests import requested, rows_of
 from facemask_ensemble.serving.uploads import Limits, ask
 
@@ -54,7 +55,7 @@ class Service:
         root = None if chosen["root"] is None else Path(str(chosen["root"])).expanduser()
         if root is not None and not root.is_dir():
             raise InputError(f"root={root}: no such folder; give the one that holds the images, or null")
-        choice = read_package(package).choice()
+        choice = choice_of(read_package(package))
         return cls(choice.load(runtime, batch_size, "decided"), limits, root)
 
     def answer(self, table: Any, params: Mapping[str, Any]) -> pd.DataFrame:

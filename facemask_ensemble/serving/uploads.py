@@ -58,7 +58,7 @@ def ask(
     Returns:
         The images as a chunk, the members' probabilities as `Ensemble.ask` gives them, and the table of answers.
     """
-    from facemask_ensemble.report.display_images import show
+    from facemask_ensemble.data.display_images import show
 
     chunk = chunk_of([], [], ensemble.sizes)
     if items:

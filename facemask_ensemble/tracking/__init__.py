@@ -1,4 +1,4 @@
-"""MLflow: the one package that speaks to it."""
+"""MLflow: runs, their files and the registry; but for the model that `serving` saves, nothing else speaks to it."""
 
 from facemask_ensemble.tracking.datasets import log_dataset
 from facemask_ensemble.tracking.members import LoggedMember, artifact, finished_members, studies

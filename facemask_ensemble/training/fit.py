@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from facemask_ensemble.data.manifest import write_atomically
 from facemask_ensemble.data.pipelines import without_autotune
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.files import write_atomically
 from facemask_ensemble.models.freezing import freeze
 from facemask_ensemble.training import checkpoint
 from facemask_ensemble.training.callbacks import Averaged, BestWeights, Checkpoint, EpochReport, FiniteLoss, Metrics

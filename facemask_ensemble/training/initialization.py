@@ -11,7 +11,7 @@ from facemask_ensemble import tracking
 from facemask_ensemble.models.classifier import build_classifier
 from facemask_ensemble.models.initialization import RANDOM, of_member
 from facemask_ensemble.models.transfer import start_from_member
-from facemask_ensemble.models.weights import is_member, member_run
+from facemask_ensemble.weights import is_member, member_run
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from facemask_ensemble.data.loaders import images, read_split
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.precision import choose_policy
-from facemask_ensemble.report.figures import learning_curves
+from facemask_ensemble.plots.learning_curves import learning_curves
 from facemask_ensemble.training.callbacks import epoch_line
 from facemask_ensemble.training.class_weights import class_weights, weighted
 from facemask_ensemble.training.determinism import explain_determinism, prepare
@@ -145,7 +145,7 @@ def _finish(
     table = pd.concat([_probabilities(model, config, manifest, split) for split in ("validation", "test")])
     table.to_parquet(files / PROBABILITIES, index=False)
     keras.Model(model.input, model.output, name=model.name).save(files / MODEL)  # without the optimizer's state
-    curves = learning_curves({"members": [{"backbone": model.name, "history": history.to_dict("list")}]})
+    curves = learning_curves([{"backbone": model.name, "history": history.to_dict("list")}])
     if curves is not None:
         curves.savefig(files / "learning_curves.png", dpi=120)
     final = scores(table, manifest.class_names) | kept(history) | speed(history)

@@ -16,14 +16,14 @@ from typing import Any
 
 import yaml
 
-from facemask_ensemble.command import explain
+from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models import backend
+from facemask_ensemble.training.run_folder import RUN
 
 OUTCOME = "outcome.json"
 CONFIG = "files/config.yaml"
 LOG = "log.txt"
-RUN = "run.json"
 LOCK = ".lock"
 LIVE = "FACEMASK_ENSEMBLE_LIVE"  # set where a table shows all trainings: what one of them says goes to its log
 POLL_SECONDS = 0.5  # seconds between two looks of a watcher

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from facemask_ensemble import tracking
-from facemask_ensemble.training.member_process import RUN
+from facemask_ensemble.training.run_folder import RUN
 
 FILES = "files"  # everything in it becomes an artifact of the run
 SCORES = "scores.json"

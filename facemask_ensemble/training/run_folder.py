@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from facemask_ensemble.models.backend import backend
-from facemask_ensemble.models.weights import is_path
+from facemask_ensemble.weights import is_path
 
 MEMBER = "member.txt"  # in a job's folder of a sweep: where its training lies
+RUN = "run.json"  # in a training's folder: its run in MLflow
 APART = ("output_dir", "study", "dataset", "tracking", "parent_run", "tags", "again")
 
 

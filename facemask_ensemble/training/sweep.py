@@ -16,11 +16,12 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.checks import check_dataset
-from facemask_ensemble.command import explain
 from facemask_ensemble.config import CONF_DIR, absolute_paths, options, plain
+from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.training.devices import lease
-from facemask_ensemble.training.member_process import LIVE, OUTCOME, RUN
+from facemask_ensemble.training.member_process import LIVE, OUTCOME
+from facemask_ensemble.training.run_folder import RUN
 from facemask_ensemble.training.subprocess_call import aside
 from facemask_ensemble.training.sweep_jobs import LiveTable, labels_of, show, standings
 

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from facemask_ensemble.training.member_process import LOG, OUTCOME, RUN, Outcome
-from facemask_ensemble.training.run_folder import MEMBER
+from facemask_ensemble.training.member_process import LOG, OUTCOME, Outcome
+from facemask_ensemble.training.run_folder import MEMBER, RUN
 
 SPEAK_FOR_THEMSELVES = ("backbone", "experiment")
 RECENT = 3  # epochs by which the time left is told

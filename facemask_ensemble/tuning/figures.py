@@ -14,7 +14,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from facemask_ensemble.report.figures import BLUE, GREY, INK, VERMILLION
+from facemask_ensemble.plots.style import BLUE, GREY, INK, VERMILLION
 from facemask_ensemble.tuning.progress import ranking
 
 ENOUGH = 8  # complete trials, below which nothing can be said about what mattered

@@ -10,7 +10,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.train import check
+from facemask_ensemble.training.launch import check
 from facemask_ensemble.training.run_folder import APART
 from facemask_ensemble.tuning.space import Searched, read_space
 

@@ -9,7 +9,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
-from facemask_ensemble.data.manifest import write_atomically
+from facemask_ensemble.files import write_atomically
 from facemask_ensemble.tuning.figures import write_figures
 from facemask_ensemble.tuning.plan import OWN
 from facemask_ensemble.tuning.progress import ranking, shorter

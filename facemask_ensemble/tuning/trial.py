@@ -13,7 +13,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.training.member_process import RUN, Outcome
+from facemask_ensemble.training.member_process import Outcome
+from facemask_ensemble.training.run_folder import RUN
 from facemask_ensemble.tuning.space import Searched
 from facemask_ensemble.tuning.storage import LOST, Direction
 

@@ -15,12 +15,12 @@ from typing import Any
 import hydra
 import optuna
 
-from facemask_ensemble.command import one_line_errors
 from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.dataset import open_dataset
+from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.train import train
 from facemask_ensemble.training.devices import lease
+from facemask_ensemble.training.launch import train
 from facemask_ensemble.training.member_process import LIVE, Outcome
 from facemask_ensemble.tuning.plan import Plan, read_plan
 from facemask_ensemble.tuning.progress import Progress

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from facemask_ensemble.command import explain
+from facemask_ensemble.error_lines import explain
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
 
-from facemask_ensemble.command import explain
 from facemask_ensemble.config import CONF_DIR, absolute_paths, plain
 from facemask_ensemble.data.dataset import open_dataset
+from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
 
 

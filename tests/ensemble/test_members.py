@@ -8,8 +8,9 @@ import pytest
 
 from facemask_ensemble import tracking
 from facemask_ensemble.data.manifest import Manifest
-from facemask_ensemble.ensemble.members import latest_members, load_predictions, members_of, model_file
+from facemask_ensemble.ensemble.members import latest_members, members_of, model_file
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.prediction.cached_predictions import load_predictions
 
 CLASSES = ("none", "all", "some")
 
@@ -181,7 +182,7 @@ def test_a_member_that_has_seen_none_of_the_images_is_asked_about_them(store, lo
         asked.append((list(models), [file.name for file in files]))
         return np.array([[probs_of(int(file.stem)) for file in files]])
 
-    monkeypatch.setattr("facemask_ensemble.ensemble.members.predict_all", predict_all)
+    monkeypatch.setattr("facemask_ensemble.prediction.cached_predictions.predict_all", predict_all)
     run_id = log("xception", learned=with_rows(manifest, sha256=[f"other{n}" for n in range(9)]))
     for _ in range(2):
         found, _ = members_of(store, manifest, None, [run_id], tmp_path / "cache")

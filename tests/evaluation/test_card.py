@@ -7,9 +7,10 @@ import pytest
 
 from facemask_ensemble.data.manifest import COLUMNS, Manifest
 from facemask_ensemble.ensemble import learning, voting
+from facemask_ensemble.ensemble.predictions import MemberPredictions
 from facemask_ensemble.ensemble.rules import Rule
 from facemask_ensemble.evaluation.card import at_about, ship_card, warnings
-from facemask_ensemble.evaluation.verdict import MemberPredictions, judge
+from facemask_ensemble.evaluation.verdict import judge
 
 NAMES = ("ada", "bea", "cleo", "dora")
 SKILLS = (0.9, 0.6, 0.4, -0.2)  # dora is worse than always answering the most frequent class

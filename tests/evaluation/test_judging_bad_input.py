@@ -13,11 +13,12 @@ import pytest
 
 from facemask_ensemble.data.manifest import COLUMNS, Manifest
 from facemask_ensemble.ensemble import learning, voting
+from facemask_ensemble.ensemble.predictions import MemberPredictions
 from facemask_ensemble.ensemble.rules import Rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.card import ship_card
 from facemask_ensemble.evaluation.gallery import choose
-from facemask_ensemble.evaluation.verdict import MemberPredictions, judge
+from facemask_ensemble.evaluation.verdict import judge
 from facemask_ensemble.report import page
 from facemask_ensemble.report.card import write_card
 

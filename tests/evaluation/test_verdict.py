@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from facemask_ensemble.data.manifest import COLUMNS, Manifest
+from facemask_ensemble.ensemble.predictions import MemberPredictions
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.evaluation.verdict import RULES, MemberPredictions, judge
+from facemask_ensemble.evaluation.verdict import RULES, judge
 
 NAMES = ("none", "all", "some")
 TEST = [0, 0, 1, 1, 2, 2]

@@ -33,7 +33,7 @@ def sources(classifier, tmp_path_factory):
     """Three saved members of two sizes, one of them in half precision, without validation images."""
     import keras
 
-    from facemask_ensemble.prediction.runtimes import Source
+    from facemask_ensemble.ensemble.sources import Source
 
     folder, found = tmp_path_factory.mktemp("members"), []
     for seed, (name, size) in enumerate((("ada", 8), ("bea", 12), ("cid", 8))):

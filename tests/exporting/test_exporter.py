@@ -14,13 +14,14 @@ from facemask_ensemble.data.chunks import read_chunks
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.exporting import litert
 from facemask_ensemble.exporting.exporter import Exporter
 from facemask_ensemble.exporting.folder import new_folder
+from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
-from facemask_ensemble.prediction.loading import Choice
-from facemask_ensemble.prediction.runtimes import Source, keras
+from facemask_ensemble.prediction.runtimes import keras
 
 pytestmark = pytest.mark.heavy
 

@@ -6,8 +6,8 @@ from facemask_ensemble.data.voc import street_mask_boxes
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.faces.boxes import Box, find_boxes
-from facemask_ensemble.faces.detector import MaskDetector
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
+from facemask_ensemble.prediction.mask_detector import MaskDetector
 
 RED, BLUE = (210, 20, 30), (20, 40, 220)
 

@@ -17,11 +17,11 @@ from facemask_ensemble.config import CONF_DIR, absolute_paths, plain
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.faces.drawing import STYLES, strip_height
-from facemask_ensemble.faces.prediction import COLUMNS
 from facemask_ensemble.faces.recording import Recorder
 from facemask_ensemble.faces.video import Footage
 from facemask_ensemble.predict import predict
 from facemask_ensemble.prediction.columnar import to_parquet
+from facemask_ensemble.prediction.face_predictions import COLUMNS
 from facemask_ensemble.prediction.results_table import AnswerTable
 from facemask_ensemble.scenes import draw_scene
 from facemask_ensemble.webcam import watch

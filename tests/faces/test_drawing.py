@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from facemask_ensemble.faces.answers import Face
 from facemask_ensemble.faces.boxes import Box
-from facemask_ensemble.faces.detector import Face
 from facemask_ensemble.faces.drawing import STYLES, draw_faces, strip_height
 
 BLUE, ORANGE, GREY = (0, 114, 178), (230, 159, 0), (200, 200, 200)

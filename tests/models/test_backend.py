@@ -43,7 +43,7 @@ def test_xla_is_told_of_determinism_beside_the_flags_it_has(monkeypatch):
 def test_answers_are_tensorflows_whatever_backend_is_asked_for(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     program = """
-from facemask_ensemble.models.tensorflow_import import start_tensorflow
+from facemask_ensemble.tensorflow_import import start_tensorflow
 start_tensorflow()
 import keras
 print(keras.backend.backend())
@@ -56,8 +56,6 @@ print(keras.backend.backend())
 def test_keras_that_runs_on_another_backend_already_is_refused(monkeypatch):
     pytest.importorskip("jax")
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    program = (
-        "import keras; from facemask_ensemble.models.tensorflow_import import start_tensorflow; start_tensorflow()"
-    )
+    program = "import keras; from facemask_ensemble.tensorflow_import import start_tensorflow; start_tensorflow()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "InputError: KERAS_BACKEND=jax: Keras runs on it in this process already" in done.stderr

@@ -11,7 +11,8 @@ from facemask_ensemble.ensemble import learning, voting
 from facemask_ensemble.ensemble.rule_io import restored
 from facemask_ensemble.ensemble.rule_settings import chosen_rule, described
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.packaging.package import PackagedMember, read_package, shipped_choice, write_package
+from facemask_ensemble.packaging.package import PackagedMember, read_package, write_package
+from facemask_ensemble.prediction.shipped import shipped_choice
 
 CLASSES = ["none", "all", "some"]
 PARTIAL = {"_partial_": True}

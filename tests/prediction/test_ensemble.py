@@ -11,10 +11,11 @@ from facemask_ensemble.data.input_images import Item
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.prediction.answers import predict_all
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
-from facemask_ensemble.prediction.runtimes import Source, keras
+from facemask_ensemble.prediction.runtimes import keras
 
 
 @pytest.fixture

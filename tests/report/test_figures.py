@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facemask_ensemble.plots.learning_curves import learning_curves
 from facemask_ensemble.report import figures
 
 NAMES = ["none", "all", "$x_1$"]
@@ -73,7 +74,7 @@ def test_a_confusion_matrix_shows_the_counts_and_shades_the_shares(report):
 
 
 def test_learning_curves_of_one_member_stand_alone(report):
-    figure = figures.learning_curves({"members": report["members"][:1]})
+    figure = learning_curves(report["members"][:1])
     assert [line.get_label() for line in figure.axes[0].lines] == ["training", "validation"]
     assert figure.axes[0].lines[1].get_ydata().tolist() == [30, 60, 80]
 

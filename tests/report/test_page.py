@@ -11,10 +11,11 @@ from rich.console import Console
 
 from facemask_ensemble.data.manifest import COLUMNS, Manifest
 from facemask_ensemble.ensemble import learning, voting
+from facemask_ensemble.ensemble.predictions import MemberPredictions
 from facemask_ensemble.ensemble.rules import Rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.gallery import choose
-from facemask_ensemble.evaluation.verdict import MemberPredictions, judge
+from facemask_ensemble.evaluation.verdict import judge
 from facemask_ensemble.report import numbers, page
 from facemask_ensemble.report.charts import dot_plot, learning_curves
 from facemask_ensemble.report.tables import terminal_table

@@ -160,7 +160,7 @@ def test_a_member_that_holds_code_is_never_loaded(shipped, tmp_path):
     ],
 )
 def test_an_ensemble_that_is_not_registered_is_refused_in_one_line(given, words, shipped, tmp_path):
-    from facemask_ensemble.packaging.package import shipped_choice
+    from facemask_ensemble.prediction.shipped import shipped_choice
 
     config = {"ensemble": given, "tracking": {"uri": None}, "output_dir": str(shipped / "outputs")}
     with pytest.raises(InputError, match=words):
@@ -169,7 +169,7 @@ def test_an_ensemble_that_is_not_registered_is_refused_in_one_line(given, words,
 
 @pytest.mark.heavy
 def test_a_registered_ensemble_is_found_by_its_alias_its_number_and_its_folder(shipped):
-    from facemask_ensemble.packaging.package import shipped_choice
+    from facemask_ensemble.prediction.shipped import shipped_choice
 
     [folder] = shipped.glob("outputs/mlruns/lights/*/artifacts/ensemble")
     given = ["models:/facemask-lights@champion", "models:/facemask-lights/1", str(folder)]

@@ -11,8 +11,8 @@ import numpy as np
 
 from facemask_ensemble.data.chunks import Chunk, Show
 from facemask_ensemble.data.input_images import Item
+from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
-from facemask_ensemble.prediction.loading import Choice
 
 
 @dataclass(frozen=True)

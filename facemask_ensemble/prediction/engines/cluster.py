@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.models.tensorflow_import import silent_stderr
+from facemask_ensemble.tensorflow_import import silent_stderr
 
 ANSWERING = 5.0  # seconds in which a cluster has to answer
 GO_ON = "what was answered is kept, and the same command goes on"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from facemask_ensemble.data import chunks
 from facemask_ensemble.data.chunks import Show
 from facemask_ensemble.data.input_images import Item
+from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.engines import Answer, Load
-from facemask_ensemble.prediction.loading import Choice
 
 
 def answer(choice: Choice, load: Load, items: Iterator[Item], show: Show | None) -> Iterator[Answer]:

@@ -15,11 +15,11 @@ import numpy as np
 from facemask_ensemble.data.chunks import Chunk, Show, read_chunks
 from facemask_ensemble.data.input_images import Item
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.engines import Answer, Load
 from facemask_ensemble.prediction.engines.cluster import GO_ON, joined, losses_explained, room
 from facemask_ensemble.prediction.engines.feed import Feeder, Parcel
 from facemask_ensemble.prediction.ensemble import Ensemble
-from facemask_ensemble.prediction.loading import Choice
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -3,33 +3,16 @@
 Called as `load(sources, batch_size)`, it answers with one `Network` a source, in their order.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import keras
-
-Judged = Callable[[], tuple[list[Path], NDArray[np.float32]]]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A member to be loaded: its name and its `.keras` file.
-
-    `judged` gives validation images, n files, and what the network answered to them in Keras, float32 (n, classes),
-    where these can still be had; else none of them. `learned` gives the images that it was trained on.
-    """
-
-    name: str
-    file: Path
-    judged: Judged | None = None
-    learned: Callable[[], list[Path]] | None = None
 
 
 class Network(Protocol):
@@ -50,10 +33,22 @@ class Network(Protocol):
         ...
 
 
+def check_runtime(runtime: Mapping[str, Any]) -> None:
+    """Refuse settings of a `runtime` group that there are not, or that this machine cannot follow.
+
+    Raises:
+        InputError: naming the key, the value and the rule.
+    """
+    if runtime["name"] == "openvino":
+        from facemask_ensemble.prediction.runtimes.openvino import check
+
+        check(runtime["precision"], runtime["differ"])
+
+
 @lru_cache(maxsize=16)
 def keras_twin(file: Path) -> "keras.Model":
     """Load the Keras network of a member that another runtime answers for, once."""
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.models.classifier import load_classifier

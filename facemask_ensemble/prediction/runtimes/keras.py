@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from facemask_ensemble.prediction.runtimes import Source
+from facemask_ensemble.ensemble.sources import Source
 
 if TYPE_CHECKING:
     import keras
@@ -52,7 +52,7 @@ class KerasNetwork:
 
 def load(sources: Sequence[Source], batch_size: int) -> list[KerasNetwork]:
     """Load members by their `.keras` files, as many as fit into memory."""
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     networks, room = [], psutil.virtual_memory().available

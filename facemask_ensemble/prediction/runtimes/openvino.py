@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.hardware import processor
-from facemask_ensemble.prediction.runtimes import Source
 from facemask_ensemble.prediction.runtimes.openvino_acceptance import measured, refusal, speed, told
 from facemask_ensemble.prediction.runtimes.openvino_cache import Place
 from facemask_ensemble.prediction.runtimes.openvino_conversion import FULL, SMALL, convert

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemask_ensemble.data.decoding import ImageError
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.hardware import processor
-from facemask_ensemble.prediction.runtimes import Source
 from facemask_ensemble.prediction.runtimes.openvino_cache import Place
 from facemask_ensemble.prediction.runtimes.openvino_conversion import FULL, SMALL, kind_of, quantize, squares
 from facemask_ensemble.prediction.runtimes.openvino_network import OpenvinoNetwork

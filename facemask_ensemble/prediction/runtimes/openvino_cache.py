@@ -14,8 +14,8 @@ from typing import Any
 
 import filelock
 
-from facemask_ensemble.data.manifest import write_atomically
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.files import write_atomically
 
 FOLDER = "openvino"
 DIGITS = 20  # of a file's sha256

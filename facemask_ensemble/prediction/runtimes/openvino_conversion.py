@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facemask_ensemble.prediction.runtimes import Source
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.prediction.runtimes.openvino_cache import Place
 from facemask_ensemble.prediction.runtimes.telemetry import stop_telemetry
 from facemask_ensemble.training.subprocess_call import aside
@@ -53,7 +53,7 @@ def _converted(source: Source) -> None:
 
 
 def _convert(file: Path, place: Place) -> None:
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     stop_telemetry()

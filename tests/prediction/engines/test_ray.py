@@ -15,12 +15,12 @@ from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.engines import Load, local
 from facemask_ensemble.prediction.engines.cluster import room
 from facemask_ensemble.prediction.engines.ray import _in_order, answer
-from facemask_ensemble.prediction.loading import Choice
-from facemask_ensemble.prediction.runtimes import Source
 
 COUNT = 150
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.prediction.runtimes import Source, openvino, openvino_acceptance, openvino_conversion
+from facemask_ensemble.prediction.runtimes import openvino, openvino_acceptance, openvino_conversion
 from facemask_ensemble.prediction.runtimes.openvino_cache import Place
 
 SIZE, IMAGES = 32, 20

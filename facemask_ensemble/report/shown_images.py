@@ -1,13 +1,11 @@
-"""Images as a person sees them: upright and in their own proportions."""
+"""Which images of a dataset a report shows."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
-from facemask_ensemble.data.decoding import decode
+from facemask_ensemble.data.display_images import read_shown
 
 if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest  # pandas, which who only shows an image has no need of
@@ -16,27 +14,6 @@ SHOWN = 320  # longest side of an image in the report, pixels
 THUMBNAIL = 96
 LISTED = 60  # ties shown with their image
 SAMPLES = 6  # training images of every class on the contact sheet
-
-
-def read_shown(path: Path, longest: int) -> np.ndarray:
-    """Read an image as uint8 (h, w, 3) whose longer side is `longest` pixels; a smaller one is enlarged."""
-    return show(path.read_bytes(), longest)
-
-
-def show(data: bytes, longest: int) -> np.ndarray:
-    """Read a file's content as `read_shown` reads the file."""
-    image = decode(data, at_least=longest)
-    scale = longest / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
-
-
-def show_own(data: bytes, most: int) -> np.ndarray:
-    """Read a file's content at the image's own size, or where that is larger with a longer side of `most` pixels."""
-    image = decode(data, at_least=most)
-    scale = min(1.0, most / max(image.size))
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return np.asarray(image.resize(size, Image.Resampling.BICUBIC) if scale < 1 else image)
 
 
 def images_of(

@@ -1,4 +1,4 @@
-"""The heatmaps of an evaluation, as its config asks for them, and the page about them."""
+"""The heatmaps that an evaluation's config asks for."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +11,6 @@ from facemask_ensemble.config import heatmap_method
 from facemask_ensemble.data.face_boxes import Faces
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.evaluation.rule_predictions import Judged
-from facemask_ensemble.report.explanation_cards import explanation_cards
-from facemask_ensemble.report.explanation_page import remove_explanation_page, write_explanation_page
 
 if TYPE_CHECKING:
     from facemask_ensemble.explanation.evaluated_heatmaps import Explained
@@ -44,7 +42,7 @@ def explain_answers(
     methods, why = _methods(config), config["explanation"]
     if not methods or not (shown or why["images"]):
         return None
-    from facemask_ensemble.models.tensorflow_import import start_tensorflow
+    from facemask_ensemble.tensorflow_import import start_tensorflow
 
     start_tensorflow()
     from facemask_ensemble.explanation.evaluated_heatmaps import explain
@@ -61,34 +59,3 @@ def _methods(config: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {config["heatmap"]["name"]: config["heatmap"]["method"]}
     others = {name: heatmap_method(name) for name in config["explanation"]["methods"] if name not in chosen}
     return {name: hydra.utils.instantiate(method) for name, method in (chosen | others).items()}
-
-
-def write_explanations(
-    explained: "Explained | None",
-    faces: Faces | None,
-    report: Mapping[str, Any],
-    test: Judged,
-    winners: np.ndarray,
-    manifest: Manifest,
-    command: str,
-    folder: Path,
-) -> Path | None:
-    """Write the page that tells what the heatmaps are worth, where any were judged, and remove that of before.
-
-    Args:
-        explained: what `explain_answers` gives.
-        faces: as there, like `test`, `winners` and `manifest`.
-        report: of the evaluation.
-        test: what the members answered.
-        winners: the vote's answers.
-        manifest: of the images.
-        command: the command line that made it.
-        folder: of the report.
-    """
-    remove_explanation_page(folder)
-    if explained is None or explained.why is None:
-        return None
-    members = [member["backbone"] for member in report["members"]]
-    cards = explanation_cards(explained, test, winners, members, manifest.class_names, manifest.root, faces)
-    random = any("random" in str(member.get("init")) for member in report["members"])
-    return write_explanation_page(explained.why, cards, report["dataset"], random, command, folder)

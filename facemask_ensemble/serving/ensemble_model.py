@@ -19,7 +19,7 @@ from PIL import Image
 from facemask_ensemble.packaging.package import INSIDE, MEMBERS, link_or_copy
 from facemask_ensemble.scenes import draw_scene
 
-CODE = Path(__file__).parents[1] / "serving" / "model.py"
+CODE = Path(__file__).with_name("model.py")
 PACKAGE = "ensemble"
 NEEDED = ("facemask-ensemble", "mlflow", "tensorflow", "keras", "tf-keras-vis", "numpy", "pandas", "pillow")
 INPUTS = (("image", DataType.binary), ("path", DataType.string), ("pixels", AnyType()))

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.models.weights import check_weights, is_member, is_path, member_run, weights_file
+from facemask_ensemble.weights import check_weights, is_member, is_path, member_run, weights_file
 
 RUN = "0123456789abcdef0123456789abcdef"
 OFFICIAL = {
@@ -139,6 +139,6 @@ def test_a_small_network_starts_from_a_member_or_from_nothing(weights, tmp_path)
 
 
 def test_checking_imports_no_tensorflow():
-    code = "import sys, facemask_ensemble.models.weights; print({'keras', 'tensorflow'} & set(sys.modules))"
+    code = "import sys, facemask_ensemble.weights; print({'keras', 'tensorflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

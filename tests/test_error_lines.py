@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from facemask_ensemble.command import explain
+from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
 
 

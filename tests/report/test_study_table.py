@@ -7,7 +7,7 @@ import pytest
 
 from facemask_ensemble import tracking
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.training.study_table import main, study_runs, study_table
+from facemask_ensemble.report.study_table import main, study_runs, study_table
 
 RUNS = pd.DataFrame(
     {
@@ -106,7 +106,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, said, logged, capsys):
 
 def test_help_names_the_keys_without_tensorflow():
     code = (
-        "import sys; from facemask_ensemble.training.study_table import main; main(['--help']); "
+        "import sys; from facemask_ensemble.report.study_table import main; main(['--help']); "
         "assert not {'tensorflow', 'mlflow'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""A study's runs as a Markdown table: `python -m facemask_ensemble.training.study_table study=import_options`.
+"""A study's runs as a Markdown table: `python -m facemask_ensemble.report.study_table study=import_options`.
 
 `by` lists parameters, `metrics` final metrics of the finished members; `test_accuracy@210`, a share measured on 210
 images, is given with the 95 % Wilson interval of its mean.
@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import OmegaConf
 
-from facemask_ensemble.command import one_line_errors
+from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.statistics import wilson_interval
 

@@ -1,6 +1,5 @@
 """Faces found in images, and what an ensemble of single faces answers about each."""
 
-import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,34 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemask_ensemble.data.chunks import chunk_of
+from facemask_ensemble.faces.answers import Face
 from facemask_ensemble.faces.boxes import Box, Find, Margin, cut, find_boxes
-from facemask_ensemble.faces.masks import masked_classes, scene
+from facemask_ensemble.faces.masks import masked_classes
 
 if TYPE_CHECKING:
+    from facemask_ensemble.prediction.choice import Choice
     from facemask_ensemble.prediction.ensemble import Ensemble
-    from facemask_ensemble.prediction.loading import Choice
-
-
-@dataclass(frozen=True)
-class Face:
-    """A face and the vote about it: `worn` tells whether it wears a mask; None, and no `confidence`, for no answer."""
-
-    box: Box
-    prediction: str
-    worn: bool | None
-    confidence: float | None
-    votes: Mapping[str, str]
-
-    def record(self) -> dict[str, Any]:
-        """Lay it out as JSON can hold it."""
-        return {
-            "box": [self.box.left, self.box.top, self.box.width, self.box.height],
-            "score": self.box.score,
-            "prediction": self.prediction,
-            "mask": self.worn,
-            "confidence": self.confidence,
-            "votes": dict(self.votes),
-        }
 
 
 @dataclass(frozen=True)
@@ -77,14 +55,6 @@ class MaskDetector:
             None if math.isnan(confidence) else confidence,
             {name: str(row[f"vote_{name}"]) for name in self.ensemble.names},
         )
-
-
-def answer_of(faces: Sequence[Face]) -> list[Any]:
-    """Give an image's prediction, the confidence in its least certain face, faces, masked ones, and all as JSON."""
-    worn = [face.worn for face in faces]
-    sure = [face.confidence for face in faces if face.confidence is not None]
-    boxes = json.dumps([face.record() for face in faces], separators=(",", ":"))
-    return [scene(worn), min(sure, default=None), len(faces), sum(one is True for one in worn), boxes]
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from facemask_ensemble.data.decoding import decode
 from facemask_ensemble.data.inputs import InputImages
 from facemask_ensemble.data.parallel import counting
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.faces.answers import Face, answer_of
 from facemask_ensemble.faces.boxes import scaled
-from facemask_ensemble.faces.detector import Face, MaskDetector, OpenedDetector, answer_of, open_detector
 from facemask_ensemble.faces.drawing import draw_faces
+from facemask_ensemble.prediction.mask_detector import MaskDetector, OpenedDetector, open_detector
 from facemask_ensemble.prediction.results_table import AnswerTable, summary
 
 COLUMNS = ["path", "prediction", "confidence", "faces", "masked", "boxes", "reason"]

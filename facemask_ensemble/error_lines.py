@@ -1,0 +1,81 @@
+"""How a program ends: what a user can mend is one line and exit code 2, anything else is a bug with its traceback."""
+
+import errno
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from facemask_ensemble.errors import InputError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program as a command ends: with 130 after Ctrl-C, with one line and 2 after a known error."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if (message := explain(error)) is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def explain(error: BaseException) -> str | None:
+    """Put an error that the user can mend into one line; None for any other."""
+    for cause in _causes(error):
+        if isinstance(cause, InputError):
+            return " ".join(str(cause).split())
+    full = full_disk(error)
+    if full:
+        return full
+    if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf"):
+        return _explain_config(error)
+    return None
+
+
+def full_disk(error: BaseException) -> str | None:
+    """Recognise a disk without room in an error or in what caused it."""
+    for cause in _causes(error):
+        text = " ".join(str(cause).split())
+        said = re.search(r"no space left|disk is full|disk quota exceeded|file too large", text, re.I)
+        if said or (isinstance(cause, OSError) and cause.errno in NO_ROOM):
+            where = getattr(cause, "filename", None)
+            return (
+                f"no room left on the disk{f' for {where}' if where else ''} ({text[:160]}); "
+                "free some, or choose another output_dir. What was finished is kept"
+            )
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _explain_config(error: BaseException) -> str:
+    """Turn Hydra's and OmegaConf's many-line errors into one line with the next step."""
+    from facemask_ensemble.config import options  # whoever raised such an error has imported Hydra
+
+    text = str(error)
+    missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if missing:
+        group, value = missing.groups()
+        names = options(group)
+        return f"{group}={value}: there is no such {group}; choose one of {', '.join(names)}"
+    extra = re.search(r"hydra/launcher[=/](submitit|slurm|ray)", text)
+    if extra and "Could not" in text:
+        name = {"submitit": "slurm"}.get(extra[1], extra[1])
+        return f'hydra/launcher: this one needs a plugin; pip install "facemask-ensemble[{name}]"'
+    if "Missing mandatory value" in text and (unset := re.search(r"full_key: (\S+)", text)):
+        return f"{unset.group(1)} needs a value; give {unset.group(1)}=…"
+    key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
+    if key and ("not in struct" in text + str(error.__cause__) or "Could not override" in text):
+        return f"{key.group(1)}: there is no such key; --help shows them all"
+    return f"{' '.join(text.partition('See https')[0].split())[:300]}; see --help"

@@ -1,0 +1,29 @@
+"""Finished trainings that MLflow could not be told of: what is said of them, and how they are sent."""
+
+import json
+from pathlib import Path
+
+from facemask_ensemble.errors import InputError
+
+
+def not_logged(reason: str, folder: Path) -> str:
+    """Tell where an unlogged training lies and how to send it."""
+    return (
+        f"MLflow could not be told ({reason}). Everything is kept in {folder}; once it answers: "
+        f"python -m facemask_ensemble.upload folder={folder}"
+    )
+
+
+def send(folder: Path) -> None:
+    """Log a training's folder to the run that it began."""
+    import yaml
+
+    from facemask_ensemble import tracking
+    from facemask_ensemble.training.run_files import upload
+
+    output_dir = Path(yaml.safe_load((folder / "files" / "config.yaml").read_text())["output_dir"])
+    uri = json.loads((folder / "run.json").read_text())["uri"]
+    reason = upload(tracking.open_store(uri, output_dir), folder)
+    if reason:
+        raise InputError(f"folder={folder}: MLflow still refuses ({reason}); nothing is lost, try again later")
+    print(f"logged {folder.name} to {uri or 'the embedded store'}")
