@@ -96,16 +96,17 @@ def _make(folder: Path, sizes: dict[str, int], learned: list[Path]) -> None:
     import keras
 
     from facemask_ensemble import tracking
-    from facemask_ensemble.config import CONF_DIR, plain
+    from facemask_ensemble.config import CONF_DIR, read_settings
+    from facemask_ensemble.settings.train import TrainSettings
     from facemask_ensemble.training.initialization import build
 
     store, manifest = tracking.open_store(None, folder), _manifest(folder / "learned", learned)
     for name, size in sizes.items():
         with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             given = [f"backbone={name}", f"image_size={size}", "backbone.weights=null", "dataset=scenes"]
-            config = plain(hydra.compose("train", given))
+            settings = read_settings(TrainSettings, hydra.compose("train", given))
         keras.utils.set_random_seed(len(name))
-        model = build(config, len(CLASSES))
+        model = build(settings.backbone, size, len(CLASSES))
         tags = {
             "kind": "member", "backbone": name, "init": "random initialisation", "precision": "float32",
             "dataset": manifest.name, "fingerprint": manifest.fingerprint, "class_names": '["none", "all", "some"]',

@@ -1,6 +1,6 @@
 """The ways of training that ours is measured beside, each in a process of its own.
 
-`python -m benchmarks.training_baselines WAY PATH EPOCHS` reads a train config as JSON from its standard input
+`python -m benchmarks.training_baselines WAY PATH EPOCHS` reads a training's settings as JSON from its standard input
 and prints a line an epoch.
 """
 
@@ -17,65 +17,67 @@ import tensorflow as tf
 from facemask_ensemble.data.arrays import write_arrays
 from facemask_ensemble.data.dataset import open_dataset
 from facemask_ensemble.data.loaders import read_split
+from facemask_ensemble.settings import read
+from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.training.initialization import build
 
 RATE = 1e-4
 
 
-def arrays(config: dict[str, Any], file: Path, epochs: int) -> None:
+def arrays(settings: TrainSettings, file: Path, epochs: int) -> None:
     """Write pixels, uint8 (n, s, s, 3), and one-hot labels of training and validation into one file."""
-    output_dir = Path(config["output_dir"])
-    manifest = open_dataset(config["dataset"], output_dir)
+    output_dir = settings.output_dir
+    manifest = open_dataset(settings.dataset, output_dir)
     one_hot = np.eye(len(manifest.class_names), dtype=np.float32)
     found = {}
     for split in ("train", "validation"):
-        found[f"{split}_pixels"] = np.asarray(read_split(manifest, split, config["image_size"], output_dir / "data"))
+        found[f"{split}_pixels"] = np.asarray(read_split(manifest, split, settings.image_size, output_dir / "data"))
         found[f"{split}_labels"] = one_hot[manifest.split(split)["label"]]
     write_arrays(file, found)
 
 
-def bare(config: dict[str, Any], file: Path, epochs: int) -> None:
+def bare(settings: TrainSettings, file: Path, epochs: int) -> None:
     """Fit on the arrays in memory and keep nothing."""
     train, validation = _held(file)
-    keras.config.set_dtype_policy(config["precision"])
-    model = build(config, train[1].shape[1])
-    _compile(model, config)
-    model.fit(*train, validation_data=validation, batch_size=config["batch_size"], **_told(epochs))
+    keras.config.set_dtype_policy(settings.precision)
+    model = build(settings.backbone, settings.image_size, train[1].shape[1])
+    _compile(model, settings)
+    model.fit(*train, validation_data=validation, batch_size=settings.batch_size, **_told(epochs))
 
 
-def frozen(config: dict[str, Any], file: Path, epochs: int) -> None:
+def frozen(settings: TrainSettings, file: Path, epochs: int) -> None:
     """Fit on the arrays with a frozen backbone, through which every image goes every epoch."""
     train, validation = _held(file)
-    model = build(config, train[1].shape[1])
+    model = build(settings.backbone, settings.image_size, train[1].shape[1])
     for layer in model.layers[:-1]:
         layer.trainable = False
-    _compile(model, config)
-    model.fit(*train, validation_data=validation, batch_size=config["batch_size"], **_told(epochs))
+    _compile(model, settings)
+    model.fit(*train, validation_data=validation, batch_size=settings.batch_size, **_told(epochs))
 
 
-def reference(config: dict[str, Any], folder: Path, epochs: int) -> None:
+def reference(settings: TrainSettings, folder: Path, epochs: int) -> None:
     """Fit in float32 on what the legacy generator decodes from the files of `train` and `validation`, every epoch."""
     files = tf.keras.preprocessing.image.ImageDataGenerator()
-    size, batch_size = config["image_size"], config["batch_size"]
+    size, batch_size = settings.image_size, settings.batch_size
     train, validation = (
         files.flow_from_directory(folder / split, target_size=(size, size), batch_size=batch_size)
         for split in ("train", "validation")
     )
-    model = build(config, train.num_classes)
-    _compile(model, config)
+    model = build(settings.backbone, settings.image_size, train.num_classes)
+    _compile(model, settings)
     model.fit(train, validation_data=validation, **_told(epochs))
 
 
-def member(config: dict[str, Any], file: Path, epochs: int) -> None:
+def member(settings: TrainSettings, file: Path, epochs: int) -> None:
     """Save a member with random weights, to start others from."""
-    build(config, 3).save(file)
+    build(settings.backbone, settings.image_size, 3).save(file)
 
 
-def operations(config: dict[str, Any], file: Path, epochs: int) -> None:
+def operations(settings: TrainSettings, file: Path, epochs: int) -> None:
     """Print the floating-point operations of one image's way forward: a multiplication and an addition are two."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    model = build(config, 3)
+    model = build(settings.backbone, settings.image_size, 3)
     traced = tf.function(model).get_concrete_function(tf.TensorSpec((1, *model.input_shape[1:])))
     profiler = tf.compat.v1.profiler
     options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation()).with_empty_output()
@@ -89,8 +91,8 @@ def _held(file: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(held[f"{split}_pixels"], held[f"{split}_labels"]) for split in ("train", "validation")]
 
 
-def _compile(model: keras.Model, config: dict[str, Any]) -> None:
-    optimizer = hydra.utils.instantiate(config["optimizer"]["make"])(learning_rate=RATE)
+def _compile(model: keras.Model, settings: TrainSettings) -> None:
+    optimizer = hydra.utils.instantiate(settings.optimizer.make.call)(learning_rate=RATE)
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
 
 
@@ -106,4 +108,4 @@ def _told(epochs: int) -> dict[str, Any]:
 WAYS = {way.__name__: way for way in (arrays, bare, frozen, reference, member, operations)}
 
 if __name__ == "__main__":
-    WAYS[sys.argv[1]](json.load(sys.stdin), Path(sys.argv[2]), int(sys.argv[3]))
+    WAYS[sys.argv[1]](read(TrainSettings, json.load(sys.stdin)), Path(sys.argv[2]), int(sys.argv[3]))

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from benchmarks.harness import Row
 from benchmarks.process_watch import MEMBER, WAITING, WORKER, Watched
 from benchmarks.training_workspace import Place
-from facemask_ensemble.models.throughput import NotMeasured, measure
+from facemask_ensemble.models.throughput import NotMeasured, Workload, measure
+from facemask_ensemble.settings.train import TrainSettings
 
 SEVEN = (
     "inceptionresnetv2", "densenet201", "efficientnetv2s", "efficientnetb3", "inceptionv3", "xception", "resnet50v2",
@@ -176,17 +176,21 @@ def gpu(asked: Settings, folder: Path) -> Iterator[Row]:
         operations = PASSES * float(place.other("operations", folder, 0, *given).lines[-1][1]) / 1e12
         for number, policy in enumerate(POLICIES):
             peak = asked.peaks[number] if asked.peaks else None
-            figure = _on_card(place.config(*given), policy, operations, peak)
+            figure = _on_card(_workload(place.settings(*given)), policy, operations, peak)
             yield Row(f"{name}, {size} px, batches of {asked.batch_size}, {policy}", figure)
 
 
-def _on_card(config: dict[str, Any], policy: str, operations: float, peak: float | None) -> str:
+def _on_card(workload: Workload, policy: str, operations: float, peak: float | None) -> str:
     try:
-        speed = measure(config, policy)
+        speed = measure(workload, policy)
     except NotMeasured as error:
         return f"not measured: {error}"
     share = f", {speed * operations / peak:.1%} of the peak" if peak else ""
     return f"{speed:.1f} images/s, {speed * operations:.3g} TFLOP/s{share}"
+
+
+def _workload(settings: TrainSettings) -> Workload:
+    return Workload(backbone=settings.backbone, image_size=settings.image_size, batch_size=settings.batch_size)
 
 
 def _shape(asked: Settings, size: int | str) -> tuple[str, str]:

@@ -5,13 +5,14 @@ import sys
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import hydra
 from PIL import Image
 
 from benchmarks.process_watch import Watched, watch
 from facemask_ensemble.config import CONF_DIR
+from facemask_ensemble.settings import dump
+from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.training.launch import check
 
 SIDE = 400  # of a drawn image, pixels
@@ -71,8 +72,8 @@ class Place:
         chosen = {text.partition("=")[0]: text for text in (*given, *self.shared, *more)}  # the last one counts
         return list(chosen.values())
 
-    def config(self, *more: str) -> dict[str, Any]:
-        """Compose a training's config.
+    def settings(self, *more: str) -> TrainSettings:
+        """Compose a training's settings.
 
         Raises:
             InputError: it cannot be trained.
@@ -90,7 +91,7 @@ class Place:
 
     def other(self, way: str, path: Path, epochs: int, *more: str, memory: bool = False) -> Watched:
         """Train in one of the ways of `bench_bare`."""
-        text = json.dumps(self.config(*more))
+        text = json.dumps(dump(self.settings(*more)))
         return self._watch("training.bench_bare", [way, str(path), str(epochs)], text=text, memory=memory)
 
     def arrays(self, *more: str) -> Path:

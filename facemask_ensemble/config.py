@@ -65,7 +65,7 @@ def read_settings(kind: type[T], cfg: DictConfig, group: str = "") -> T:
     Raises:
         InputError: naming the first key that is unknown, missing or has an impossible value.
     """
-    absolute_paths(cfg)
+    cfg = absolute_paths(cfg.copy())
     values = OmegaConf.to_container(OmegaConf.select(cfg, group) if group else cfg, resolve=True)
     assert isinstance(values, dict)
     own = {str(key): value for key, value in values.items() if group or key not in FOR_OTHER_KEYS}

@@ -1,6 +1,7 @@
 """Train one member, or a sweep of them: `python -m facemask_ensemble.train backbone=xception`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -27,9 +28,9 @@ def task(cfg: DictConfig) -> None:
         return
     job = Path(context.runtime.output_dir).resolve()
     try:
-        config = check(cfg) | {"parent_run": parent_run(job.parent)}
-        with environment_of_job(context, Path(config["output_dir"])) as environment:
-            train(config, threads=threads_per_job(context), job=job, environment=environment)
+        settings = replace(check(cfg), parent_run=parent_run(job.parent))
+        with environment_of_job(context, settings.output_dir) as environment:
+            train(settings, threads=threads_per_job(context), job=job, environment=environment)
     except Exception as error:  # the other members go on
         outcome_of(cfg.backbone.name, error).write(job)
 

@@ -5,10 +5,10 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.groups import Official
 
 IMAGENET = "imagenet"
 MEMBER_FILE = "model.keras"
@@ -22,7 +22,7 @@ _CHOICES = (
 
 
 def check_weights(
-    weights: str | None, official: Mapping[str, str] | None, *, name: str | None = None, pretrained: bool = True
+    weights: str | None, official: Official | None, *, name: str | None = None, pretrained: bool = True
 ) -> None:
     """Refuse at once what can be seen to fail without building a network.
 
@@ -94,7 +94,7 @@ def member_study(weights: str | None) -> str | None:
     return found[1]
 
 
-def weights_file(weights: str | None, official: Mapping[str, str] | None) -> str | None:
+def weights_file(weights: str | None, official: Official | None) -> str | None:
     """Resolve what Keras Applications take: None, `imagenet`, or the path of a file without top.
 
     A file that bears the official name, alone or in the folder given, must have the official md5.
@@ -109,7 +109,7 @@ def weights_file(weights: str | None, official: Mapping[str, str] | None) -> str
         path = _in_folder(path, official)
     elif not path.is_file():
         raise InputError(f"backbone.weights={weights}: no such file or folder; {_CHOICES}")
-    if official and path.name == official["file"]:
+    if official and path.name == official.file:
         _check_md5(path, official)
     return str(path)
 
@@ -140,32 +140,32 @@ def check_member(path: Path, name: str | None) -> None:
         )
 
 
-def _in_folder(folder: Path, official: Mapping[str, str] | None) -> Path:
+def _in_folder(folder: Path, official: Official | None) -> Path:
     if not official:
         raise InputError(
             f"backbone.weights={folder}: a folder, and no official file is known of this backbone; give the file itself"
         )
-    path = folder / official["file"]
+    path = folder / official.file
     if not path.is_file():
         raise InputError(f"backbone.weights={folder}: {path.name} is not in it; fetch it from {_address(official)}")
     return path
 
 
-def _check_md5(path: Path, official: Mapping[str, str]) -> None:
+def _check_md5(path: Path, official: Official) -> None:
     try:
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
         raise InputError(f"backbone.weights={path}: cannot be read ({error.strerror}); mend that first") from error
-    if md5 != official["md5"]:
+    if md5 != official.md5:
         raise InputError(
-            f"backbone.weights={path}: its md5 is {md5} and the official file's {official['md5']}; "
+            f"backbone.weights={path}: its md5 is {md5} and the official file's {official.md5}; "
             f"fetch it again from {_address(official)}, or rename a file of your own"
         )
 
 
-def _address(official: Mapping[str, str]) -> str:
-    return f"{official['address']}/{official['file']}"
+def _address(official: Official) -> str:
+    return f"{official.address}/{official.file}"
 
 
 def _config(path: Path) -> dict:

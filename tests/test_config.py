@@ -3,9 +3,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from facemask_ensemble.checks import check_training
 from facemask_ensemble.config import CONF_DIR, absolute_paths, plain
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.training.launch import check
 
 SEVEN = [
     "densenet201",
@@ -149,7 +149,7 @@ def test_every_optimizer_takes_decay_clipping_and_averaged_weights(leaf):
         ("image_size=70", r"image_size=70: must be a whole number of at least 71 \(the smallest side xception takes\)"),
         ("image_size=big", "image_size=big: must be a whole number"),
         ("batch_size=0", "batch_size=0: must be a whole number of at least 1"),
-        ("batch_size=true", "batch_size=True: must be a whole number"),
+        ("batch_size=true", "batch_size=true: must be a whole number"),
         ("devices=0", "devices=0: must be a whole number of at least 1"),
         ("label_smoothing=1", "label_smoothing=1: must be a share from 0 to below 1"),
         ("class_weights=some", "class_weights=some: must be balanced or null"),
@@ -165,7 +165,7 @@ def test_every_optimizer_takes_decay_clipping_and_averaged_weights(leaf):
 )
 def test_a_value_that_cannot_be_trained_with_is_refused_by_name(override, message):
     with pytest.raises(InputError, match=message):
-        check_training(train_config("backbone=xception", *override.split()))
+        check(train_config("backbone=xception", *override.split()))
 
 
 def test_paths_become_absolute_and_imagenet_stays_a_word(tmp_path, monkeypatch):

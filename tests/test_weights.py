@@ -6,14 +6,15 @@ import zipfile
 import pytest
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.groups import Official
 from facemask_ensemble.weights import check_weights, is_member, is_path, member_run, weights_file
 
 RUN = "0123456789abcdef0123456789abcdef"
-OFFICIAL = {
-    "file": "tiny_notop.h5",
-    "md5": "900150983cd24fb0d6963f7d28e17f72",  # of "abc": RFC 1321, section A.5
-    "address": "https://example.org/tiny",
-}
+OFFICIAL = Official(
+    file="tiny_notop.h5",
+    md5="900150983cd24fb0d6963f7d28e17f72",  # of "abc": RFC 1321, section A.5
+    address="https://example.org/tiny",
+)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.groups import Official
 from facemask_ensemble.weights import IMAGENET, weights_file
 
 PREPROCESSING = "preprocessing"  # name of the layer before the network's own ones
@@ -49,7 +50,7 @@ def features(
     Raises:
         InputError: the weights cannot be had or are another network's.
     """
-    source = weights_file(weights, official)
+    source = weights_file(weights, None if official is None else Official(**official))
     inputs = preprocess(pixels, preprocessing, own_file=source not in (None, IMAGENET))
     try:
         model = application(include_top=False, input_tensor=inputs, weights=source)

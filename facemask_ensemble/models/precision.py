@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import filelock
 
 from facemask_ensemble.files import write_atomically
 from facemask_ensemble.models.hardware import Machine, this_machine
-from facemask_ensemble.models.throughput import NotMeasured, measure
+from facemask_ensemble.models.throughput import NotMeasured, Workload, measure
 
 TENSOR_CORES = (7, 0)  # compute capability from which a GPU multiplies float16 faster
 TENSOR_CORES_BFLOAT16 = (8, 0)
@@ -42,7 +42,9 @@ class Choice:
         return f"{self.policy} ({', '.join(parts)})" if parts else self.policy
 
 
-def choose_policy(precision: str, config: Mapping[str, Any], cache: Path) -> Choice:
+def choose_policy(
+    precision: str, workload: Workload, cache: Path, *, devices: int | str = 1, deterministic: bool = False
+) -> Choice:
     """Choose the dtype policy for `auto` by measuring, once for a machine and a backbone; else take the one asked for.
 
     To be called before TensorFlow or JAX takes a device, since every candidate is measured in a process of its own.
@@ -50,22 +52,24 @@ def choose_policy(precision: str, config: Mapping[str, Any], cache: Path) -> Cho
 
     Args:
         precision: `auto`, or the policy.
-        config: the resolved train config; one device is measured, with its share of the batch.
+        workload: of the training; one device is measured, with its share of the batch.
         cache: folder of what was measured, a file for each machine, backbone, image size and batch size.
+        devices: that train together, a number or `all`.
+        deterministic: measure nothing.
     """
     if precision != "auto":
         return Choice(precision)
     machine = this_machine()
-    if config.get("deterministic") or candidates(machine) == ["float32"]:
+    if deterministic or candidates(machine) == ["float32"]:
         return Choice(usual_policy(machine))
-    config = {**config, "batch_size": _share(config, machine)}
-    key = {**asdict(machine), "backbone": config["backbone"]["name"]}
-    key |= {name: config[name] for name in ("image_size", "batch_size")}
+    workload = replace(workload, batch_size=_share(workload.batch_size, devices, machine))
+    name = workload.backbone.name
+    key = {**asdict(machine), "backbone": name, "image_size": workload.image_size, "batch_size": workload.batch_size}
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
-    path = cache / f"{config['backbone']['name']}-{digest}.json"
+    path = cache / f"{name}-{digest}.json"
     cache.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_suffix(".lock")):  # who comes second takes what the first has measured
-        return _recall(path) or _measure(config, candidates(machine), path, key)
+        return _recall(path) or _measure(workload, candidates(machine), path, key)
 
 
 def candidates(machine: Machine) -> list[str]:
@@ -88,19 +92,18 @@ def decide(images_per_second: Mapping[str, float]) -> str:
     return fastest if images_per_second[fastest] > MARGIN * single else "float32"
 
 
-def _share(config: Mapping[str, Any], machine: Machine) -> int:
+def _share(batch_size: int, devices: int | str, machine: Machine) -> int:
     """Give the images of every batch that one device gets."""
-    devices = config.get("devices", 1)
-    return max(1, config["batch_size"] // (max(1, len(machine.gpus)) if devices == "all" else devices))
+    return max(1, batch_size // (max(1, len(machine.gpus)) if devices == "all" else int(devices)))
 
 
-def _measure(config: dict[str, Any], policies: list[str], path: Path, key: Mapping[str, Any]) -> Choice:
-    name = config["backbone"]["name"]
+def _measure(workload: Workload, policies: list[str], path: Path, key: Mapping[str, Any]) -> Choice:
+    name = workload.backbone.name
     print(f"{name}: measuring {' and '.join(policies)} once, a minute or two; remembered in {path}", flush=True)
     speeds, failures = {}, {}
     for policy in policies:
         try:
-            speeds[policy] = round(measure(config, policy), 2)
+            speeds[policy] = round(measure(workload, policy), 2)
         except NotMeasured as error:
             failures[policy] = str(error)
     if not speeds:

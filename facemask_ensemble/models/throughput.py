@@ -1,6 +1,6 @@
 """How fast a network trains in a precision, measured in a process of its own.
 
-`python -m facemask_ensemble.models.throughput POLICY` reads a train config as JSON from its standard input.
+`python -m facemask_ensemble.models.throughput POLICY` reads a workload as JSON from its standard input.
 """
 
 import json
@@ -12,6 +12,10 @@ import sys
 import time
 from typing import Any
 
+from facemask_ensemble.settings import dump, read
+from facemask_ensemble.settings.fields import Positive, group
+from facemask_ensemble.settings.groups import Backbone
+
 SECONDS = 6.0  # of steps; a slow network makes FEWEST steps all the same
 FEWEST = 4
 CLASSES = 3
@@ -19,21 +23,30 @@ CLASSES = 3
 MODEST = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
+@group
+class Workload:
+    """What a training's step does: a network, the side of its images in pixels, and how many there are in a batch."""
+
+    backbone: Backbone
+    image_size: Positive
+    batch_size: Positive
+
+
 class NotMeasured(RuntimeError):
     """Tell why a network could not be trained in a precision."""
 
 
-def measure(config: dict[str, Any], policy: str) -> float:
-    """Return the images a second that the classifier of a train config learns from under a dtype policy.
+def measure(workload: Workload, policy: str) -> float:
+    """Return the images a second that a network learns from under a dtype policy.
 
     Args:
-        config: the resolved train config, of which `backbone`, `image_size` and `batch_size` are read.
+        workload: what a step does.
         policy: Keras's name of the dtype policy.
 
     Raises:
         NotMeasured: it could not be trained.
     """
-    asked = json.dumps({key: config[key] for key in ("backbone", "image_size", "batch_size")})
+    asked = json.dumps(dump(workload))
     command = [sys.executable, "-m", __name__, policy]
     done = subprocess.run(command, input=asked, capture_output=True, text=True, env={**os.environ, **MODEST})
     if done.returncode:
@@ -48,7 +61,7 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     return lines[-1].strip()[:200] if lines else f"ended with code {done.returncode}"
 
 
-def images_per_second(config: dict[str, Any], policy: str) -> float:
+def images_per_second(workload: Workload, policy: str) -> float:
     """Train on random pixels in this process; the quickest step counts, since whatever else runs only slows it.
 
     The first step, which traces the network, is thrown away.
@@ -61,9 +74,9 @@ def images_per_second(config: dict[str, Any], policy: str) -> float:
 
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(0)
-    model = _build(config)
+    model = _build(workload)
     model.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy")
-    size, batch = config["image_size"], config["batch_size"]
+    size, batch = workload.image_size, workload.batch_size
     dice = np.random.default_rng(0)
     pixels = keras.ops.convert_to_tensor(dice.uniform(0, 255, (batch, size, size, 3)).astype(np.float32))
     labels = keras.ops.convert_to_tensor(np.eye(CLASSES, dtype=np.float32)[dice.integers(CLASSES, size=batch)])
@@ -77,23 +90,25 @@ def images_per_second(config: dict[str, Any], policy: str) -> float:
     return batch / min(durations[1:])
 
 
-def _build(config: dict[str, Any]) -> Any:
+def _build(workload: Workload) -> Any:
     """Build the classifier with random weights, wherever the training's own would come from."""
     import hydra
 
     from facemask_ensemble.models.classifier import build_classifier
 
-    backbone = config["backbone"]
-    features = {key: None if key == "weights" else value for key, value in backbone["features"].items()}
+    backbone, features = workload.backbone, workload.backbone.features
+    if features.takes("weights"):
+        features = features.changed(weights=None)
     return build_classifier(
-        backbone["name"],
-        hydra.utils.instantiate(features),
-        config["image_size"],
+        backbone.name,
+        hydra.utils.instantiate(features.call),
+        workload.image_size,
         CLASSES,
-        backbone["dropout"],
-        **backbone.get("head", {}),
+        backbone.dropout,
+        pooling=backbone.head.pooling,
+        hidden=backbone.head.hidden,
     )
 
 
 if __name__ == "__main__":
-    print(images_per_second(json.load(sys.stdin), sys.argv[1]))
+    print(images_per_second(read(Workload, json.load(sys.stdin)), sys.argv[1]))

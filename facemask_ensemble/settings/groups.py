@@ -1,6 +1,7 @@
 """The groups of settings that several commands share; each is a folder of `conf`."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -50,6 +51,11 @@ class Dataset:
     ]
     faces: Target | None
     source: Target
+
+    def check_root(self) -> None:
+        """Refuse a folder of images that is not there."""
+        if self.root is not None and not Path(self.root).expanduser().is_dir():
+            raise InputError(f"dataset.root={self.root}: no such folder; give the folder that holds the images")
 
 
 @group
@@ -113,8 +119,8 @@ class Optimizer:
 class Mixup:
     """How images of a batch are mixed: the shape of the Beta distribution, and with whom."""
 
-    alpha: Above0
-    classes: Literal["same", "any"]
+    alpha: Above0 = 0.2
+    classes: Literal["same", "any"] = "same"
 
 
 @group

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import hydra
 import keras
@@ -11,6 +10,7 @@ from facemask_ensemble import tracking
 from facemask_ensemble.models.classifier import build_classifier
 from facemask_ensemble.models.initialization import RANDOM, of_member
 from facemask_ensemble.models.transfer import start_from_member
+from facemask_ensemble.settings.groups import Backbone
 from facemask_ensemble.weights import is_member, member_run
 
 
@@ -43,17 +43,18 @@ def start_of(weights: str | None, store: tracking.Store, cache: Path) -> Start:
     return Start(of_member(member.tags["dataset"], run_id, member.tags["init"]), file)
 
 
-def build(config: dict[str, Any], classes: int, member_file: Path | None = None) -> keras.Model:
-    """Build the classifier that a resolved train config describes.
+def build(backbone: Backbone, image_size: int, classes: int, member_file: Path | None = None) -> keras.Model:
+    """Build a classifier.
 
     Args:
-        config: of which `backbone` and `image_size` are used.
+        backbone: the architecture.
+        image_size: side of the square input, pixels.
         classes: number of classes.
         member_file: a saved member to take the backbone from.
     """
-    backbone = config["backbone"]
-    shape = (config["image_size"], classes, backbone["dropout"])
+    shape = (image_size, classes, backbone.dropout)
+    pooling, hidden = backbone.head.pooling, backbone.head.hidden
     if member_file is not None:
-        return start_from_member(member_file, backbone["name"], *shape, **backbone["head"])
-    features = hydra.utils.instantiate(backbone["features"])
-    return build_classifier(backbone["name"], features, *shape, **backbone["head"])
+        return start_from_member(member_file, backbone.name, *shape, pooling=pooling, hidden=hidden)
+    features = hydra.utils.instantiate(backbone.features.call)
+    return build_classifier(backbone.name, features, *shape, pooling=pooling, hidden=hidden)

@@ -1,36 +1,47 @@
-"""A training from its config to its outcome: the config checked, the data prepared, a process of its own."""
+"""A training from its config to its outcome: the settings read and checked, the data prepared, a process of its own."""
 
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import hydra
 from omegaconf import DictConfig
 
-from facemask_ensemble.checks import check_training
-from facemask_ensemble.config import absolute_paths, plain
+from facemask_ensemble.config import read_settings
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.backend import backend
+from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.training.member_process import OUTCOME, Outcome, run_isolated
 from facemask_ensemble.training.run_folder import MEMBER, folder_of
 from facemask_ensemble.training.store_queries import has_run, newest_member, refuse_dead_store
 from facemask_ensemble.training.subprocess_call import aside
 from facemask_ensemble.training.unlogged import send
-from facemask_ensemble.weights import member_study
+from facemask_ensemble.weights import check_weights, member_study
 
 
-def check(cfg: DictConfig) -> dict[str, Any]:
-    """Refuse a config that cannot be trained; return it resolved, with absolute paths."""
-    check_training(absolute_paths(cfg))
+def check(cfg: DictConfig) -> TrainSettings:
+    """Read a composed config as settings, and refuse what cannot be trained here.
+
+    Raises:
+        InputError: naming the key, the value and the rule.
+    """
+    return checked(read_settings(TrainSettings, cfg))
+
+
+def checked(settings: TrainSettings) -> TrainSettings:
+    """Refuse settings that cannot be trained here: files that are not there, or a schedule that the weights forbid."""
+    settings.dataset.check_root()
+    backbone = settings.backbone
+    pretrained = backbone.features.takes("weights")
+    check_weights(backbone.weights, backbone.official, name=backbone.name, pretrained=pretrained)
     backend()  # refuses one that there is not
-    hydra.utils.instantiate(cfg.schedule)  # a schedule refuses what it cannot do
-    return plain(cfg)
+    hydra.utils.instantiate(settings.schedule.call)  # a schedule refuses what it cannot do
+    return settings
 
 
 def train(
-    config: dict[str, Any],
+    settings: TrainSettings,
     *,
     show_bar: bool = False,
     threads: int | None = None,
@@ -40,10 +51,10 @@ def train(
 ) -> tuple[Outcome, Path]:
     """Prepare the data and train one member in a process of its own, or go on where that was stopped.
 
-    What the same config and data have finished before is not trained again, unless `again` says so.
+    What the same settings and data have finished before is not trained again, unless `again` says so.
 
     Args:
-        config: the resolved train config.
+        settings: of the training.
         show_bar: a progress bar instead of a line an epoch.
         threads: of TensorFlow's operations; None for all cores.
         watch: called with the training's folder, twice a second; stops the training when it says False.
@@ -55,25 +66,25 @@ def train(
     """
     from facemask_ensemble.data.dataset import open_dataset
 
-    where = config["tracking"]["uri"], Path(config["output_dir"])
-    if config["tracking"]["uri"] is not None:
+    where = settings.tracking.uri, settings.output_dir
+    if settings.tracking.uri is not None:
         aside(refuse_dead_store, *where)
-    if (study := member_study(config["backbone"]["weights"])) is not None:
-        start = aside(newest_member, *where, study, config["backbone"]["name"])
-        config = config | {"backbone": config["backbone"] | {"weights": start}}
-    manifest = open_dataset(config["dataset"], Path(config["output_dir"]))
+    if (study := member_study(settings.backbone.weights)) is not None:
+        start = aside(newest_member, *where, study, settings.backbone.name)
+        settings = replace(settings, backbone=replace(settings.backbone, weights=start))
+    manifest = open_dataset(settings.dataset, settings.output_dir)
     for row in manifest.quarantine.itertuples():
         print(f"left out: {row.path}: {row.reason}")
-    folder = folder_of(config, manifest.fingerprint)
+    folder = folder_of(settings, manifest.fingerprint)
     if job is not None:
         (job / MEMBER).write_text(str(folder))
     if (folder / OUTCOME).exists() and (before := Outcome.read(folder)).state == "finished":
-        if not config["again"] and (before.summary["not_logged"] or aside(has_run, *where, before.summary["run_id"])):
+        if not settings.again and (before.summary["not_logged"] or aside(has_run, *where, before.summary["run_id"])):
             return _send(before, folder), folder
         _clear(before, folder)
     manifest.save(folder / "files" / "manifest")
     options = {"show_bar": show_bar, "threads": threads, "watch": watch, "environment": environment}
-    return run_isolated(config, folder, **options), folder  # type: ignore[arg-type]
+    return run_isolated(settings, folder, **options), folder  # type: ignore[arg-type]
 
 
 def _send(before: Outcome, folder: Path) -> Outcome:

@@ -19,6 +19,8 @@ import yaml
 from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models import backend
+from facemask_ensemble.settings import dump, read
+from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.training.run_folder import RUN
 
 OUTCOME = "outcome.json"
@@ -55,7 +57,7 @@ class Outcome:
 
 
 def run_isolated(
-    config: dict[str, Any],
+    settings: TrainSettings,
     folder: Path,
     *,
     show_bar: bool,
@@ -66,7 +68,7 @@ def run_isolated(
     """Train one member in a fresh process and wait for it; it stops by itself when this process ends.
 
     Args:
-        config: the resolved train config; written to `files/config.yaml`.
+        settings: of the training; written to `files/config.yaml`.
         folder: of this training; what an earlier try left in it is gone on with.
         show_bar: a progress bar instead of a line an epoch.
         threads: of TensorFlow's operations; None for all cores.
@@ -74,12 +76,12 @@ def run_isolated(
         environment: variables of the process beside those of this one.
     """
     (folder / CONFIG).parent.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / CONFIG).write_text(yaml.safe_dump(dump(settings), sort_keys=False))
     (folder / OUTCOME).unlink(missing_ok=True)
     command = [sys.executable, "-m", __name__, str(folder), "bar" if show_bar else "lines"]
     with (folder / LOG).open("a") as log:
         pipes = {"stdin": subprocess.PIPE, "stderr": log, "stdout": log if os.environ.get(LIVE) else None}
-        variables = _environment(config, threads, environment or {})
+        variables = _environment(settings, threads, environment or {})
         with subprocess.Popen(command, env=variables, **pipes) as process:  # type: ignore[call-overload]
             try:
                 _wait(process, folder, watch)
@@ -87,12 +89,17 @@ def run_isolated(
                 process.wait()  # the same signal reached it; it closes its run
                 raise
     if not (folder / OUTCOME).exists():
-        _lost(config, folder, process.returncode).write(folder)
+        _lost(settings, folder, process.returncode).write(folder)
     return Outcome.read(folder)
 
 
-def _environment(config: Mapping[str, Any], threads: int | None, more: Mapping[str, str]) -> dict[str, str]:
-    needed = backend.environment(deterministic=config["deterministic"])
+def settings_in(folder: Path) -> TrainSettings:
+    """Read the settings that a training's folder was made with."""
+    return read(TrainSettings, yaml.safe_load((folder / CONFIG).read_text()))
+
+
+def _environment(settings: TrainSettings, threads: int | None, more: Mapping[str, str]) -> dict[str, str]:
+    needed = backend.environment(deterministic=settings.deterministic)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **needed, **more}
     if threads is not None:
         environment["TF_NUM_INTRAOP_THREADS"] = str(threads)
@@ -112,7 +119,7 @@ def _wait(process: subprocess.Popen, folder: Path, watch: Callable[[Path], bool]
                 process.wait()
 
 
-def _lost(config: dict[str, Any], folder: Path, code: int) -> Outcome:
+def _lost(settings: TrainSettings, folder: Path, code: int) -> Outcome:
     """Tell how a process ended that could not tell itself, and close its run."""
     ended = f"code {code}" if code >= 0 else signal.Signals(-code).name
     hint = ", as happens when memory runs out: try a smaller batch_size" if -code == signal.SIGKILL else ""
@@ -122,11 +129,11 @@ def _lost(config: dict[str, Any], folder: Path, code: int) -> Outcome:
 
         def close() -> None:
             run = json.loads((folder / RUN).read_text())
-            store = tracking.open_store(run["uri"], Path(config["output_dir"]))
+            store = tracking.open_store(run["uri"], settings.output_dir)
             tracking.end_run(store, run["run_id"], "FAILED", message)
 
         tracking.protect(close)
-    return Outcome(config["backbone"]["name"], "failed", message)
+    return Outcome(settings.backbone.name, "failed", message)
 
 
 def main(folder: Path, *, show_bar: bool) -> None:
@@ -135,22 +142,22 @@ def main(folder: Path, *, show_bar: bool) -> None:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGINT may be ignored: behind nohup and & it is
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    config = yaml.safe_load((folder / CONFIG).read_text())
-    name = config["backbone"]["name"]
+    settings = settings_in(folder)
+    name = settings.backbone.name
     try:
         with filelock.FileLock(folder / LOCK, timeout=10):  # an orphan needs a moment to end
-            _train(config, folder, show_bar=show_bar).write(folder)
+            _train(settings, folder, show_bar=show_bar).write(folder)
     except filelock.Timeout:
         busy = InputError(f"{folder}: another process trains this very member; wait for its end, or stop it")
         outcome_of(name, busy).write(folder)
 
 
-def _train(config: dict[str, Any], folder: Path, *, show_bar: bool) -> Outcome:
-    name = config["backbone"]["name"]
+def _train(settings: TrainSettings, folder: Path, *, show_bar: bool) -> Outcome:
+    name = settings.backbone.name
     try:
         from facemask_ensemble.training.member import train_member
 
-        return Outcome(name, "finished", summary=train_member(config, folder, show_bar=show_bar))
+        return Outcome(name, "finished", summary=train_member(settings, folder, show_bar=show_bar))
     except KeyboardInterrupt:
         return Outcome(name, "stopped", "stopped; the same command goes on from its last finished epoch")
     except Exception as error:

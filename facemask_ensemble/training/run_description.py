@@ -10,17 +10,18 @@ import tensorflow as tf
 
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.models.precision import Choice
+from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.training.schedules import Phase
 
 
 def tags(
-    config: dict[str, Any], manifest: Manifest, precision: Choice, init: str, model: keras.Model
+    settings: TrainSettings, manifest: Manifest, precision: Choice, init: str, model: keras.Model
 ) -> dict[str, str]:
     """Describe a training by what members are found by later."""
     return {
-        **{str(key): str(value) for key, value in config["tags"].items()},
+        **{str(key): str(value) for key, value in settings.tags.items()},
         "kind": "member",
-        "backbone": config["backbone"]["name"],
+        "backbone": settings.backbone.name,
         "init": init,
         "precision": precision.policy,
         "precision_measured": str(precision),
@@ -29,32 +30,32 @@ def tags(
         "dataset": manifest.name,
         "fingerprint": manifest.fingerprint,
         "class_names": json.dumps(manifest.class_names),
-        "image_size": str(config["image_size"]),
+        "image_size": str(settings.image_size),
         "parameters": str(model.count_params()),
     }
 
 
-def params(config: dict[str, Any], policy: str, phases: Sequence[Phase]) -> dict[str, Any]:
+def params(settings: TrainSettings, policy: str, phases: Sequence[Phase]) -> dict[str, Any]:
     """Describe a training by what runs are compared by."""
     return {
-        "backbone": config["backbone"]["name"],
-        "weights": config["backbone"]["weights"],
-        "dataset": config["dataset"]["name"],
-        "dataset_limit": config["dataset"]["limit"],
-        "loader": config["loader"]["name"],
-        "loader_resize": config["loader"]["resize"],
-        "image_size": config["image_size"],
-        "batch_size": config["batch_size"],
-        "schedule": config["schedule"]["_target_"].rpartition(".")[2],
+        "backbone": settings.backbone.name,
+        "weights": settings.backbone.weights,
+        "dataset": settings.dataset.name,
+        "dataset_limit": settings.dataset.limit,
+        "loader": settings.loader.name,
+        "loader_resize": settings.loader.resize,
+        "image_size": settings.image_size,
+        "batch_size": settings.batch_size,
+        "schedule": settings.schedule.name,
         "epochs": phases[-1].epochs,
         "all_epochs": sum(phase.epochs for phase in phases),
         "learning_rate": phases[-1].learning_rate,
-        "optimizer": config["optimizer"]["name"],
-        "label_smoothing": config["label_smoothing"],
-        "class_weights": config["class_weights"],
-        "augmentation": config["augmentation"]["name"],
+        "optimizer": settings.optimizer.name,
+        "label_smoothing": settings.label_smoothing,
+        "class_weights": settings.class_weights,
+        "augmentation": settings.augmentation.name,
         "precision": policy,
-        "seed": config["seed"],
+        "seed": settings.seed,
         "phases": json.dumps([asdict(phase) for phase in phases]),
     }
 

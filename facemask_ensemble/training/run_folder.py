@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from facemask_ensemble.models.backend import backend
+from facemask_ensemble.settings import dump
+from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.weights import is_path
 
 MEMBER = "member.txt"  # in a job's folder of a sweep: where its training lies
@@ -14,18 +14,18 @@ RUN = "run.json"  # in a training's folder: its run in MLflow
 APART = ("output_dir", "study", "dataset", "tracking", "parent_run", "tags", "again")
 
 
-def folder_of(config: Mapping[str, Any], fingerprint: str) -> Path:
+def folder_of(settings: TrainSettings, fingerprint: str) -> Path:
     """Name the folder after everything that decides what is learned.
 
     Args:
-        config: the resolved train config. Where results go decides nothing, and the dataset's settings only by the
+        settings: of the training. Where results go decides nothing, and the dataset's settings only by the
             images, labels and split that they give.
         fingerprint: of the manifest.
     """
-    decisive = {key: value for key, value in config.items() if key not in APART}
-    known = [decisive, fingerprint, backend(), *_content(config["backbone"]["weights"])]
+    decisive = {key: value for key, value in dump(settings).items() if key not in APART}
+    known = [decisive, fingerprint, backend(), *_content(settings.backbone.weights)]
     key = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:10]
-    return Path(config["output_dir"]) / "runs" / config["study"] / f"{config['backbone']['name']}-{key}"
+    return settings.output_dir / "runs" / settings.study / f"{settings.backbone.name}-{key}"
 
 
 def _content(weights: str | None) -> list[str]:

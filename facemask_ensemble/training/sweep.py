@@ -15,10 +15,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from facemask_ensemble.checks import check_dataset
-from facemask_ensemble.config import CONF_DIR, absolute_paths, options, plain
+from facemask_ensemble.config import CONF_DIR, options, read_settings
 from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.groups import Dataset, Tracking
 from facemask_ensemble.training.devices import lease
 from facemask_ensemble.training.member_process import LIVE, OUTCOME
 from facemask_ensemble.training.run_folder import RUN
@@ -112,13 +112,12 @@ def _begin(config: DictConfig) -> None:
             f"output_dir={config.output_dir}: the machines of a Ray cluster work in other folders; give an absolute "
             "path that all of them see"
         )
-    config = absolute_paths(config.copy())
-    over_data = _sweeps_over_data(config)
-    if not over_data:
-        check_dataset(config)
+    dataset = None
+    if not _sweeps_over_data(config):
+        dataset = read_settings(Dataset, config, "dataset")
+        dataset.check_root()
     folder.mkdir(parents=True, exist_ok=True)
     known_as = hashlib.sha256(json.dumps([config.study, overrides]).encode()).hexdigest()[:12]
-    dataset = None if over_data else plain(config.dataset)
     try:
         run_id = aside(_prepare, *_where(config), config.study, folder, folder.parent / f"{known_as}.run", dataset)
     except Exception:
@@ -127,9 +126,7 @@ def _begin(config: DictConfig) -> None:
     (folder / PARENT).write_text(run_id)
 
 
-def _prepare(
-    uri: str | None, output_dir: Path, study: str, folder: Path, note: Path, dataset: dict[str, Any] | None
-) -> str:
+def _prepare(uri: str | None, output_dir: Path, study: str, folder: Path, note: Path, dataset: Dataset | None) -> str:
     """Open store and dataset; return the id of the parent run, that of an earlier try where there was one."""
     from facemask_ensemble import tracking
     from facemask_ensemble.data.dataset import open_dataset
@@ -206,4 +203,4 @@ def _folder(config: DictConfig) -> Path:
 
 def _where(config: DictConfig) -> tuple[str | None, Path]:
     """Give the store's address and the folder of all output."""
-    return config.tracking.uri, Path(config.output_dir).expanduser().resolve()
+    return read_settings(Tracking, config, "tracking").uri, Path(config.output_dir).expanduser().resolve()

@@ -16,12 +16,11 @@ def not_logged(reason: str, folder: Path) -> str:
 
 def send(folder: Path) -> None:
     """Log a training's folder to the run that it began."""
-    import yaml
-
     from facemask_ensemble import tracking
+    from facemask_ensemble.training.member_process import settings_in
     from facemask_ensemble.training.run_files import upload
 
-    output_dir = Path(yaml.safe_load((folder / "files" / "config.yaml").read_text())["output_dir"])
+    output_dir = settings_in(folder).output_dir
     uri = json.loads((folder / "run.json").read_text())["uri"]
     reason = upload(tracking.open_store(uri, output_dir), folder)
     if reason:

@@ -1,20 +1,22 @@
 """What a search is asked to do, checked before Optuna or TensorFlow is imported."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
+from facemask_ensemble.config import read_settings
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.training.launch import check
+from facemask_ensemble.settings import Target, dump
+from facemask_ensemble.settings.train import TrainSettings
+from facemask_ensemble.settings.tune import TuneSettings
+from facemask_ensemble.training.launch import checked
 from facemask_ensemble.training.run_folder import APART
 from facemask_ensemble.tuning.space import Searched, read_space
 
-METRICS = ("val_loss", "val_accuracy")
 OWN = ("trials", "timeout", "metric", "storage", "jobs", "space", "search", "sampler", "pruner")
 # What schedule=auto reads from random initialisation alone, and from pretrained weights alone.
 SCRATCH = ("learning_rate", "warmup")
@@ -34,9 +36,9 @@ class Plan:
         storage: address of Optuna's database; None for the sqlite file in the output folder.
         space: what is searched.
         overrides: as given on the command line.
-        config: the resolved train config that every trial starts from.
-        sampler: the resolved config group.
-        pruner: the resolved config group.
+        training: the settings that every trial starts from.
+        sampler: takes a seed and gives Optuna's sampler.
+        pruner: of Optuna.
     """
 
     study: str
@@ -47,27 +49,28 @@ class Plan:
     storage: str | None
     space: tuple[Searched, ...]
     overrides: tuple[str, ...]
-    config: dict[str, Any]
-    sampler: dict[str, Any]
-    pruner: dict[str, Any]
+    training: TrainSettings
+    sampler: Target
+    pruner: Target
 
     @property
     def output_dir(self) -> Path:
         """Return the absolute folder of all results."""
-        return Path(self.config["output_dir"])
+        return self.training.output_dir
 
     @property
     def folder(self) -> Path:
         """Return where the search's own tables and images go."""
         return self.output_dir / "tune" / self.study
 
-    def compose(self, drawn: Sequence[str]) -> dict[str, Any]:
-        """Compose and check the train config of one trial; Hydra must be initialised."""
-        return train_config(hydra.compose("tune", [*self.overrides, *drawn]), self.study)
+    def compose(self, drawn: Sequence[str]) -> TrainSettings:
+        """Compose and check the settings of one trial, in the same study; Hydra must be initialised."""
+        cfg = hydra.compose("tune", [*self.overrides, *drawn])
+        return checked(replace(read_settings(TuneSettings, cfg).training, study=self.study))
 
     def terms(self, fingerprint: str) -> dict[str, Any]:
         """List all on which the trials of a study must agree; paths by their last part, machines differ in the rest."""
-        decisive = {key: value for key, value in self.config.items() if key not in APART}
+        decisive = {key: value for key, value in dump(self.training).items() if key not in APART}
         space = {f"space.{item.key}": _term(item) for item in self.space}
         return {"metric": self.metric, "fingerprint of the dataset": fingerprint, **space, **_flat(decisive)}
 
@@ -82,33 +85,22 @@ def read_plan(cfg: DictConfig, overrides: Sequence[str]) -> Plan:
     Raises:
         InputError: naming the key, the value and the rule.
     """
-    _check(cfg)
-    space = read_space(cfg, _given(overrides), OWN)
-    _check_effect(cfg, space)
-    config = train_config(cfg.copy(), str(cfg.study))
-    groups = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in ("sampler", "pruner")}
-    values = {key: cfg[key] for key in ("metric", "trials", "timeout", "jobs", "storage")}
-    return Plan(study=str(cfg.study), space=tuple(space), overrides=tuple(overrides), config=config, **values, **groups)  # type: ignore[arg-type]
-
-
-def train_config(cfg: DictConfig, study: str) -> dict[str, Any]:
-    """Check and resolve what a composed tune config says about the training; the study keeps its name in all trials."""
-    with open_dict(cfg):
-        for key in OWN:
-            cfg.pop(key, None)
-        cfg.study = study
-    return check(cfg)
-
-
-def _check(cfg: DictConfig) -> None:
-    for key in ("trials", "jobs"):
-        if not isinstance(cfg[key], int) or isinstance(cfg[key], bool) or cfg[key] < 1:
-            raise InputError(f"{key}={cfg[key]}: must be a whole number of at least 1")
-    seconds = cfg.timeout
-    if seconds is not None and not (isinstance(seconds, int | float) and math.isfinite(seconds) and seconds > 0):
-        raise InputError(f"timeout={seconds}: must be a number of seconds above 0, or null")
-    if cfg.metric not in METRICS:
-        raise InputError(f"metric={cfg.metric}: must be one of {', '.join(METRICS)}")
+    settings = read_settings(TuneSettings, cfg)
+    space = read_space(settings.space, cfg, _given(overrides), OWN)
+    _check_effect(settings, space)
+    return Plan(
+        study=settings.study,
+        metric=settings.metric,
+        trials=settings.trials,
+        timeout=settings.timeout,
+        jobs=settings.jobs,
+        storage=settings.storage,
+        space=tuple(space),
+        overrides=tuple(overrides),
+        training=checked(settings.training),
+        sampler=settings.sampler,
+        pruner=settings.pruner,
+    )
 
 
 def _given(overrides: Sequence[str]) -> dict[str, str]:
@@ -116,15 +108,15 @@ def _given(overrides: Sequence[str]) -> dict[str, str]:
     return {key.partition("@")[0]: value for key, _, value in parts}
 
 
-def _check_effect(cfg: DictConfig, space: Sequence[Searched]) -> None:
+def _check_effect(settings: TuneSettings, space: Sequence[Searched]) -> None:
     """Refuse a search over what changes nothing, or over what changes the metric itself."""
     keys = [item.key for item in space]
-    if cfg.metric == "val_loss" and "label_smoothing" in keys:
+    if settings.metric == "val_loss" and "label_smoothing" in keys:
         raise InputError("space.label_smoothing: changes the validation loss itself; give metric=val_accuracy")
-    weights = cfg.backbone.weights
+    weights = settings.backbone.weights
     idle, other = (PRETRAINED, "recipe") if weights is None else (SCRATCH, "finetune")
     wrong = [key for key in keys if key.removeprefix("schedule.") in idle and key.startswith("schedule.")]
-    if wrong and str(cfg.schedule.get("_target_", "")).endswith(".auto"):
+    if wrong and settings.schedule.name == "auto":
         raise InputError(
             f"space.{wrong[0]}: has no effect with backbone.weights={'null' if weights is None else weights}; choose "
             f"search={other}"

@@ -57,10 +57,13 @@ class Choice:
 Searched = Range | Choice
 
 
-def read_space(cfg: DictConfig, given: Mapping[str, str], own: tuple[str, ...]) -> list[Searched]:
-    """Read the `space` of a tune config and refuse what cannot be searched.
+def read_space(
+    space: Mapping[str, Any], cfg: DictConfig, given: Mapping[str, str], own: tuple[str, ...]
+) -> list[Searched]:
+    """Read what is searched, and refuse what cannot be.
 
     Args:
+        space: by keys, nested or joined by dots.
         cfg: the composed config, in which every searched key must be.
         given: the keys set on the command line, with their values.
         own: keys of the command itself.
@@ -68,7 +71,6 @@ def read_space(cfg: DictConfig, given: Mapping[str, str], own: tuple[str, ...]) 
     Raises:
         InputError: a key is unknown, fixed and searched at a time, or its range or choices are none.
     """
-    space = OmegaConf.to_container(cfg.space, resolve=True)
     searched = [_read(key, form) for key, form in _flat(space) if form is not None]
     if not searched:
         raise InputError("space={}: nothing to search; choose search=recipe, or give '+space.batch_size=[16,32]'")

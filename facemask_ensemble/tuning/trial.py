@@ -5,14 +5,14 @@ import csv
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.training.member_process import Outcome
 from facemask_ensemble.training.run_folder import RUN
 from facemask_ensemble.tuning.space import Searched
@@ -22,9 +22,9 @@ HISTORY = "files/history.csv"
 DIRECTIONS: dict[str, Direction] = {"val_loss": "minimize", "val_accuracy": "maximize"}
 PAUSE = 1.0  # seconds between two looks at trials that run elsewhere
 
-Compose = Callable[[Sequence[str]], dict[str, Any]]
+Compose = Callable[[Sequence[str]], TrainSettings]
 Watching = Callable[[Path], bool]
-Train = Callable[[dict[str, Any], Watching], tuple[Outcome, Path]]
+Train = Callable[[TrainSettings, Watching], tuple[Outcome, Path]]
 Tell = Callable[[optuna.Trial, int | None, float | None], None]
 
 
@@ -39,8 +39,8 @@ class Objective:
     Attributes:
         space: what is searched.
         metric: `val_loss` or `val_accuracy`.
-        compose: from overrides to the resolved train config; raises InputError.
-        train: trains a config under a watcher, or goes on where that was stopped.
+        compose: from overrides to the settings of a training; raises InputError.
+        train: trains settings under a watcher, or goes on where that was stopped.
         tell: called when a trial starts and after every epoch that it reports.
     """
 
@@ -69,11 +69,12 @@ class Objective:
         overrides = [f"{item.key}={item.draw(trial)}" for item in self.space]
         trial.set_user_attr("overrides", overrides)
         self.tell(trial, None, None)
-        config = self.compose(overrides)
-        config["tags"] = config.get("tags", {}) | {"tune": trial.study.study_name, "trial": str(trial.number)}
+        settings = self.compose(overrides)
+        own = {"tune": trial.study.study_name, "trial": str(trial.number)}
+        settings = replace(settings, tags={**settings.tags, **own})
         _wait_for_twin(trial)
         watch = Watch(trial, self.metric, self.tell)
-        outcome, folder = self.train(config, watch)
+        outcome, folder = self.train(settings, watch)
         watch.report(folder)
         trial.set_user_attr("folder", str(folder))
         return self._judge(trial, outcome, folder, stopped=watch.stopped)

@@ -19,6 +19,7 @@ from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.dataset import open_dataset
 from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.training.devices import lease
 from facemask_ensemble.training.launch import train
 from facemask_ensemble.training.member_process import LIVE, Outcome
@@ -41,9 +42,9 @@ def open_plan(plan: Plan) -> optuna.Study:
     Raises:
         InputError: the data cannot be trained on, the storage cannot be used, or the study searched something else.
     """
-    manifest = open_dataset(plan.config["dataset"], plan.output_dir)
-    sampler = Numbered(hydra.utils.instantiate(plan.sampler), plan.config["seed"])
-    pruner = hydra.utils.instantiate(plan.pruner)
+    manifest = open_dataset(plan.training.dataset, plan.output_dir)
+    sampler = Numbered(hydra.utils.instantiate(plan.sampler.call), plan.training.seed)
+    pruner = hydra.utils.instantiate(plan.pruner.call)
     storage = open_storage(address(plan), plan.output_dir)
     with answering(address(plan)):
         return open_study(
@@ -63,8 +64,8 @@ def take_part(plan: Plan, study: optuna.Study, *, live: bool, threads: int | Non
     progress = Progress(study, plan.metric, plan.trials, live=live)
     os.environ[LIVE] = "1"  # what a training says goes to its log
 
-    def run(config: dict[str, Any], watch: Watching) -> tuple[Outcome, Path]:
-        return train(config, threads=threads, watch=watch)
+    def run(settings: TrainSettings, watch: Watching) -> tuple[Outcome, Path]:
+        return train(settings, threads=threads, watch=watch)
 
     objective = Objective(plan.space, plan.metric, plan.compose, run, progress.tell)
     with answering(address(plan)):

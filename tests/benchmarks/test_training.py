@@ -89,7 +89,7 @@ def test_every_training_is_a_study_of_its_own_and_the_last_override_counts(tmp_p
     assert first["study"] != second["study"]
     assert (first["image_size"], first["seed"], first["augmentation"]) == ("64", "5", "none")
     with pytest.raises(Exception, match="image_size=4: must be a whole number of at least 16"):
-        place.config("backbone=deep_cnn", "image_size=4")
+        place.settings("backbone=deep_cnn", "image_size=4")
 
 
 def test_the_best_round_of_each_is_compared(scripted, tmp_path):
@@ -164,7 +164,7 @@ def tiny(tmp_path):
     from benchmarks.training_baselines import arrays
 
     place = Place.prepare(tmp_path / "place", 12, "backbone=deep_cnn", "image_size=16", "batch_size=4")
-    config = place.config()
+    config = place.settings()
     arrays(config, place.folder / "arrays.npz", 0)
     return config, place.folder / "arrays.npz"
 

@@ -11,6 +11,8 @@ from scipy.ndimage import label
 
 from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings import read
+from facemask_ensemble.settings.groups import Augmentation, Mixup
 
 NAMES = [name for name in options("augmentation") if name != "none"]
 
@@ -20,8 +22,8 @@ def configured(name, seed=3):
 
     from facemask_ensemble.data.augmentation import augmentation
 
-    config = OmegaConf.to_container(OmegaConf.load(f"{CONF_DIR}/augmentation/{name}.yaml"))
-    return augmentation([instantiate(layer) for layer in config["layers"]], config["mixup"], seed)
+    settings = read(Augmentation, OmegaConf.to_container(OmegaConf.load(f"{CONF_DIR}/augmentation/{name}.yaml")))
+    return augmentation([instantiate(layer.call) for layer in settings.layers], settings.mixup, seed)
 
 
 def images(augment, count=7, passes=1):
@@ -200,15 +202,14 @@ def test_classic_shears_by_a_slope_of_up_to_a_fifth():
 def test_mixup_alone_is_an_augmentation_and_takes_defaults():
     from facemask_ensemble.data.augmentation import augmentation
 
-    augment = augmentation([], {"alpha": 0.3}, 0)
+    augment = augmentation([], Mixup(alpha=0.3), 0)
     assert (augment.mixup.alpha, augment.mixup.classes) == (0.3, "same")
 
 
 def test_a_key_that_mixup_has_not_is_refused():
-    from facemask_ensemble.data.augmentation import augmentation
-
-    with pytest.raises(InputError, match="augmentation.mixup has no key 'beta': it takes alpha and classes"):
-        augmentation([], {"alpha": 0.3, "beta": 0.1}, 0)
+    given = {"name": "mine", "layers": [], "mixup": {"alpha": 0.3, "class": "any"}}
+    with pytest.raises(InputError, match="augmentation.mixup.class: there is no such key; did you mean .*.classes?"):
+        read(Augmentation, given, above="augmentation")
 
 
 def test_whole_number_labels_are_left_alone_without_mixup():

@@ -1,16 +1,10 @@
 import pytest
-from hydra import compose, initialize_config_dir
+from composed import dataset_settings
 from hydra.errors import InstantiationException
 
-from facemask_ensemble.config import CONF_DIR, absolute_paths, plain
 from facemask_ensemble.data.dataset import open_dataset
 from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
-
-
-def dataset_config(*overrides):
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return plain(absolute_paths(compose("train", list(overrides))).dataset)
 
 
 @pytest.fixture
@@ -19,7 +13,7 @@ def open_from(tmp_path):
 
     def open_one(*overrides):
         out = tmp_path / "out"
-        return open_dataset(dataset_config(f"output_dir={out}", *overrides), out)
+        return open_dataset(dataset_settings(f"output_dir={out}", *overrides), out)
 
     return open_one
 
@@ -66,7 +60,7 @@ def test_scenes_are_drawn_once_below_the_output_folder(open_from, tmp_path):
 
 
 def test_training_seed_and_image_size_leave_the_dataset_alone():
-    assert dataset_config("seed=1", "image_size=96", "backbone=xception") == dataset_config()
+    assert dataset_settings("seed=1", "image_size=96", "backbone=xception") == dataset_settings()
 
 
 def test_a_set_of_images_without_a_folder_is_refused(open_from):

@@ -3,9 +3,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from facemask_ensemble.checks import check_training
 from facemask_ensemble.config import CONF_DIR, options, plain
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.training.launch import check
 
 SPARSE, ONE_HOT = "sparse_categorical_crossentropy", "categorical_crossentropy"
 
@@ -21,7 +21,7 @@ def train_config(*overrides, **options):
 )
 def test_each_loader_has_the_labels_and_the_loss_that_its_users_take(name, labels, loss):
     config = train_config(f"loader={name}")
-    check_training(config)
+    check(config)
     loader = plain(config.loader)
     assert (loader["name"], loader["labels"], loader["loss"], loader["resize"]) == (name, labels, loss, "ours")
     read = instantiate(loader["batches"])
@@ -54,11 +54,11 @@ def test_the_way_of_resizing_reaches_the_reader():
 )
 def test_what_does_not_go_together_is_refused_before_any_training(overrides, message):
     with pytest.raises(InputError, match=message):
-        check_training(train_config(*overrides))
+        check(train_config(*overrides))
 
 
 def test_labels_and_loss_may_be_changed_together():
-    check_training(train_config("loader=tf_data", "loader.labels=integers", f"loader.loss={SPARSE}"))
+    check(train_config("loader=tf_data", "loader.labels=integers", f"loader.loss={SPARSE}"))
 
 
 def test_the_study_trains_one_network_on_three_loaders_with_three_seeds():

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, plain
+from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.preparation import prepare
 from facemask_ensemble.data.sources import table
 from facemask_ensemble.errors import InputError
@@ -204,8 +205,8 @@ def test_a_table_composes_and_becomes_the_manifest_of_the_same_folders(class_fol
         "dataset.columns.path=image",
     ]
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = plain(compose("train", overrides))["dataset"]
+        source = OmegaConf.to_container(compose("train", overrides).dataset, resolve=True)["source"]
     settings = {"limit": None, "validation": 0.2, "test": 0.2, "seed": 0, "near_duplicates": 8}
-    manifest = prepare("table", instantiate(config["source"]), tmp_path / "out", **settings)
+    manifest = prepare("table", instantiate(source), tmp_path / "out", **settings)
     assert manifest.counts()["train"] == {"cat": 12, "dog": 12}
     assert manifest.quarantine.empty

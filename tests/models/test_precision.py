@@ -2,15 +2,18 @@ import json
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+from composed import backbone_settings
 
 from facemask_ensemble.models import precision
 from facemask_ensemble.models.hardware import Machine
 from facemask_ensemble.models.precision import Choice, candidates, choose_policy, decide, usual_policy
-from facemask_ensemble.models.throughput import NotMeasured, measure
+from facemask_ensemble.models.throughput import NotMeasured, Workload, measure
+from facemask_ensemble.settings import Target
 
-CONFIG = {"backbone": {"name": "xception"}, "image_size": 96, "batch_size": 16}
+WORKLOAD = Workload(backbone=backbone_settings("xception"), image_size=96, batch_size=16)
 BFLOAT16 = ("avx512_bf16",)
 
 
@@ -24,7 +27,7 @@ def speeds(monkeypatch):
     """Let this machine be one for bfloat16, and measuring give these images a second, or fail with these words."""
     known = {"float32": 20.0, "mixed_bfloat16": 30.0, "asked": []}
 
-    def pretend(config, policy):
+    def pretend(workload, policy):
         known["asked"].append(policy)
         if isinstance(known[policy], str):
             raise NotMeasured(known[policy])
@@ -81,94 +84,95 @@ def test_half_precision_must_win_by_three_percent(measured, expected):
 
 @pytest.mark.parametrize("asked", ["float32", "mixed_float16", "mixed_bfloat16"])
 def test_a_precision_asked_for_is_taken_unmeasured(asked, speeds, tmp_path):
-    assert choose_policy(asked, CONFIG, tmp_path) == Choice(asked)
+    assert choose_policy(asked, WORKLOAD, tmp_path) == Choice(asked)
     assert speeds["asked"] == []
 
 
 def test_auto_measures_once_says_so_and_remembers(speeds, tmp_path, capsys):
-    first = choose_policy("auto", CONFIG, tmp_path / "precision")
+    first = choose_policy("auto", WORKLOAD, tmp_path / "precision")
     assert first == Choice("mixed_bfloat16", {"float32": 20.0, "mixed_bfloat16": 30.0}, {}, measured=True)
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("xception: measuring float32 and mixed_bfloat16 once")
     assert str(tmp_path / "precision") in said[0]
     assert said[1] == "xception: mixed_bfloat16 (mixed_bfloat16 30.0 images/s, float32 20.0 images/s)"
     speeds["float32"] = 99.0
-    again = choose_policy("auto", CONFIG, tmp_path / "precision")
+    again = choose_policy("auto", WORKLOAD, tmp_path / "precision")
     assert again == Choice("mixed_bfloat16", first.images_per_second, {}, measured=False)
     assert speeds["asked"] == ["float32", "mixed_bfloat16"]
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("other", [{"backbone": {"name": "vgg16"}}, {"image_size": 97}, {"batch_size": 17}])
+@pytest.mark.parametrize("other", [{"backbone": backbone_settings("vgg16")}, {"image_size": 97}, {"batch_size": 17}])
 def test_another_backbone_size_or_batch_is_measured_for_itself(other, speeds, tmp_path):
-    choose_policy("auto", CONFIG, tmp_path)
-    assert choose_policy("auto", CONFIG | other, tmp_path).measured
+    choose_policy("auto", WORKLOAD, tmp_path)
+    assert choose_policy("auto", replace(WORKLOAD, **other), tmp_path).measured
 
 
 def test_several_devices_are_measured_by_the_share_of_one(speeds, tmp_path, monkeypatch):
-    one = choose_policy("auto", CONFIG | {"batch_size": 8, "devices": 1}, tmp_path)
+    one = choose_policy("auto", replace(WORKLOAD, batch_size=8), tmp_path, devices=1)
     assert one.measured
-    assert not choose_policy("auto", CONFIG | {"devices": 2}, tmp_path).measured
-    assert choose_policy("auto", CONFIG | {"devices": "all"}, tmp_path).measured
+    assert not choose_policy("auto", WORKLOAD, tmp_path, devices=2).measured
+    assert choose_policy("auto", WORKLOAD, tmp_path, devices="all").measured
 
 
 def test_another_machine_with_the_same_folder_measures_for_itself(speeds, tmp_path, monkeypatch):
-    choose_policy("auto", CONFIG, tmp_path)
+    choose_policy("auto", WORKLOAD, tmp_path)
     monkeypatch.setattr(precision, "this_machine", lambda: machine(bfloat16=("amx_bf16",)))
-    assert choose_policy("auto", CONFIG, tmp_path).measured
+    assert choose_policy("auto", WORKLOAD, tmp_path).measured
 
 
 def test_a_candidate_that_cannot_be_trained_is_out_and_its_reason_remembered(speeds, tmp_path):
     speeds["mixed_bfloat16"] = "the loss became nan at step 2"
-    choice = choose_policy("auto", CONFIG, tmp_path)
+    choice = choose_policy("auto", WORKLOAD, tmp_path)
     assert (choice.policy, choice.failures) == ("float32", {"mixed_bfloat16": "the loss became nan at step 2"})
     assert "mixed_bfloat16 out: the loss became nan at step 2" in str(choice)
-    assert choose_policy("auto", CONFIG, tmp_path).failures == choice.failures
+    assert choose_policy("auto", WORKLOAD, tmp_path).failures == choice.failures
 
 
 def test_where_nothing_can_be_measured_it_is_float32_for_this_once(speeds, tmp_path, capsys):
     speeds |= {"float32": "out of memory", "mixed_bfloat16": "out of memory"}
-    assert choose_policy("auto", CONFIG, tmp_path).policy == "float32"
+    assert choose_policy("auto", WORKLOAD, tmp_path).policy == "float32"
     assert "nothing could be measured (out of memory); float32 it is" in capsys.readouterr().out
     assert list(tmp_path.glob("*.json")) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"policy": "float32"}'])
 def test_a_damaged_memory_is_measured_anew(content, speeds, tmp_path):
-    choose_policy("auto", CONFIG, tmp_path)
+    choose_policy("auto", WORKLOAD, tmp_path)
     (file,) = tmp_path.glob("*.json")
     file.write_text(content)
-    assert choose_policy("auto", CONFIG, tmp_path).measured
+    assert choose_policy("auto", WORKLOAD, tmp_path).measured
     assert json.loads(file.read_text())["policy"] == "mixed_bfloat16"
 
 
 def test_deterministic_never_asks_a_clock(speeds, tmp_path):
-    assert choose_policy("auto", CONFIG | {"deterministic": True}, tmp_path) == Choice("float32")
+    assert choose_policy("auto", WORKLOAD, tmp_path, deterministic=True) == Choice("float32")
     assert speeds["asked"] == []
 
 
 def test_two_trainings_at_once_measure_once(speeds, tmp_path, monkeypatch):
-    def slow(config, policy):
+    def slow(workload, policy):
         speeds["asked"].append(policy)
         time.sleep(0.2)
         return speeds[policy]
 
     monkeypatch.setattr(precision, "measure", slow)
     with ThreadPoolExecutor(2) as pool:
-        choices = list(pool.map(lambda _: choose_policy("auto", CONFIG, tmp_path), range(2)))
+        choices = list(pool.map(lambda _: choose_policy("auto", WORKLOAD, tmp_path), range(2)))
     assert speeds["asked"] == ["float32", "mixed_bfloat16"]
     assert sorted(choice.measured for choice in choices) == [False, True]
 
 
-def config_of(**features):
-    return {"backbone": {"name": "small", "dropout": 0.2, "features": features}, "image_size": 8, "batch_size": 4}
+def workload_of(**features):
+    backbone = replace(backbone_settings("deep_cnn"), features=Target(features))
+    return Workload(backbone=backbone, image_size=8, batch_size=4)
 
 
 @pytest.mark.heavy
 def test_a_network_is_measured_by_training_it(monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     network = {"_target_": "facemask_ensemble.models.small_networks.convolutions", "_partial_": True, "filters": [2]}
-    assert 1 < measure(config_of(**network), "mixed_bfloat16") < 1e6
+    assert 1 < measure(workload_of(**network), "mixed_bfloat16") < 1e6
 
 
 @pytest.mark.heavy
@@ -181,14 +185,14 @@ def test_a_network_is_measured_by_training_it(monkeypatch):
 )
 def test_a_network_that_cannot_be_trained_says_why(network, reason):
     with pytest.raises(NotMeasured, match=reason):
-        measure(config_of(**network), "float32")
+        measure(workload_of(**network), "float32")
 
 
 @pytest.mark.heavy
 def test_memory_that_ran_out_is_told_by_its_signal(monkeypatch):
     network = {"_target_": "os.abort"}
     with pytest.raises(NotMeasured, match="ended by SIGABRT"):
-        measure(config_of(**network), "float32")
+        measure(workload_of(**network), "float32")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,15 @@
 import math
+from dataclasses import dataclass, field
 
 import pytest
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a trial needs of a training's settings."""
+
+    drawn: dict
+    tags: dict = field(default_factory=dict)
 
 
 class FakeTraining:
@@ -14,30 +23,30 @@ class FakeTraining:
 
     def __init__(self, folder, epochs=5, loss=lambda drawn, epoch: drawn["x"] + 1 / epoch):
         self.folder, self.epochs, self.loss = folder, epochs, loss
-        self.configs = []
+        self.settings = []
 
-    def __call__(self, config, watch):
+    def __call__(self, settings, watch):
         from facemask_ensemble.training.member_process import Outcome
 
-        self.configs.append(config)
-        folder = self.folder / config["tags"]["trial"]
+        self.settings.append(settings)
+        folder = self.folder / settings.tags["trial"]
         (folder / "files").mkdir(parents=True)
         history = folder / "files" / "history.csv"
         history.write_text("epoch,val_loss,val_accuracy\n")
         for epoch in range(1, self.epochs + 1):
-            loss = self.loss(config["drawn"], epoch)
+            loss = self.loss(settings.drawn, epoch)
             with history.open("a") as file:
                 file.write(f"{epoch},{loss},{math.exp(-loss)}\n")
             if not watch(folder):
                 return Outcome("deep_cnn", "stopped"), folder
-        summary = {"run_id": f"run-{config['tags']['trial']}", "validation_accuracy": 0.5}
+        summary = {"run_id": f"run-{settings.tags['trial']}", "validation_accuracy": 0.5}
         return Outcome("deep_cnn", "finished", summary=summary), folder
 
 
 def compose(overrides):
     """Give the drawn values as numbers, where they are."""
     drawn = dict(text.split("=", 1) for text in overrides)
-    return {"drawn": {key: float(value) if value[0] in "0123456789-" else value for key, value in drawn.items()}}
+    return Drawn({key: float(value) if value[0] in "0123456789-" else value for key, value in drawn.items()})
 
 
 @pytest.fixture

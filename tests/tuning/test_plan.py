@@ -3,6 +3,7 @@ from hydra import compose, initialize_config_dir
 
 from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.tuning.plan import read_plan
 
 TINY = ("backbone=deep_cnn", "image_size=32")
@@ -20,19 +21,18 @@ def plan_of(tmp_path, monkeypatch):
         yield read
 
 
-def test_a_trials_config_is_the_train_config_with_the_draw(plan_of):
+def test_a_trials_settings_are_those_of_the_training_with_the_draw(plan_of):
     plan = plan_of("schedule=scratch", "schedule.epochs=3")
-    config = plan.compose(["optimizer=adamw", "schedule.learning_rate=0.002", "batch_size=16"])
-    assert (config["optimizer"]["name"], config["batch_size"]) == ("adamw", 16)
-    assert (config["schedule"]["learning_rate"], config["schedule"]["epochs"]) == (0.002, 3)
-    assert not {"space", "trials", "sampler", "pruner", "metric"} & set(config)
-    assert set(config) == set(plan.config)
+    settings = plan.compose(["optimizer=adamw", "schedule.learning_rate=0.002", "batch_size=16"])
+    assert type(settings) is TrainSettings
+    assert (settings.optimizer.name, settings.batch_size) == ("adamw", 16)
+    assert (settings.schedule.call["learning_rate"], settings.schedule.call["epochs"]) == (0.002, 3)
 
 
 def test_the_study_keeps_its_name_where_the_backbone_is_searched(plan_of):
     plan = plan_of("search=none", "+space.backbone=[deep_cnn,resnet50v2]", "backbone.weights=null", given=())
     assert plan.study == "tune_scenes_efficientnetb3"
-    assert plan.compose(["backbone=resnet50v2"])["study"] == "tune_scenes_efficientnetb3"
+    assert plan.compose(["backbone=resnet50v2"]).study == "tune_scenes_efficientnetb3"
 
 
 def test_a_draw_that_cannot_be_trained_is_refused(plan_of):

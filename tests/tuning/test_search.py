@@ -2,6 +2,7 @@ import math
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_a_search_reports_every_epoch_and_takes_the_lowest_loss(make_study, make
         assert trial.intermediate_values == pytest.approx({1: x + 2, 2: x + 1, 3: x, 4: x + 1, 5: x + 2})
         assert trial.value == pytest.approx(x)
         assert trial.user_attrs["run_id"] == f"run-{trial.number}"
-    assert [config["tags"] for config in objective.train.configs] == [
+    assert [settings.tags for settings in objective.train.settings] == [
         {"tune": "masks", "trial": "0"},
         {"tune": "masks", "trial": "1"},
     ]
@@ -82,10 +83,10 @@ def test_the_same_draws_come_however_often_a_search_is_begun_again(make_study, m
 
 
 def test_a_failed_training_is_marked_and_the_search_goes_on(make_study, make_objective, tmp_path):
-    def train(config, watch):
-        if config["tags"]["trial"] == "0":
+    def train(settings, watch):
+        if settings.tags["trial"] == "0":
             return Outcome("deep_cnn", "failed", "out of memory"), tmp_path
-        return make_objective().train(config, watch)
+        return make_objective().train(settings, watch)
 
     study = make_study()
     run(study, make_objective(train), 3)
@@ -116,7 +117,7 @@ def test_a_refused_config_ends_the_search_with_its_line(make_study, make_objecti
 
 @pytest.mark.parametrize("how", ["raised", "returned"])
 def test_a_stopped_trial_is_tried_again_with_the_same_draw(how, make_study, make_objective, tmp_path):
-    def train(config, watch):
+    def train(settings, watch):
         if how == "raised":
             raise KeyboardInterrupt
         return Outcome("deep_cnn", "stopped"), tmp_path
@@ -137,9 +138,11 @@ def test_a_trial_whose_process_died_is_tried_again(make_study, make_objective, t
     from facemask_ensemble.tuning import storage
 
     script = f"""
-import os
+import os, sys
 from pathlib import Path
 from facemask_ensemble.tuning import storage
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from conftest import Drawn
 storage.HEARTBEAT, storage.GRACE = 1, 2
 from facemask_ensemble.tuning.sampler import Numbered
 from facemask_ensemble.tuning.search import search
@@ -151,7 +154,7 @@ study = storage.open_study(
     opened, "masks", "minimize", {{}}, Numbered(optuna.samplers.TPESampler, 0), optuna.pruners.NopPruner()
 )
 die = lambda *_: os._exit(9)
-search(study, Objective([Range("x", 0.0, 1.0)], "val_loss", lambda _: {{}}, die, lambda *_: None), 2, print)
+search(study, Objective([Range("x", 0.0, 1.0)], "val_loss", lambda _: Drawn({{}}), die, lambda *_: None), 2, print)
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
     monkeypatch.setattr(storage, "HEARTBEAT", 1)
@@ -178,15 +181,15 @@ def test_a_draw_that_another_trial_trains_now_waits_for_it(make_study, make_obje
     fake = make_objective().train
     order = []
 
-    def slow(config, watch):
+    def slow(settings, watch):
         begun.set()
         go_on.wait(30)
-        order.append(config["tags"]["trial"])
-        return fake(config, watch)
+        order.append(settings.tags["trial"])
+        return fake(settings, watch)
 
-    def quick(config, watch):
-        order.append(config["tags"]["trial"])
-        return fake(config, watch)
+    def quick(settings, watch):
+        order.append(settings.tags["trial"])
+        return fake(settings, watch)
 
     space = [Choice("x", ("1", "1 "))]
     study.enqueue_trial({"x": "1"})

@@ -1,6 +1,7 @@
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.errors import InputError
@@ -26,18 +27,22 @@ def composed(*overrides):
         return compose("tune", ["backbone=deep_cnn", *overrides])
 
 
+def read(cfg):
+    return read_space(OmegaConf.to_container(cfg.space), cfg, {}, OWN)
+
+
 def space_of(*overrides):
-    return read_space(composed("search=none", *overrides), {}, OWN)
+    return read(composed("search=none", *overrides))
 
 
 def test_a_space_is_read_from_ranges_whole_numbers_and_choices():
-    read = space_of(
+    found = space_of(
         "+space.schedule.learning_rate={low: 1e-4, high: 1e-2, log: true}",
         "+space.schedule.epochs={low: 2, high: 8, step: 2}",
         "+space.augmentation=[none,flip]",
         "+space.backbone.head.hidden=[[],[64]]",
     )
-    assert sorted(read, key=lambda item: item.key) == [
+    assert sorted(found, key=lambda item: item.key) == [
         Choice("augmentation", ("none", "flip")),
         Choice("backbone.head.hidden", ("[]", "[64]")),
         Range("schedule.epochs", 2, 8, step=2),
@@ -48,12 +53,12 @@ def test_a_space_is_read_from_ranges_whole_numbers_and_choices():
 def test_a_key_may_be_written_with_dots_as_well_as_nested():
     cfg = composed("search=none")
     cfg.space = {"schedule.learning_rate": {"low": 0.1, "high": 1}}
-    assert read_space(cfg, {}, OWN) == [Range("schedule.learning_rate", 0.1, 1)]
+    assert read(cfg) == [Range("schedule.learning_rate", 0.1, 1)]
 
 
 def test_a_key_set_to_null_is_not_searched():
-    keys = {item.key for item in read_space(composed(), {}, OWN)}
-    assert keys - {item.key for item in read_space(composed("space.batch_size=null"), {}, OWN)} == {"batch_size"}
+    keys = {item.key for item in read(composed())}
+    assert keys - {item.key for item in read(composed("space.batch_size=null"))} == {"batch_size"}
 
 
 @pytest.mark.parametrize(("name", "backbone"), [("recipe", "deep_cnn"), ("finetune", "xception")])

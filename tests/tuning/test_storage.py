@@ -75,9 +75,9 @@ def test_a_database_that_goes_away_in_mid_search_costs_no_training(postgresql, s
     train = make_objective().train
     outcomes = []
 
-    def outlast(config, watch):
+    def outlast(settings, watch):
         stop()
-        outcomes.append(train(config, watch))
+        outcomes.append(train(settings, watch))
         return outcomes[-1]
 
     lost = r"storage=postgresql.+:\*\*\*@.+answers no more .+the same command goes on"

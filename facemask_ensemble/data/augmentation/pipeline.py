@@ -1,7 +1,6 @@
 """The whole augmentation of a training, as a function for tf.data."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -9,6 +8,7 @@ import tensorflow as tf
 from facemask_ensemble.data.augmentation.mixup import MixUp
 from facemask_ensemble.data.augmentation.randomness import Layer, seed_all, states_of
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.groups import Mixup
 
 
 class Augmentation:
@@ -46,20 +46,17 @@ class Augmentation:
         return self.mixup(pixels, labels) if self.mixup else (pixels, labels)
 
 
-def augmentation(layers: Sequence[Layer], mixup: Mapping[str, Any] | None, seed: int) -> Augmentation | None:
-    """Build the augmentation that a config describes, or give None where there is nothing to do.
+def augmentation(layers: Sequence[Layer], mixup: Mixup | None, seed: int) -> Augmentation | None:
+    """Build the augmentation that a training asks for, or give None where there is nothing to do.
 
     Args:
         layers: of Keras, in float32, or of this package.
-        mixup: the arguments of `MixUp`, or None.
+        mixup: how images are mixed, or None.
         seed: of all its draws, at least 0; a seed of a layer's own counts for nothing.
     """
-    unknown = sorted(set(mixup or ()) - {"alpha", "classes"})
-    if unknown:
-        raise InputError(f"augmentation.mixup has no key {unknown[0]!r}: it takes alpha and classes")
     if not layers and mixup is None:
         return None
-    return Augmentation(layers, None if mixup is None else MixUp(**mixup), seed)
+    return Augmentation(layers, None if mixup is None else MixUp(mixup.alpha, mixup.classes), seed)
 
 
 def _check(layer: Layer) -> None:
