@@ -47,8 +47,8 @@ test: $(ALL) ## run every test
 quick: $(ALL) ## run the tests that take no more than seconds
 	@$(BIN)/python -m pytest -m "not heavy"
 
-lint: $(READY) ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(READY) ## ruff, mypy, and whether imports go down only
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo --no-cache
 
 lock: ## pin every version anew (needs uv)
 	@uv pip compile pyproject.toml --group dev --group browser $(EXTRAS:%=--extra %) $(LOCK) --upgrade -o requirements-all.lock

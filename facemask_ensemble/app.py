@@ -16,7 +16,7 @@ from facemask_ensemble.errors import InputError
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and open the page."""
-    from facemask_ensemble.prediction.runtimes import check_runtime
+    from facemask_ensemble.prediction.runtimes.settings import check_runtime
 
     check_page(cfg)
     check_runtime(cfg.runtime)

@@ -29,7 +29,7 @@ MOST_SHOWN = 1600  # longest side of an overlay, pixels: a chunk of images is in
 def task(cfg: DictConfig) -> None:
     """Compose the config and predict."""
     from facemask_ensemble.data.inputs import open_input
-    from facemask_ensemble.prediction.runtimes import check_runtime
+    from facemask_ensemble.prediction.runtimes.settings import check_runtime
 
     check_prediction(cfg)
     check_runtime(cfg.runtime)

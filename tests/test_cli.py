@@ -33,7 +33,7 @@ def train_small(command, place, study, *more, **environment):
     )
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "ship", "upload", "app"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "ship", "upload", "app", "audit", "export", "webcam"])
 def test_help_teaches_without_importing_tensorflow(name, tmp_path):
     script = (
         f"import sys; sys.argv = ['{name}', '--help']\n"

@@ -3,10 +3,9 @@
 Called as `load(sources, batch_size)`, it answers with one `Network` a source, in their order.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +30,6 @@ class Network(Protocol):
     def model(self) -> "keras.Model":
         """Give the network as Keras knows it, to be explained."""
         ...
-
-
-def check_runtime(runtime: Mapping[str, Any]) -> None:
-    """Refuse settings of a `runtime` group that there are not, or that this machine cannot follow.
-
-    Raises:
-        InputError: naming the key, the value and the rule.
-    """
-    if runtime["name"] == "openvino":
-        from facemask_ensemble.prediction.runtimes.openvino import check
-
-        check(runtime["precision"], runtime["differ"])
 
 
 @lru_cache(maxsize=16)
