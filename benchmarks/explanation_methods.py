@@ -23,9 +23,10 @@ from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
 from tf_keras_vis.utils.scores import CategoricalScore
 
 from benchmarks.process_watch import peak_memory
-from facemask_ensemble.config import CONF_DIR, plain
+from facemask_ensemble.config import CONF_DIR, read_settings
 from facemask_ensemble.explanation.heatmaps import heatmaps
 from facemask_ensemble.models.classifier import FEATURES, build_classifier
+from facemask_ensemble.settings.groups import Backbone
 
 CLASSES = 3
 LIBRARY = {"gradcam": Gradcam, "gradcam_plus_plus": GradcamPlusPlus, "layercam": Layercam}
@@ -50,11 +51,14 @@ def member(asked: Asked) -> keras.Model:
     """Build a member of random weights."""
     given = [f"backbone={asked['backbone']}", f"image_size={asked['image_size']}", "backbone.weights=null"]
     with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        backbone = plain(hydra.compose("train", given))["backbone"]
+        backbone = read_settings(Backbone, hydra.compose("train", given), "backbone")
     keras.config.set_dtype_policy(asked["precision"])
     keras.utils.set_random_seed(0)
-    features = hydra.utils.instantiate(backbone["features"])
-    return build_classifier(backbone["name"], features, asked["image_size"], CLASSES, **backbone["head"])
+    features = hydra.utils.instantiate(backbone.features.call)
+    head = backbone.head
+    return build_classifier(
+        backbone.name, features, asked["image_size"], CLASSES, pooling=head.pooling, hidden=head.hidden
+    )
 
 
 def _in_turn(model: keras.Model, method: str, asked: Asked) -> dict[str, list[float]]:

@@ -14,12 +14,13 @@ from typing import Any
 import hydra
 import numpy as np
 
-from facemask_ensemble.config import CONF_DIR, plain
+from facemask_ensemble.config import CONF_DIR, read_settings
 from facemask_ensemble.data.chunks import read_chunks
 from facemask_ensemble.data.input_images import Item
 from facemask_ensemble.data.resizing import read_content
 from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.loading import choose_ensemble
+from facemask_ensemble.settings.predict import PredictSettings
 
 RULE = {"voting": "majority", "ties": "mean_probability"}
 Found = dict[str, Any]
@@ -59,8 +60,8 @@ def batched(asked: Found) -> Found:
 
 def ours(asked: Found) -> Found:
     """Ask as `predict` does, from files to votes; loading the members and a first image are not counted."""
-    choice, config = _choice(asked)
-    ensemble = choice.load(config["runtime"], config["batch_size"], config["votes"])
+    choice, settings = _choice(asked)
+    ensemble = choice.load(settings.runtime, settings.batch_size, settings.votes)
     items = [Item(file, partial(Path(file).read_bytes)) for file in asked["files"]]
     for chunk in read_chunks(iter(items[:1]), ensemble.sizes):
         ensemble.ask(chunk)
@@ -76,10 +77,10 @@ def ours(asked: Found) -> Found:
     return {"seconds": seconds, "predictions": predictions, "asked": evaluations, "milliseconds": milliseconds}
 
 
-def _choice(asked: Found) -> tuple[Choice, Found]:
+def _choice(asked: Found) -> tuple[Choice, PredictSettings]:
     with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = plain(hydra.compose("predict", ["input=.", *asked["overrides"]]))
-    return choose_ensemble(config, RULE), config
+        settings = read_settings(PredictSettings, hydra.compose("predict", ["input=.", *asked["overrides"]]))
+    return choose_ensemble(settings, RULE, settings.runtime.name), settings
 
 
 def _in_keras(choice: Choice) -> list[Any]:

@@ -3,33 +3,33 @@
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any
 
 import hydra
 from omegaconf import DictConfig
 
-from facemask_ensemble.checks import check_page
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, chosen_groups, plain
+from facemask_ensemble.config import chosen_groups, read_settings, refuse_other_rule
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.app import AppSettings
 
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and open the page."""
     from facemask_ensemble.prediction.runtimes.settings import check_runtime
 
-    check_page(cfg)
-    check_runtime(cfg.runtime)
+    settings = read_settings(AppSettings, cfg)
+    refuse_other_rule(settings.ensemble)
+    check_runtime(settings.runtime)
     if find_spec("gradio") is None:
         raise InputError('the page needs the extra: pip install "facemask-ensemble[app]"')
-    app(plain(absolute_paths(cfg)), chosen_groups())
+    app(settings, chosen_groups())
 
 
-def app(config: dict[str, Any], choices: Mapping[str, str]) -> None:
+def app(settings: AppSettings, choices: Mapping[str, str]) -> None:
     """Load the ensemble and serve its page until Ctrl-C.
 
     Args:
-        config: the resolved app config.
+        settings: of the page.
         choices: the names of the `voting` rule and of what breaks `ties`.
 
     Raises:
@@ -44,20 +44,20 @@ def app(config: dict[str, Any], choices: Mapping[str, str]) -> None:
     from facemask_ensemble.prediction.loading import choose_ensemble
     from facemask_ensemble.serving.uploads import Limits
 
-    with bind(config["host"], config["port"]) as listener:
-        choice = choose_ensemble(config, choices)
+    with bind(settings.host, settings.port) as listener:
+        choice = choose_ensemble(settings, choices, settings.runtime.name)
         print(choice.introduction)
-        ensemble = choice.load(config["runtime"], config["batch_size"], config["votes"])
+        ensemble = choice.load(settings.runtime, settings.batch_size, settings.votes)
         ensemble.ask(chunk_of([np.zeros((1, 1, 3), np.uint8)], [""], ensemble.sizes))  # the first one takes seconds
-        method = config["heatmap"]["method"]
+        method, limits = settings.heatmap.method, settings.limits
         desk = Desk(
             ensemble,
             choice.introduction,
-            find_card(config),
-            Limits(**config["limits"]),
-            hydra.utils.instantiate(method) if method else None,
+            find_card(settings),
+            Limits(limits.megabytes, limits.megapixels, limits.images),
+            hydra.utils.instantiate(method.call) if method else None,
         )
-        serve(desk, listener, config["keep_minutes"] * 60, config["open_browser"])
+        serve(desk, listener, settings.keep_minutes * 60, settings.open_browser)
 
 
 def main() -> None:

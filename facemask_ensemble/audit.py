@@ -4,15 +4,16 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from omegaconf import DictConfig
 
-from facemask_ensemble.checks import check_dataset
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, plain
+from facemask_ensemble.config import read_settings
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.audit import AuditSettings
+from facemask_ensemble.settings.groups import Dataset
 
 if TYPE_CHECKING:
     from facemask_ensemble.auditing.report import Subject
@@ -22,15 +23,16 @@ SHOWN = 128  # longest side of an image on the page, pixels
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and audit."""
-    check_dataset(absolute_paths(cfg))
-    audit(plain(cfg), command=shlex.join(["python", "-m", "facemask_ensemble.audit", *sys.argv[1:]]))
+    settings = read_settings(AuditSettings, cfg)
+    settings.dataset.check_root()
+    audit(settings, command=shlex.join(["python", "-m", "facemask_ensemble.audit", *sys.argv[1:]]))
 
 
-def audit(config: dict[str, Any], command: str) -> Path:
+def audit(settings: AuditSettings, command: str) -> Path:
     """Examine every image of a dataset; write what was found as a page, log it, and print a summary.
 
     Args:
-        config: the resolved audit config.
+        settings: of the audit.
         command: shown on the page.
 
     Returns:
@@ -44,14 +46,14 @@ def audit(config: dict[str, Any], command: str) -> Path:
     from facemask_ensemble.report.audit_page import write_audit
     from facemask_ensemble.report.audit_summary import summary
 
-    output_dir, name = Path(config["output_dir"]), config["dataset"]["name"]
-    subject = examined(config["dataset"], output_dir)
+    output_dir, name = settings.output_dir, settings.dataset.name
+    subject = examined(settings.dataset, output_dir)
     report, copies = report_on(subject)
     folder = output_dir / f"audit-{name}"
     write_atomically(subject.quarantine.to_csv(index=False), folder / "quarantine.csv")
     write_atomically(copies.to_csv(index=False), folder / "copies.csv")
     page = write_audit(report, _images(subject.root, shown_paths(report)), command, folder)
-    unlogged = _log(config, folder, metrics(report))
+    unlogged = _log(settings, folder, metrics(report))
     Console().print(summary(report))
     if unlogged:
         print(f"the audit could not be logged to MLflow ({unlogged}); it is kept below")
@@ -59,11 +61,11 @@ def audit(config: dict[str, Any], command: str) -> Path:
     return folder
 
 
-def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
+def examined(dataset: Dataset, output_dir: Path) -> "Subject":
     """Check every file of a dataset and try to split it; a set that cannot be split is audited all the same.
 
     Args:
-        config: the resolved `dataset` group.
+        dataset: as it is trained on.
         output_dir: the findings and the manifest are kept below it.
     """
     import pandas as pd
@@ -73,10 +75,10 @@ def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
     from facemask_ensemble.data.duplicates import contradictions
     from facemask_ensemble.data.preparation import examine
 
-    listing = list_source(config)
-    rows = examine(listing, folder_of(config, output_dir), config["limit"], config["split_seed"])
+    listing = list_source(dataset)
+    rows = examine(listing, folder_of(dataset, output_dir), dataset.limit, dataset.split_seed)
     try:
-        manifest = open_dataset(config, output_dir, listing, rows)
+        manifest = open_dataset(dataset, output_dir, listing, rows)
         used, quarantine, refusal = manifest.rows[["path", "split"]], manifest.quarantine, ""
     except InputError as error:
         unreadable = rows.loc[rows["reason"] != "", ["path", "reason"]]
@@ -84,15 +86,15 @@ def examined(config: Mapping[str, Any], output_dir: Path) -> "Subject":
         quarantine = pd.concat([listing.quarantine, unreadable, torn], ignore_index=True)
         used, refusal = pd.DataFrame({"path": [], "split": []}, dtype=str), " ".join(str(error).split())
     return Subject(
-        name=config["name"],
+        name=dataset.name,
         root=listing.root,
         class_names=tuple(listing.class_names),
         rows=rows,
         used=used,
         quarantine=quarantine,
         refusal=refusal,
-        distance=config["near_duplicates"],
-        held_out=config["validation"] + (1 / config["folds"] if config.get("folds") else config["test"]),
+        distance=dataset.near_duplicates,
+        held_out=dataset.validation + (1 / dataset.folds if dataset.folds else dataset.test),
     )
 
 
@@ -113,13 +115,13 @@ def _images(root: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
     return {path: pixels for path, pixels in found if pixels is not None}
 
 
-def _log(config: Mapping[str, Any], folder: Path, metrics: Mapping[str, float]) -> str | None:
+def _log(settings: AuditSettings, folder: Path, metrics: Mapping[str, float]) -> str | None:
     """Log the folder to MLflow; give the reason where that fails."""
     from facemask_ensemble import tracking
 
     def log() -> None:
-        store = tracking.open_store(config["tracking"]["uri"], Path(config["output_dir"]))
-        tracking.log_audit(store, config["dataset"]["name"], folder, metrics)
+        store = tracking.open_store(settings.tracking.uri, settings.output_dir)
+        tracking.log_audit(store, settings.dataset.name, folder, metrics)
 
     return tracking.protect(log)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from facemask_ensemble.errors import InputError
 from facemask_ensemble.settings import read
 from facemask_ensemble.weights import is_path
 
@@ -46,7 +47,7 @@ def block_ends(backbone: str) -> str | None:
 
 def absolute_paths(cfg: DictConfig) -> DictConfig:
     """Make the paths that a user gives absolute, so that any process finds them from any folder."""
-    for key in ("output_dir", "output", "dataset.root", "dataset.table", "backbone.weights"):
+    for key in ("output_dir", "dataset.root", "dataset.table", "backbone.weights"):
         value = OmegaConf.select(cfg, key)
         if isinstance(value, str) and is_path(value):
             OmegaConf.update(cfg, key, str(Path(value).expanduser().resolve()))
@@ -57,6 +58,17 @@ def chosen_groups() -> dict[str, str]:
     """Name what the running command chose in the groups `voting` and `ties`."""
     choices = HydraConfig.get().runtime.choices
     return {group: str(choices[group]) for group in ("voting", "ties")}
+
+
+def refuse_other_rule(ensemble: str | None) -> None:
+    """Refuse a rule, its members or its ties beside an ensemble that brings its own."""
+    if ensemble is None:
+        return
+    for text in HydraConfig.get().overrides.task:
+        if re.match(r"\+*(voting|ties|study|members)[.=]", text):
+            raise InputError(
+                f"{text}: ensemble={ensemble} brings its own members and its own rule; give one or the other"
+            )
 
 
 def read_settings(kind: type[T], cfg: DictConfig, group: str = "") -> T:

@@ -12,9 +12,10 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from facemask_ensemble.checks import check_evaluation
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, chosen_groups, plain
+from facemask_ensemble.config import chosen_groups, options, read_settings
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.evaluate import EvaluateSettings
 
 if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest
@@ -26,17 +27,27 @@ SAME = ("dataset.root", "dataset.table", "dataset.name")  # they do not change w
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and evaluate."""
-    check_evaluation(absolute_paths(cfg))
+    settings = read_settings(EvaluateSettings, cfg)
+    settings.dataset.check_root()
+    check_methods(settings.explanation.methods)
     changed = [text for text in HydraConfig.get().overrides.task if text.startswith("dataset.")]
     changed = [text for text in changed if not text.startswith(SAME)]
-    evaluate(plain(cfg), chosen_groups(), changed=changed, command=_command())
+    evaluate(settings, chosen_groups(), changed=changed, command=_command())
 
 
-def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Sequence[str], command: str) -> Path:
+def check_methods(methods: Sequence[str]) -> None:
+    """Refuse a heatmap method that there is not."""
+    known = [name for name in options("heatmap") if name != "none"]
+    for name in methods:
+        if name not in known:
+            raise InputError(f"explanation.methods={name}: there is no such method; choose among {', '.join(known)}")
+
+
+def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed: Sequence[str], command: str) -> Path:
     """Judge members and votes on the test split; write the report, log it, and print the table.
 
     Args:
-        config: the resolved evaluate config.
+        settings: of the evaluation.
         choices: the names of the `voting` rule that is judged as the ensemble, and of what breaks `ties`.
         changed: overrides of the dataset that a reader has to know of.
         command: shown on the page.
@@ -61,34 +72,36 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
     from facemask_ensemble.report.shown_images import contact_sheet, images_of
     from facemask_ensemble.report.tables import terminal_table
 
-    output_dir = Path(config["output_dir"])
-    store = tracking.open_store(config["tracking"]["uri"], output_dir)
-    whole = open_dataset(config["dataset"], output_dir)
+    output_dir = settings.output_dir
+    store = tracking.open_store(settings.tracking.uri, output_dir)
+    whole = open_dataset(settings.dataset, output_dir)
     cache = output_dir / "data" / "artifacts"
-    members, manifest = members_of(store, whole, config["study"], config["members"], cache, seen=config["seen"])
+    members, manifest = members_of(store, whole, settings.study, settings.members, cache, seen=settings.seen)
     predictions = load_predictions(store, members, manifest, cache)
     validation, test = (judged_split(predictions, manifest, split) for split in ("validation", "test"))
     accuracy = validation_accuracy(validation.probs, validation.labels)
-    rule = chosen_rule(choices["voting"], config["voting"], config["ties"], manifest.class_names, accuracy)
+    rule = chosen_rule(choices["voting"], settings.voting.call, settings.ties.call, manifest.class_names, accuracy)
     models = {member.name: model_file(store, member, cache) for member in members}
     analysis = {
-        "costs": _costs(models, output_dir) if config["costs"] else {},
-        "conformal_error": config["conformal_error"],
-        "resamples": config["resamples"],
+        "costs": _costs(models, output_dir) if settings.costs else {},
+        "conformal_error": settings.conformal_error,
+        "resamples": settings.resamples,
     }
-    report = judge(predictions, manifest, every_rule(rule), rule.name, learn=config["learn"], analysis=analysis)
+    report = judge(predictions, manifest, every_rule(rule), rule.name, learn=settings.learn, analysis=analysis)
     report["break_tie"] = choices["ties"]
     report["dataset"] |= {"changed": list(changed), "seen": len(whole.rows) - len(manifest.rows)}
-    ballot = cast(rule, validation, test, config["learn"])
-    report["shift"] = _shift(config["shift"], models, manifest, test, ballot, output_dir) if config["shift"] else None
+    ballot = cast(rule, validation, test, settings.learn)
+    report["shift"] = _shift(settings.shift, models, manifest, test, ballot, output_dir) if settings.shift else None
 
-    study = config["study"] or manifest.name
+    study = settings.study or manifest.name
     folder = output_dir / study
     about = (list(test.paths), list(models), manifest.class_names)
-    gallery = choose(test.probs, test.labels, ballot.answers, *about, config["gallery"])
-    faces = hydra.utils.instantiate(config["dataset"]["faces"])
+    gallery = choose(test.probs, test.labels, ballot.answers, *about, settings.gallery)
+    faces = hydra.utils.instantiate(boxes.call) if (boxes := settings.dataset.faces) else None
     shown = [item["index"] for item in gallery]
-    explained = explain_answers(config, models, test, ballot.answers, manifest, faces, shown)
+    explained = explain_answers(
+        settings.heatmap, settings.explanation, models, test, ballot.answers, manifest, faces, shown
+    )
     images = images_of(report, gallery, manifest)
     overlays = gallery_overlays(explained, gallery, images) if explained else {}
     why = write_explanations(explained, faces, report, test, ballot.answers, manifest, command, folder)

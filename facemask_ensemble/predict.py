@@ -3,17 +3,18 @@
 import gc
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hydra
 from omegaconf import DictConfig
 
-from facemask_ensemble.checks import check_prediction
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, chosen_groups, plain
+from facemask_ensemble.config import chosen_groups, read_settings, refuse_other_rule
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.faces.settings import check_detector
+from facemask_ensemble.settings import dump
+from facemask_ensemble.settings.predict import PredictSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,18 +32,19 @@ def task(cfg: DictConfig) -> None:
     from facemask_ensemble.data.inputs import open_input
     from facemask_ensemble.prediction.runtimes.settings import check_runtime
 
-    check_prediction(cfg)
-    check_runtime(cfg.runtime)
-    check_detector(cfg)
-    images = open_input(str(cfg.input))
-    predict(plain(absolute_paths(cfg)), images, chosen_groups())
+    settings = read_settings(PredictSettings, cfg)
+    refuse_other_rule(settings.ensemble)
+    check_runtime(settings.runtime)
+    if settings.engine.name == "ray" and find_spec("ray") is None:
+        raise InputError('engine=ray needs the extra: pip install "facemask-ensemble[ray]"')
+    predict(settings, open_input(settings.input), chosen_groups())
 
 
-def predict(config: dict[str, Any], images: "InputImages", choices: Mapping[str, str]) -> Path:
+def predict(settings: PredictSettings, images: "InputImages", choices: Mapping[str, str]) -> Path:
     """Ask the members about every image, let them vote, and write the answers a chunk at a time.
 
     Args:
-        config: the resolved predict config.
+        settings: of the prediction.
         images: those that cannot be read have a row with the reason, and are listed in `quarantine.csv`.
         choices: the names of the `voting` rule and of what breaks `ties`.
 
@@ -57,27 +59,26 @@ def predict(config: dict[str, Any], images: "InputImages", choices: Mapping[str,
     from facemask_ensemble.prediction.loading import choose_ensemble
     from facemask_ensemble.prediction.results_table import AnswerTable
 
-    if config["detector"]["find"]:
+    if settings.detector.find:
         from facemask_ensemble.prediction.face_predictions import predict_faces
 
-        return predict_faces(config, images, choices)
-    choice = choose_ensemble(config, choices)
+        return predict_faces(settings, images, choices)
+    choice = choose_ensemble(settings, choices, settings.runtime.name)
     print(choice.introduction)
     names = [source.name for source in choice.sources]
     votes = [f"vote_{name}" for name in names]
-    file = Path(config["output"] or Path(config["output_dir"]) / "predictions" / "predictions.csv")
-    table = AnswerTable(file, ["path", "prediction", "confidence", "agreement", *votes, "tie", "reason"])
-    belongs = {**choice.about, "votes": config["votes"], "runtime": config["runtime"], "input": images.key}
+    table = AnswerTable(settings.table, ["path", "prediction", "confidence", "agreement", *votes, "tie", "reason"])
+    belongs = {**choice.about, "votes": settings.votes, "runtime": dump(settings.runtime), "input": images.key}
     try:
-        table.open(belongs, config["again"], replace=config["output"] is None)
-        _answer(config, images, table, choice)
+        table.open(belongs, settings.again, replace=settings.output is None)
+        _answer(settings, images, table, choice)
         _conclude(table, choice)
     finally:
         table.close()
-    return file
+    return settings.table
 
 
-def _answer(config: Mapping[str, Any], images: "InputImages", table: "AnswerTable", choice: "Choice") -> None:
+def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTable", choice: "Choice") -> None:
     """Answer the images that have no row yet."""
     from functools import partial
     from itertools import chain
@@ -95,15 +96,15 @@ def _answer(config: Mapping[str, Any], images: "InputImages", table: "AnswerTabl
     if first is None:
         return
     total = images.count()
-    engine = hydra.utils.instantiate(config["engine"]["answer"])
-    load = Load(config["runtime"], config["batch_size"], config["votes"])
+    engine = hydra.utils.instantiate(settings.engine.answer.call)
+    load = Load(settings.runtime, settings.batch_size, settings.votes)
     names = [source.name for source in choice.sources]
-    method, overlays = config["heatmap"]["method"], table.file.parent / "overlays"
+    method, overlays = settings.heatmap.method, table.file.parent / "overlays"
     silent: dict[str, str] = {}
     if method:
         from facemask_ensemble.explanation.overlays import write_overlays
 
-        explain = hydra.utils.instantiate(method)
+        explain = hydra.utils.instantiate(method.call)
     shown = partial(show_own, most=MOST_SHOWN) if method else None
     gc.freeze()  # what is there by now stays to the end
     gc.enable()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, plain
+from facemask_ensemble.config import read_settings
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.report.numbers import interval, percent, points
+from facemask_ensemble.settings.ship import ShipSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,20 +35,10 @@ class Shipment:
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and ship."""
-    check_shipping(absolute_paths(cfg))
-    ship(plain(cfg))
+    ship(read_settings(ShipSettings, cfg))
 
 
-def check_shipping(cfg: DictConfig) -> None:
-    """Refuse a margin that is no share, and a switch that is none."""
-    margin = cfg.margin
-    if not isinstance(margin, int | float) or isinstance(margin, bool) or not 0 <= margin < 1:
-        raise InputError(f"margin={margin}: must be a share from 0 to below 1, such as 0.02 for two points of accuracy")
-    if not isinstance(cfg.champion, bool):
-        raise InputError(f"champion={cfg.champion}: must be true or false")
-
-
-def ship(config: dict[str, Any]) -> "Version":
+def ship(settings: ShipSettings) -> "Version":
     """Register a report's ensemble, and make it the champion unless it may be worse than the one there is.
 
     Raises:
@@ -56,15 +47,14 @@ def ship(config: dict[str, Any]) -> "Version":
     from facemask_ensemble import tracking
     from facemask_ensemble.tracking import registry
 
-    output_dir, cache = Path(config["output_dir"]), Path(config["output_dir"]) / "data" / "artifacts"
-    store = tracking.open_store(config["tracking"]["uri"], output_dir)
-    study, report = (None if config[key] is None else str(config[key]) for key in ("study", "report"))
-    run_id, study = registry.find_report(store, study, report)
+    output_dir, cache = settings.output_dir, settings.output_dir / "data" / "artifacts"
+    store = tracking.open_store(settings.tracking.uri, output_dir)
+    run_id, study = registry.find_report(store, settings.study, settings.report)
     again = f"write that report again: python -m facemask_ensemble.evaluate study={study}"
     new = read_shipment(registry.ensemble_folder(store, run_id, cache, again))
-    name = str(config["name"] or f"facemask-{new.about['name']}")
+    name = settings.name or f"facemask-{new.about['name']}"
     before, old = registry.champion(store, name), None
-    if config["champion"] and before and before.run_id != run_id:
+    if settings.champion and before and before.run_id != run_id:
         restore = f"it is the champion, {name} version {before.number}: restore it, or move the alias in MLflow by hand"
         old = read_shipment(registry.ensemble_folder(store, before.run_id, cache, restore))
         _refuse_other_classes(name, new, old)
@@ -73,12 +63,12 @@ def ship(config: dict[str, Any]) -> "Version":
     version, made = registry.register(store, name, run_id, _tags(new), new.card["sentence"])
     print(f"{name} version {version.number}{'' if made else ' (registered before)'}: {_summary(new)}")
     print(f"card: {new.page}\nto see it: {registry.page_of(store, version)}")
-    if not config["champion"]:
+    if not settings.champion:
         print(f"champion: {f'version {before.number} still' if before else 'none'} (champion=false)")
     elif before and before.run_id == run_id:
         print(f"champion: version {version.number} already")
     else:
-        evidence = _defend(version, new, before, old, config["margin"]) if before and old else NO_RIVAL
+        evidence = _defend(version, new, before, old, settings.margin) if before and old else NO_RIVAL
         registry.set_champion(store, version)
         print(f"champion: version {version.number} now, {evidence}\nto use it: models:/{name}@{registry.CHAMPION}")
     return version

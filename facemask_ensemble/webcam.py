@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from facemask_ensemble.command import run_command
-from facemask_ensemble.config import absolute_paths, chosen_groups, plain
-from facemask_ensemble.faces.settings import check_webcam, video_source
+from facemask_ensemble.config import chosen_groups, read_settings, refuse_other_rule
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.webcam import WebcamSettings
 
 if TYPE_CHECKING:
     from facemask_ensemble.faces.recording import Recording
@@ -19,15 +21,35 @@ if TYPE_CHECKING:
 
 def task(cfg: DictConfig) -> None:
     """Compose the config and watch."""
-    check_webcam(cfg)
-    watch(plain(absolute_paths(cfg)), chosen_groups())
+    settings = read_settings(WebcamSettings, cfg)
+    refuse_other_rule(settings.ensemble)
+    check_files(settings)
+    watch(settings, chosen_groups())
 
 
-def watch(config: Mapping[str, Any], choices: Mapping[str, str]) -> None:
+def check_files(settings: WebcamSettings) -> None:
+    """Refuse a video that is not there, and an output that would write over a file.
+
+    Raises:
+        InputError: naming the key, the value and the rule.
+    """
+    source, output = settings.video, settings.recording
+    if isinstance(source, Path) and not source.is_file():
+        raise InputError(f"source={source}: no such file; give a video file, or a camera's number, such as 0")
+    if output is None:
+        return
+    if isinstance(source, Path) and output == source.resolve():
+        raise InputError(f"output={settings.output}: is the source itself; give another file")
+    there = next((file for file in (output, output.with_suffix(".csv")) if file.exists()), None)
+    if there and not settings.again:
+        raise InputError(f"output={settings.output}: {there.name} is there already; give another output, or again=true")
+
+
+def watch(settings: WebcamSettings, choices: Mapping[str, str]) -> None:
     """Find the faces of every frame, let the ensemble answer about each, and show or write the frames.
 
     Args:
-        config: the resolved webcam config.
+        settings: of the watch.
         choices: the names of the `voting` rule and of what breaks `ties`.
 
     Raises:
@@ -38,16 +60,16 @@ def watch(config: Mapping[str, Any], choices: Mapping[str, str]) -> None:
     from facemask_ensemble.faces.video import Footage, Window
     from facemask_ensemble.prediction.mask_detector import open_detector
 
-    wanted = config["output"] is None if config["window"] is None else config["window"]
+    wanted = settings.output is None if settings.window is None else settings.window
     with ExitStack() as stack:
-        footage = stack.enter_context(closing(Footage(video_source(config["source"]))))
+        footage = stack.enter_context(closing(Footage(settings.video)))
         window = stack.enter_context(closing(Window())) if wanted else None
-        opened = open_detector(config, choices)
+        opened = open_detector(settings, choices)
         print(opened.choice.introduction)
         recording = None
-        if config["output"]:
-            recording = stack.enter_context(closing(open_recording(config["output"], footage, config["codec"])))
-        _watch(footage, opened.load(config), recording, window)
+        if settings.recording:
+            recording = stack.enter_context(closing(open_recording(str(settings.recording), footage, settings.codec)))
+        _watch(footage, opened.load(settings), recording, window)
 
 
 def _watch(footage: "Footage", detect: "MaskDetector", recording: "Recording | None", window: "Window | None") -> None:

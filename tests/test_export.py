@@ -6,27 +6,26 @@ import sys
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from composed import settings_of
 
-from facemask_ensemble.config import CONF_DIR, plain
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.export import check_export, export
+from facemask_ensemble.export import check_packages, export
 from facemask_ensemble.prediction import loading
 from facemask_ensemble.prediction.choice import Choice
+from facemask_ensemble.settings.export import ExportSettings
 
 
-def config(*overrides):
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return compose("export", list(overrides))
+def settings(*overrides):
+    return settings_of(ExportSettings, "export", *overrides)
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "output: no folder named; give output=FOLDER"),
+        ([], r"output needs a value \(a folder, which is made\); give output="),
         (["output=out", "graph=all"], "graph=all: must be one of members, ensemble, both"),
         (["output=out", "again=perhaps"], "again=perhaps: must be true or false"),
         (["output=out", "count=0"], "count=0: must be a whole number of at least 1"),
@@ -37,14 +36,14 @@ def config(*overrides):
 )
 def test_what_cannot_be_exported_is_refused_before_anything_is_loaded(overrides, message):
     with pytest.raises(InputError, match=message):
-        check_export(config(*overrides))
+        settings(*overrides)
 
 
 def test_a_missing_extra_is_named(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else find(name))
     with pytest.raises(InputError, match=r'format=onnx needs the extra: pip install "facemask-ensemble\[export\]"'):
-        check_export(config("output=out", "format=onnx"))
+        check_packages(settings("output=out", "format=onnx").format)
 
 
 @pytest.mark.heavy
@@ -60,8 +59,8 @@ def test_an_ensemble_is_exported_whole_or_leaves_nothing(tmp_path, monkeypatch, 
     judged = Source("ada", tmp_path / "ada.keras", lambda: ([tmp_path / "red.png"], np.zeros((1, 2), np.float32)))
     vote = make_rule("soft", voting.soft).fit(np.empty(0), np.empty(0))
     choice = Choice(["bare", "masked"], [judged], vote, [1], "masks", {}, "one member")
-    monkeypatch.setattr(loading, "choose_ensemble", lambda *given: choice)
-    given = plain(config("graph=both", f"output={tmp_path / 'out'}"))
+    monkeypatch.setattr(loading, "choose_ensemble", lambda *given, **known: choice)
+    given = settings("graph=both", f"output={tmp_path / 'out'}")
     place = export(given, {"voting": "soft", "ties": "mean_probability"})
     record = json.loads((place / "export.json").read_text())
     assert [graph["name"] for graph in record["graphs"]] == ["ada", "ensemble"]

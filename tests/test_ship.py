@@ -5,19 +5,21 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from composed import settings_of
 from mlflow.exceptions import MlflowException
-from omegaconf import OmegaConf
 
 from facemask_ensemble import tracking
 from facemask_ensemble.data.manifest import COLUMNS, Manifest
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.ship import check_shipping, common_answers, ship
+from facemask_ensemble.settings.ship import ShipSettings
+from facemask_ensemble.ship import common_answers, ship
 from facemask_ensemble.tracking import registry
 
 CLASSES = ["none", "all", "some"]
@@ -73,8 +75,8 @@ def log_report(store, folder, right=90, wrong=10, study="masks", start=0, classe
 
 
 def config(output_dir, **given):
-    known = {"study": None, "report": None, "name": None, "margin": 0.02, "champion": True, "tracking": {"uri": None}}
-    return known | {"output_dir": str(output_dir)} | given
+    known = settings_of(ShipSettings, "ship")
+    return replace(known, output_dir=Path(output_dir), **given)
 
 
 def champion(store):
@@ -336,13 +338,13 @@ def test_help_teaches_without_importing_mlflow(tmp_path):
         ({"margin": 1}, "margin=1: must be a share from 0 to below 1"),
         ({"margin": -0.1}, "margin=-0.1: must be a share"),
         ({"margin": "much"}, "margin=much: must be a share"),
-        ({"margin": True}, "margin=True: must be a share"),
+        ({"margin": True}, "margin=true: must be a share"),
         ({"champion": "perhaps"}, "champion=perhaps: must be true or false"),
     ],
 )
 def test_values_that_cannot_be_are_refused(given, message):
     with pytest.raises(InputError, match=message):
-        check_shipping(OmegaConf.create({"margin": 0.02, "champion": True} | given))
+        settings_of(ShipSettings, "ship", *(f"{key}={value}" for key, value in given.items()))
 
 
 @pytest.mark.heavy

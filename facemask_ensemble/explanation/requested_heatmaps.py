@@ -1,4 +1,4 @@
-"""The heatmaps that an evaluation's config asks for."""
+"""The heatmaps that an evaluation asks for."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +11,16 @@ from facemask_ensemble.config import heatmap_method
 from facemask_ensemble.data.face_boxes import Faces
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.evaluation.rule_predictions import Judged
+from facemask_ensemble.settings.answering import Heatmap
+from facemask_ensemble.settings.evaluate import Explanation
 
 if TYPE_CHECKING:
     from facemask_ensemble.explanation.evaluated_heatmaps import Explained
 
 
 def explain_answers(
-    config: Mapping[str, Any],
+    heatmap: Heatmap,
+    explanation: Explanation,
     models: Mapping[str, Path],
     test: Judged,
     winners: np.ndarray,
@@ -28,7 +31,8 @@ def explain_answers(
     """Draw the members' heatmaps of the images shown, and judge them on a sample of the test images.
 
     Args:
-        config: of `evaluate`, resolved.
+        heatmap: how heatmaps are made.
+        explanation: how many images are judged, and by which methods.
         models: name and model file of every member, in the order of `test.probs`.
         test: what the members answered to all test images.
         winners: the vote's answers, int (n,).
@@ -39,8 +43,8 @@ def explain_answers(
     Returns:
         None where no heatmaps are asked for.
     """
-    methods, why = _methods(config), config["explanation"]
-    if not methods or not (shown or why["images"]):
+    methods = _methods(heatmap, explanation)
+    if not methods or not (shown or explanation.images):
         return None
     from facemask_ensemble.tensorflow_import import start_tensorflow
 
@@ -48,14 +52,14 @@ def explain_answers(
     from facemask_ensemble.explanation.evaluated_heatmaps import explain
 
     files = [manifest.root / path for path in test.paths]
-    numbers = {"images": why["images"], "trust": why["trust"]}
+    numbers = {"images": explanation.images, "trust": explanation.trust}
     return explain(models, files, test, winners, manifest.class_names, methods, shown=shown, faces=faces, **numbers)
 
 
-def _methods(config: Mapping[str, Any]) -> dict[str, Any]:
+def _methods(heatmap: Heatmap, explanation: Explanation) -> dict[str, Any]:
     """Name the methods that draw heatmaps, the chosen one first; none for `heatmap=none`."""
-    if config["heatmap"]["method"] is None:
+    if heatmap.method is None:
         return {}
-    chosen = {config["heatmap"]["name"]: config["heatmap"]["method"]}
-    others = {name: heatmap_method(name) for name in config["explanation"]["methods"] if name not in chosen}
+    chosen = {heatmap.name: heatmap.method.call}
+    others = {name: heatmap_method(name) for name in explanation.methods if name not in chosen}
     return {name: hydra.utils.instantiate(method) for name, method in (chosen | others).items()}

@@ -20,6 +20,7 @@ from facemask_ensemble.exporting.checking import Check, Pixels, ask_export, ask_
 from facemask_ensemble.exporting.folder import RECORD, digests
 from facemask_ensemble.files import write_atomically
 from facemask_ensemble.prediction.choice import Choice
+from facemask_ensemble.settings.export import ExportSettings
 from facemask_ensemble.versions import versions
 
 if TYPE_CHECKING:
@@ -35,19 +36,19 @@ class TooDifferent(InputError):
 
 
 class Exporter:
-    """An ensemble on its way into `folder`, in the format and with the checks of a resolved export config."""
+    """An ensemble on its way into `folder`, in the format and with the checks that an export asks for."""
 
-    def __init__(self, choice: Choice, config: Mapping[str, Any], folder: Path) -> None:
+    def __init__(self, choice: Choice, settings: ExportSettings, folder: Path) -> None:
         from facemask_ensemble.tensorflow_import import start_tensorflow
 
         start_tensorflow()
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it counts how often it has traced, and worries
-        self._choice, self._config, self._folder = choice, config, folder
-        self._format = config["format"]
-        self._write, self._read = (hydra.utils.instantiate(self._format[key]) for key in ("write", "read"))
-        self._precision: str = self._format["precision"]
-        own = self._format["bounds"][self._precision]
-        self._bound: float = own if config["tolerance"] is None else config["tolerance"]
+        self._choice, self._settings, self._folder = choice, settings, folder
+        self._format = settings.format
+        self._write, self._read = (hydra.utils.instantiate(one.call) for one in (self._format.write, self._format.read))
+        self._precision = self._format.precision
+        own = self._format.bounds[self._precision]
+        self._bound: float = own if settings.tolerance is None else settings.tolerance
 
     def write(self, graphs: str, choices: Mapping[str, str]) -> list[str]:
         """Write every member's graph, one of all members that votes, or both, and `export.json`.
@@ -92,7 +93,7 @@ class Exporter:
         again = vote_graph(self._choice.vote)(tf.constant(found[PROBABILITIES]))["prediction"].numpy()
         if not np.array_equal(again, found["prediction"]):
             raise InputError(
-                f"format={self._format['name']}: votes otherwise than TensorFlow on the same probabilities; give "
+                f"format={self._format.name}: votes otherwise than TensorFlow on the same probabilities; give "
                 "graph=members and vote outside"
             )
         expected = _ask_all(twins, checked)
@@ -110,13 +111,13 @@ class Exporter:
         from facemask_ensemble.exporting.graphs import PREPROCESSING
 
         about = {
-            "format": self._format["name"],
+            "format": self._format.name,
             "precision": self._precision,
             "class_names": list(self._choice.class_names),
             "members": [source.name for source in self._choice.sources],
             "preprocessing": PREPROCESSING,
             "tolerance": self._bound,
-            "versions": versions([*PACKAGES, *self._format["modules"]]),
+            "versions": versions([*PACKAGES, *self._format.modules]),
             "graphs": list(graphs),
             "refused": list(refused),
         }
@@ -138,7 +139,7 @@ class Exporter:
 
     def _images(self, source: Source, sides: Sequence[int]) -> tuple[Pixels, Pixels]:
         """Read images to check with; for int8 as many others to calibrate with."""
-        given, count = self._config["images"], self._config["count"]
+        given, count = self._settings.images, self._settings.count
         if self._precision != "int8":
             return read_images(source, given, sides, count), {}
         both = read_images(source, given, sides, 2 * count)
@@ -167,7 +168,7 @@ class Exporter:
                 (self._folder / name).unlink()
             shutil.rmtree(path, ignore_errors=True)
             raise TooDifferent(
-                f"{graph.name}: as {self._format['name']} in {self._precision} a probability differs from Keras by "
+                f"{graph.name}: as {self._format.name} in {self._precision} a probability differs from Keras by "
                 f"{check.largest_difference:.2g}, where tolerance={self._bound:g} bears no more; give another "
                 "format.precision=…, or a larger tolerance=…"
             )

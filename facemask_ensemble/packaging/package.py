@@ -25,6 +25,7 @@ MODEL = "MLmodel"  # beside it MLflow keeps a model's artifacts
 INSIDE = ("artifacts", "ensemble")  # of a model of MLflow
 CONVERSIONS, DIGITS = "openvino", 20  # the folder beside a member; as many digits of its file's sha256 name its own
 REGISTERED = "models:/"
+HERE = Path("outputs")  # where a store is, if nobody says so
 
 
 @dataclass(frozen=True)
@@ -135,32 +136,31 @@ def read_package(folder: Path) -> Package:
     return Package(folder, about, files, vote)
 
 
-def package_folder(config: Mapping[str, Any]) -> Path:
+def package_folder(ensemble: str, uri: str | None = None, output_dir: Path = HERE) -> Path:
     """Find the folder of a shipped ensemble.
 
     Args:
-        config: `ensemble`, a package's folder or a model's of MLflow, or `models:/NAME@champion` or
-            `models:/NAME/VERSION`, which needs `tracking` and `output_dir`, too.
+        ensemble: a package's folder or a model's of MLflow, or `models:/NAME@champion` or `models:/NAME/VERSION`.
+        uri: of the store that a registered one is looked for in.
+        output_dir: of the embedded store, and of what is fetched from another.
 
     Raises:
         InputError: there is no such ensemble.
     """
-    given = str(config["ensemble"])
-    if given.startswith(REGISTERED):
+    if ensemble.startswith(REGISTERED):
         from facemask_ensemble import tracking
         from facemask_ensemble.tracking.registry import version_folder
 
-        output_dir = Path(config["output_dir"])
-        store = tracking.open_store(config["tracking"]["uri"], output_dir)
-        folder = version_folder(store, given, output_dir / "data" / "artifacts")
+        store = tracking.open_store(uri, output_dir)
+        folder = version_folder(store, ensemble, output_dir / "data" / "artifacts")
     else:
-        folder = Path(given).expanduser()
+        folder = Path(ensemble).expanduser()
     inside = folder.joinpath(*INSIDE)
     folder = inside if (folder / MODEL).is_file() and inside.is_dir() else folder
     if not (folder / ABOUT).is_file():
         raise InputError(
-            f"ensemble={given}: no shipped ensemble is there; give models:/NAME@champion, models:/NAME/VERSION, or a "
-            f"folder with {ABOUT} and {MEMBERS}/"
+            f"ensemble={ensemble}: no shipped ensemble is there; give models:/NAME@champion, models:/NAME/VERSION, "
+            f"or a folder with {ABOUT} and {MEMBERS}/"
         )
     return folder
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from facemask_ensemble.settings.answering import EnsembleSettings
+
 
 @dataclass(frozen=True)
 class Card:
@@ -27,10 +29,10 @@ def no_card(study: str | None) -> Card:
     return Card(advice=f"python -m facemask_ensemble.evaluate study={study or 'STUDY'}")
 
 
-def find_card(config: Mapping[str, Any]) -> Card:
+def find_card(settings: EnsembleSettings) -> Card:
     """Find the card of the ensemble that was chosen: a shipped one has it."""
-    if config["ensemble"] is None:
-        return no_card(config["study"])
+    if settings.ensemble is None:
+        return no_card(settings.study)
     from facemask_ensemble.packaging.package import package_folder
 
-    return read_card(package_folder(config))
+    return read_card(package_folder(settings.ensemble, settings.tracking.uri, settings.output_dir))

@@ -11,6 +11,7 @@ from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import FittedRule
 from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
+from facemask_ensemble.settings.answering import Runtime
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,15 @@ class Choice:
     about: Mapping[str, Any]
     introduction: str
 
-    def load(self, runtime: Mapping[str, Any], batch_size: int, votes: str) -> Ensemble:
+    def load(self, runtime: Runtime, batch_size: int, votes: str) -> Ensemble:
         """Bring it into memory.
 
         Args:
-            runtime: the resolved `runtime` group.
+            runtime: what carries the networks out.
             batch_size: images that a network answers at once.
             votes: `decided` lets a majority ask members until it is decided, `all` everyone.
         """
-        networks = hydra.utils.instantiate(runtime["load"])(self.sources, batch_size)
+        networks = hydra.utils.instantiate(runtime.load.call)(self.sources, batch_size)
         members = [Member(source.name, network) for source, network in zip(self.sources, networks, strict=True)]
         ensemble = Ensemble(self.class_names, members, self.vote)
         if votes == "all" or not _is_majority(self.vote):

@@ -25,6 +25,8 @@ from facemask_ensemble.faces.boxes import scaled
 from facemask_ensemble.faces.drawing import draw_faces
 from facemask_ensemble.prediction.mask_detector import MaskDetector, OpenedDetector, open_detector
 from facemask_ensemble.prediction.results_table import AnswerTable, summary
+from facemask_ensemble.settings import dump
+from facemask_ensemble.settings.predict import PredictSettings
 
 COLUMNS = ["path", "prediction", "confidence", "faces", "masked", "boxes", "reason"]
 FACE_COLUMNS = ["path", "face", "left", "top", "width", "height", "score", "mask", "prediction", "confidence"]
@@ -32,11 +34,11 @@ TOGETHER = 4  # photographs in full size that are in memory, and as many that ar
 LEAST_SHOWN, MOST_SHOWN = 800, 1600  # longer side in pixels of an image with its boxes
 
 
-def predict_faces(config: Mapping[str, Any], images: InputImages, choices: Mapping[str, str]) -> Path:
+def predict_faces(settings: PredictSettings, images: InputImages, choices: Mapping[str, str]) -> Path:
     """Find the faces of every image, let the ensemble answer about each, and write the answers as they come.
 
     Args:
-        config: the resolved predict config.
+        settings: of the prediction.
         images: those that cannot be read have a row with the reason, and are listed in `quarantine.csv`.
         choices: the names of the `voting` rule and of what breaks `ties`.
 
@@ -46,25 +48,26 @@ def predict_faces(config: Mapping[str, Any], images: InputImages, choices: Mappi
     Raises:
         InputError: as `open_detector`, a table that belongs to others, or no image that can be read.
     """
-    opened = open_detector(config, choices)
+    opened = open_detector(settings, choices)
     print(opened.choice.introduction)
-    file = Path(config["output"] or Path(config["output_dir"]) / "predictions" / "predictions.csv")
-    table = AnswerTable(file, COLUMNS)
+    table = AnswerTable(settings.table, COLUMNS)
     belongs = {
         **opened.choice.about,
-        **{key: config[key] for key in ("votes", "runtime", "detector")},
+        "votes": settings.votes,
+        "runtime": dump(settings.runtime),
+        "detector": dump(settings.detector),
         "input": images.key,
     }
     try:
-        table.open(belongs, config["again"], replace=config["output"] is None)
-        _answer(config, images, table, opened)
+        table.open(belongs, settings.again, replace=settings.output is None)
+        _answer(settings, images, table, opened)
         _conclude(table, opened)
     finally:
         table.close()
-    return file
+    return settings.table
 
 
-def _answer(config: Mapping[str, Any], images: InputImages, table: AnswerTable, opened: OpenedDetector) -> None:
+def _answer(settings: PredictSettings, images: InputImages, table: AnswerTable, opened: OpenedDetector) -> None:
     """Answer the images that have no row yet."""
     items = images.items()
     done = table.skip(items)
@@ -74,7 +77,7 @@ def _answer(config: Mapping[str, Any], images: InputImages, table: AnswerTable, 
     if first is None:
         return
     total = images.count()
-    detector, folder = opened.load(config), table.file.parent / "boxes"
+    detector, folder = opened.load(settings), table.file.parent / "boxes"
     folder.mkdir(exist_ok=True)
     gc.enable()  # which `predict` does without while it starts
     with counting(total, done, "Finding faces") as count:

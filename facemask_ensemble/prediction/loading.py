@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,32 +10,34 @@ from facemask_ensemble.ensemble.rules import FittedRule
 from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.models.initialization import summed_up
 from facemask_ensemble.prediction.choice import Choice
+from facemask_ensemble.settings.answering import EnsembleSettings
 
 if TYPE_CHECKING:
     from facemask_ensemble.tracking import LoggedMember, Store
 
 
-def choose_ensemble(config: Mapping[str, Any], choices: Mapping[str, str]) -> Choice:
+def choose_ensemble(settings: EnsembleSettings, choices: Mapping[str, str], runtime: str | None) -> Choice:
     """Choose what a command was asked for.
 
     Args:
-        config: the resolved config, with `ensemble`, `study`, `members`, `voting`, `ties`, `tracking`, `output_dir`.
+        settings: what the command was asked for.
         choices: the names of the `voting` rule and of what breaks `ties`.
+        runtime: the name of what carries the members out, by whose prices a majority asks; None needs none.
 
     Raises:
         InputError: there is no such ensemble, no member, or members of different classes.
     """
-    if config["ensemble"] is not None:
+    if settings.ensemble is not None:
         from facemask_ensemble.prediction.shipped import shipped_choice
 
-        return shipped_choice(config)
+        return shipped_choice(settings.ensemble, settings.tracking.uri, settings.output_dir)
     from facemask_ensemble import tracking
     from facemask_ensemble.ensemble.members import latest_members, model_file, training_images, validation_answers
 
-    output_dir = Path(config["output_dir"])
+    output_dir = settings.output_dir
     cache = output_dir / "data" / "artifacts"
-    store = tracking.open_store(config["tracking"]["uri"], output_dir)
-    members = latest_members(store, config["study"], config["members"])
+    store = tracking.open_store(settings.tracking.uri, output_dir)
+    members = latest_members(store, settings.study, settings.members)
     models = {member.name: model_file(store, member, cache) for member in members}
     sources = [
         Source(
@@ -49,33 +51,35 @@ def choose_ensemble(config: Mapping[str, Any], choices: Mapping[str, str]) -> Ch
     return Choice(
         members[0].class_names,
         sources,
-        _fitted(config, choices["voting"], store, members, cache),
-        _price(members, models, output_dir / "data" / "costs", config["runtime"]["name"]),
+        _fitted(settings, choices["voting"], store, members, cache),
+        _price(members, models, output_dir / "data" / "costs", runtime),
         members[0].tags["dataset"],
         {
             "members": [member.run_id for member in members],
-            "rule": {"name": choices["voting"], **config["voting"]},
-            "ties": config["ties"],
+            "rule": {"name": choices["voting"], **settings.voting.call},
+            "ties": settings.ties.call,
         },
         _introduce(members),
     )
 
 
 def _fitted(
-    config: Mapping[str, Any], name: str, store: "Store", members: Sequence["LoggedMember"], cache: Path
+    settings: EnsembleSettings, name: str, store: "Store", members: Sequence["LoggedMember"], cache: Path
 ) -> FittedRule:
     """Make the voting rule; what it learns, it learns from the members' validation images."""
     from facemask_ensemble.ensemble.members import shared_validation
     from facemask_ensemble.ensemble.rule_settings import chosen_rule, validation_accuracy
 
-    learns = "learn" in config["voting"] or "weights" in config["ties"]
+    learns = settings.voting.learn is not None or settings.ties.weights is not None
     probs, labels = shared_validation(store, members, cache) if learns else (np.empty((0, 0, 0)), np.empty(0, int))
     accuracy = validation_accuracy(probs, labels)
-    rule = chosen_rule(name, config["voting"], config["ties"], members[0].class_names, accuracy)
+    rule = chosen_rule(name, settings.voting.call, settings.ties.call, members[0].class_names, accuracy)
     return rule.fit(probs, labels)
 
 
-def _price(members: Sequence["LoggedMember"], models: Mapping[str, Path], costs: Path, runtime: str) -> list[float]:
+def _price(
+    members: Sequence["LoggedMember"], models: Mapping[str, Path], costs: Path, runtime: str | None
+) -> list[float]:
     """Tell what members cost: milliseconds where all were measured in Keras on this machine, else their parameters."""
     from facemask_ensemble.prediction.costs import measured_costs
 

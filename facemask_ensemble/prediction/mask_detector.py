@@ -13,10 +13,14 @@ from facemask_ensemble.data.chunks import chunk_of
 from facemask_ensemble.faces.answers import Face
 from facemask_ensemble.faces.boxes import Box, Find, Margin, cut, find_boxes
 from facemask_ensemble.faces.masks import masked_classes
+from facemask_ensemble.settings.predict import PredictSettings
+from facemask_ensemble.settings.webcam import WebcamSettings
 
 if TYPE_CHECKING:
     from facemask_ensemble.prediction.choice import Choice
     from facemask_ensemble.prediction.ensemble import Ensemble
+
+Asked = PredictSettings | WebcamSettings
 
 
 @dataclass(frozen=True)
@@ -65,23 +69,23 @@ class OpenedDetector:
     choice: "Choice"
     masked: Collection[str]
 
-    def load(self, config: Mapping[str, Any]) -> MaskDetector:
+    def load(self, settings: Asked) -> MaskDetector:
         """Bring the ensemble into memory."""
-        ensemble = self.choice.load(config["runtime"], config["batch_size"], config["votes"])
-        margin, longest = config["detector"]["margin"], config["detector"]["longest"]
-        left, top, right, bottom = margin if isinstance(margin, list) else [margin] * 4
-        return MaskDetector(self.find, ensemble, self.masked, (left, top, right, bottom), longest)
+        ensemble = self.choice.load(settings.runtime, settings.batch_size, settings.votes)
+        detector = settings.detector
+        return MaskDetector(self.find, ensemble, self.masked, detector.sides, detector.longest)
 
 
-def open_detector(config: Mapping[str, Any], choices: Mapping[str, str]) -> OpenedDetector:
-    """Open what a command's `detector` group and its ensemble's keys name.
+def open_detector(settings: Asked, choices: Mapping[str, str]) -> OpenedDetector:
+    """Open the detector and choose the ensemble that a command was asked for.
 
     Raises:
         InputError: an extra is missing, there is no such ensemble, or its classes do not say who wears a mask.
     """
     from facemask_ensemble.prediction.loading import choose_ensemble
 
-    find = hydra.utils.instantiate(config["detector"]["find"])
-    choice = choose_ensemble(config, choices)
-    masked = masked_classes(choice.class_names, config["detector"]["masked"])
+    assert settings.detector.find is not None
+    find = hydra.utils.instantiate(settings.detector.find.call)
+    choice = choose_ensemble(settings, choices, settings.runtime.name)
+    masked = masked_classes(choice.class_names, settings.detector.masked)
     return OpenedDetector(find, choice, masked)

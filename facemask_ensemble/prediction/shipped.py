@@ -1,30 +1,30 @@
 """An ensemble that was shipped, as a choice that can be loaded."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.initialization import summed_up
-from facemask_ensemble.packaging.package import REGISTERED, Package, package_folder, read_package
+from facemask_ensemble.packaging.package import HERE, REGISTERED, Package, package_folder, read_package
 from facemask_ensemble.prediction.choice import Choice
 
 
-def shipped_choice(config: Mapping[str, Any]) -> Choice:
+def shipped_choice(ensemble: str, uri: str | None = None, output_dir: Path = HERE) -> Choice:
     """Choose a shipped ensemble.
 
     Args:
-        config: as `package_folder` takes it.
+        ensemble: as `package_folder` takes it.
+        uri: of the store.
+        output_dir: of the embedded store.
 
     Raises:
         InputError: there is no such ensemble, or its package cannot be read.
     """
-    choice = choice_of(read_package(package_folder(config)))
-    if not str(config["ensemble"]).startswith(REGISTERED):
+    choice = choice_of(read_package(package_folder(ensemble, uri, output_dir)))
+    if not ensemble.startswith(REGISTERED):
         return choice
-    return replace(choice, sources=_with_images(config, choice))
+    return replace(choice, sources=_with_images(choice, uri, output_dir))
 
 
 def choice_of(package: Package) -> Choice:
@@ -44,13 +44,12 @@ def choice_of(package: Package) -> Choice:
     )
 
 
-def _with_images(config: Mapping[str, Any], choice: Choice) -> list[Source]:
+def _with_images(choice: Choice, uri: str | None, output_dir: Path) -> list[Source]:
     """Give members the images that a conversion of theirs is accepted by, where their runs are still in the store."""
     from facemask_ensemble import tracking
     from facemask_ensemble.ensemble.members import training_images, validation_answers
 
-    output_dir = Path(config["output_dir"])
-    store = tracking.open_store(config["tracking"]["uri"], output_dir)
+    store = tracking.open_store(uri, output_dir)
     run_ids = [member["run_id"] for member in choice.about["ensemble"]["members"]]
     try:
         found = tracking.finished_members(store, run_ids=run_ids)

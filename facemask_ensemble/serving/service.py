@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from facemask_ensemble.config import CONF_DIR, options
+from facemask_ensemble.config import CONF_DIR, options, read_settings
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.packaging.package import read_package
 from facemask_ensemble.prediction.shipped import choice_of
 from facemask_ensemble.serving.requests import requested, rows_of
 from facemask_ensemble.serving.uploads import Limits, ask
+from facemask_ensemble.settings.answering import Runtime
 
 if TYPE_CHECKING:
     from facemask_ensemble.prediction.ensemble import Ensemble
@@ -114,7 +115,7 @@ class Service:
         return self.ensemble.names.index(name)
 
 
-def _runtime(given: object) -> dict[str, Any]:
+def _runtime(given: object) -> Runtime:
     """Resolve a leaf of `conf/runtime`, given by its name, or by its `name` and others of its values."""
     from omegaconf import OmegaConf
 
@@ -126,8 +127,7 @@ def _runtime(given: object) -> dict[str, Any]:
     if unknown := sorted({*changes} - ({*leaf} - {"load"})):
         raise InputError(f"runtime.{unknown[0]}: {name} has no such value to be set")
     whole = OmegaConf.create({"runtime": {**leaf, **changes}})
-    resolved: dict[str, Any] = OmegaConf.to_container(whole, resolve=True)["runtime"]  # type: ignore[assignment, call-overload, index]
-    return resolved
+    return read_settings(Runtime, whole, "runtime")
 
 
 def _positive(settings: Mapping[str, Any], key: str) -> float:

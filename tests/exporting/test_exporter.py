@@ -4,12 +4,12 @@ import hashlib
 import importlib.util
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
+from composed import settings_of
 
-from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.chunks import read_chunks
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.ensemble import voting
@@ -22,6 +22,7 @@ from facemask_ensemble.exporting.folder import new_folder
 from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
 from facemask_ensemble.prediction.runtimes import keras
+from facemask_ensemble.settings.export import ExportSettings
 
 pytestmark = pytest.mark.heavy
 
@@ -34,12 +35,12 @@ def exporter(folder, sources, photos, name, rule=voting.majority, tie=voting.mea
     for module in MODULES[name]:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    form = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "format" / f"{name}.yaml"), resolve=True)
-    form["precision"] = given.pop("precision", "float32")
+    asked = settings_of(ExportSettings, "export", f"format={name}", "output=out")
+    form = replace(asked.format, precision=given.pop("precision", "float32"))
     vote = make_rule("rule", rule, tie).fit(np.empty(0), np.empty(0))
     choice = Choice(CLASSES, sources, vote, [1] * len(sources), "masks", {}, "three members")
-    config = {"format": form, "tolerance": None, "images": str(photos), "count": 20} | given
-    return Exporter(choice, config, folder), form
+    settings = replace(asked, format=form, **{"images": str(photos), "count": 20} | given)
+    return Exporter(choice, settings, folder), form
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_every_format_answers_as_keras_does_alone_and_as_an_ensemble(name, tmp_p
             assert hashlib.sha256((tmp_path / file).read_bytes()).hexdigest() == sha
     halves = [graph["against_half_precision"] is not None for graph in record["graphs"]]
     assert halves == [False, True, False, True]
-    read = hydra.utils.instantiate(form["read"])
+    read = hydra.utils.instantiate(form.read.call)
     networks = keras.load(sources, 8)
     members = [Member(source.name, network) for source, network in zip(sources, networks, strict=True)]
     vote = make_rule("majority", voting.majority, voting.abstain).fit(np.empty(0), np.empty(0))
@@ -95,7 +96,7 @@ def test_smaller_numbers_make_smaller_files_within_their_own_bound(name, precisi
         made, form = exporter(tmp_path / one, sources[:1], photos, name, precision=one, count=10)
         made.write("members", {})
         (graph,) = json.loads((tmp_path / one / "export.json").read_text())["graphs"]
-        assert graph["check"]["largest_difference"] <= form["bounds"][one]
+        assert graph["check"]["largest_difference"] <= form.bounds[one]
         assert graph["check"]["images"] in (9, 10)  # the last one is none
         sizes[one] = sum((tmp_path / one / file).stat().st_size for file in graph["files"])
     assert graph["check"]["largest_difference"] > 0

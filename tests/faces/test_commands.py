@@ -10,10 +10,9 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
+from composed import settings_of
 from PIL import Image, ImageColor
 
-from facemask_ensemble.config import CONF_DIR, absolute_paths, plain
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.faces.drawing import STYLES, strip_height
@@ -24,6 +23,8 @@ from facemask_ensemble.prediction.columnar import to_parquet
 from facemask_ensemble.prediction.face_predictions import COLUMNS
 from facemask_ensemble.prediction.results_table import AnswerTable
 from facemask_ensemble.scenes import draw_scene
+from facemask_ensemble.settings.predict import PredictSettings
+from facemask_ensemble.settings.webcam import WebcamSettings
 from facemask_ensemble.webcam import watch
 
 CLASSES = ["with_mask", "without_mask"]
@@ -84,10 +85,11 @@ def here(place, monkeypatch):
     monkeypatch.syspath_prepend(str(place))
 
     def call(work, name, *overrides):
-        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            cfg = compose(name, [f"input={place}/photos", *overrides] if name == "predict" else list(overrides))
-        images = [open_input("photos")] if name == "predict" else []
-        return work(plain(absolute_paths(cfg)), *images, {"voting": "majority", "ties": "mean_probability"})
+        kind, given, images = WebcamSettings, [], []
+        if name == "predict":
+            kind, given, images = PredictSettings, [f"input={place}/photos"], [open_input("photos")]
+        settings = settings_of(kind, name, *given, *overrides)
+        return work(settings, *images, {"voting": "majority", "ties": "mean_probability"})
 
     return call
 

@@ -93,7 +93,7 @@ def test_a_rule_that_was_kept_answers_as_before(name, ties):
 
 
 def test_a_package_is_a_choice_with_its_members_in_order(package):
-    choice = shipped_choice({"ensemble": str(package)})
+    choice = shipped_choice(str(package))
     assert choice.class_names == CLASSES
     assert [(source.name, source.file.read_bytes()) for source in choice.sources] == [
         ("ada", b"ada"), ("bea", b"bea"), ("cleo", b"cleo")
@@ -114,9 +114,9 @@ def test_a_package_holds_nothing_but_what_it_needs(package):
 
 
 def test_a_package_that_was_moved_is_the_same(package, tmp_path):
-    before = shipped_choice({"ensemble": str(package)}).about
+    before = shipped_choice(str(package)).about
     shutil.move(package, tmp_path / "elsewhere")
-    assert shipped_choice({"ensemble": str(tmp_path / "elsewhere")}).about == before
+    assert shipped_choice(str(tmp_path / "elsewhere")).about == before
 
 
 def test_conversions_that_lie_beside_a_member_come_along(about, package, tmp_path):
@@ -200,7 +200,7 @@ def test_a_description_that_is_none_is_refused(package, text):
 def test_a_folder_without_an_ensemble_is_refused(given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=f"ensemble={given}: no shipped ensemble is there; give models:/NAME@champion"):
-        shipped_choice({"ensemble": given})
+        shipped_choice(given)
 
 
 def test_a_models_folder_of_mlflow_is_as_good_as_the_package_in_it(package, tmp_path):
@@ -208,6 +208,4 @@ def test_a_models_folder_of_mlflow_is_as_good_as_the_package_in_it(package, tmp_
     inside.parent.mkdir(parents=True)
     shutil.move(package, inside)
     (tmp_path / "model" / "MLmodel").write_text("")
-    assert shipped_choice({"ensemble": str(tmp_path / "model")}).sources[0].file == Path(
-        inside / "members" / "ada.keras"
-    )
+    assert shipped_choice(str(tmp_path / "model")).sources[0].file == Path(inside / "members" / "ada.keras")

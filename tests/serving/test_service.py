@@ -162,9 +162,8 @@ def test_a_member_that_holds_code_is_never_loaded(shipped, tmp_path):
 def test_an_ensemble_that_is_not_registered_is_refused_in_one_line(given, words, shipped, tmp_path):
     from facemask_ensemble.prediction.shipped import shipped_choice
 
-    config = {"ensemble": given, "tracking": {"uri": None}, "output_dir": str(shipped / "outputs")}
     with pytest.raises(InputError, match=words):
-        shipped_choice(config)
+        shipped_choice(given, None, shipped / "outputs")
 
 
 @pytest.mark.heavy
@@ -173,8 +172,7 @@ def test_a_registered_ensemble_is_found_by_its_alias_its_number_and_its_folder(s
 
     [folder] = shipped.glob("outputs/mlruns/lights/*/artifacts/ensemble")
     given = ["models:/facemask-lights@champion", "models:/facemask-lights/1", str(folder)]
-    config = {"tracking": {"uri": None}, "output_dir": str(shipped / "outputs")}
-    choices = [shipped_choice(config | {"ensemble": one}) for one in given]
+    choices = [shipped_choice(one, None, shipped / "outputs") for one in given]
     assert {json.dumps(choice.about) for choice in choices} == {json.dumps(choices[0].about)}
     assert [source.file for source in choices[0].sources] == [
         Path(folder, "artifacts", "ensemble", "members", f"{name}.keras") for name in ("red", "green", "blue")

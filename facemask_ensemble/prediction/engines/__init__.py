@@ -3,9 +3,9 @@
 Called as `answer(choice, load, items, show)`, it yields an `Answer` for each chunk of images, in their order.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,13 +13,14 @@ from facemask_ensemble.data.chunks import Chunk, Show
 from facemask_ensemble.data.input_images import Item
 from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
+from facemask_ensemble.settings.answering import Runtime
 
 
 @dataclass(frozen=True)
 class Load:
     """How a chosen ensemble is brought into memory: the arguments of `Choice.load`."""
 
-    runtime: Mapping[str, Any]
+    runtime: Runtime
     batch_size: int
     votes: str
 

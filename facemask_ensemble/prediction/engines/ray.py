@@ -56,7 +56,7 @@ def answer(
         InputError: no such cluster, too few cores, or a worker that failed; what came before is yielded first.
     """
     assert show is None
-    if load.runtime["name"] != "keras":
+    if load.runtime.name != "keras":
         load(choice)  # what has to be converted is converted here, where validation images can be had to check it
     choice = replace(choice, sources=[replace(source, judged=None, learned=None) for source in choice.sources])
     with joined(address), losses_explained():

@@ -1,16 +1,15 @@
 """What the settings of a runtime may be."""
 
-from collections.abc import Mapping
-from typing import Any
+from facemask_ensemble.settings.answering import Runtime
 
 
-def check_runtime(runtime: Mapping[str, Any]) -> None:
-    """Refuse settings of a `runtime` group that there are not, or that this machine cannot follow.
+def check_runtime(runtime: Runtime) -> None:
+    """Refuse settings of a runtime that there are not, or that this machine cannot follow.
 
     Raises:
         InputError: naming the key, the value and the rule.
     """
-    if runtime["name"] == "openvino":
+    if runtime.name == "openvino" and runtime.precision is not None:
         from facemask_ensemble.prediction.runtimes.openvino import check
 
-        check(runtime["precision"], runtime["differ"])
+        check(runtime.precision, runtime.differ)

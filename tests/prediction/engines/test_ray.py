@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
+from composed import settings_of
 from PIL import Image
 
-from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
@@ -21,6 +20,7 @@ from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.engines import Load, local
 from facemask_ensemble.prediction.engines.cluster import room
 from facemask_ensemble.prediction.engines.ray import _in_order, answer
+from facemask_ensemble.settings.predict import PredictSettings
 
 COUNT = 150
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
@@ -28,8 +28,7 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 
 @pytest.fixture(scope="module")
 def load():
-    runtime = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "runtime" / "keras.yaml"))
-    return Load(runtime, 32, "decided")
+    return Load(settings_of(PredictSettings, "predict", "input=.").runtime, 32, "decided")
 
 
 @pytest.fixture(scope="module")
