@@ -1,5 +1,6 @@
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -55,6 +56,21 @@ def test_every_leaf_composes_and_resolves(group, leaf):
     resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     if group in ("backbone", "dataset", "heatmap", "augmentation", "optimizer"):
         assert resolved[group]["name"] == leaf
+
+
+@pytest.mark.parametrize("file", sorted(CONF_DIR.rglob("*.yaml")), ids=lambda file: str(file.relative_to(CONF_DIR)))
+def test_hydra_reads_the_header_that_a_file_has(file):
+    """Hydra looks for a header up to the first line that is none: a comment before it hides it."""
+    written = [line for line in file.read_text().splitlines() if line.lstrip("# ").startswith("@")]
+    read = FileConfigSource("test", f"file://{CONF_DIR}").load_config(str(file.relative_to(CONF_DIR))).header
+    assert written == [f"# @{key} {value}" for key, value in read.items() if value]
+
+
+def test_a_search_of_nothing_leaves_the_space_empty_and_no_key_of_its_own():
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        cfg = compose("tune", ["search=none"])
+    assert "search" not in cfg
+    assert cfg.space == {}
 
 
 def needed(group, leaf):
