@@ -11,8 +11,10 @@ import numpy as np
 
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.rounding import DOUBLE, SINGLE, negligible
 
 TINY = 1e-7
+NO_DIFFERENCE = "No member's answers tell the classes apart: all have the same weight."
 
 
 @dataclass(frozen=True)
@@ -116,16 +118,14 @@ def logistic(probs: np.ndarray, labels: np.ndarray, strength: float = 0.1) -> Le
     """Fit a regularised multinomial logistic regression on the members' logarithms of probabilities.
 
     A class without an image gets no chance of being answered. A member's weight is its share of the coefficients' sum
-    of absolute values. Source: D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992); regression on
-    logarithms.
+    of absolute values: none for a member whose probabilities never change, of which the intercepts take care. Source:
+    D. H. Wolpert, "Stacked generalization", Neural Networks 5 (1992); regression on logarithms.
 
     Args:
         probs: float (members, n, classes).
         labels: int (n,).
         strength: of the data against the L2 penalty, scikit-learn's C for the mean loss of 1,000 images.
     """
-    from sklearn.linear_model import LogisticRegression
-
     labels = _checked(probs, labels)
     members, images, classes = probs.shape
     present = np.unique(labels)
@@ -136,18 +136,43 @@ def logistic(probs: np.ndarray, labels: np.ndarray, strength: float = 0.1) -> Le
         return Learned(
             {"coefficients": coefficients, "intercepts": intercepts}, np.full(members, 1 / members), {}, note
         )
-    # The quickest of few classes solves for all coefficients at once, which of 20 classes takes 40 times as long.
-    solver = "newton-cholesky" if members * classes**2 <= 128 else "newton-cg"
-    fitted = LogisticRegression(C=strength * 1000 / images, solver=solver, max_iter=200, tol=1e-4)
-    fitted.fit(voting.log_features(probs).astype(np.float64), labels)
-    if len(present) == 2:  # scikit-learn gives one row for two classes
-        coefficients[present] = fitted.coef_ * np.array([[-0.5], [0.5]])
-        intercepts[present] = fitted.intercept_ * np.array([-0.5, 0.5])
-    else:
-        coefficients[present], intercepts[present] = fitted.coef_, fitted.intercept_
+    features = voting.log_features(probs).astype(np.float64)
+    varying = _varying(features)
+    features = features if varying.all() else features[:, varying]
+    coefficients[np.ix_(present, varying)], intercepts[present] = _regression(
+        features, labels, strength * 1000 / images, members * classes**2
+    )
     size = np.abs(coefficients).reshape(classes, members, classes).sum(axis=(0, 2))
-    weights = size / size.sum() if size.any() else np.full(members, 1 / members)  # constant members have no coefficient
-    return Learned({"coefficients": coefficients, "intercepts": intercepts}, weights)
+    arguments = {"coefficients": coefficients, "intercepts": intercepts}
+    if not size.any():
+        return Learned(arguments, np.full(members, 1 / members), {}, NO_DIFFERENCE)
+    reasons = ("its answers tell no classes apart", "its probabilities are the same for every image")
+    still = np.flatnonzero(~varying.reshape(members, classes).any(axis=1))
+    left_out = {int(member): reasons[int(member in still)] for member in np.flatnonzero(size == 0)}
+    return Learned(arguments, size / size.sum(), left_out)
+
+
+def _varying(features: np.ndarray) -> np.ndarray:
+    """Mark the columns, of (n, columns), that change by more than rounding: the best coefficient of others is 0."""
+    return ~negligible(np.ptp(features, axis=0), np.maximum(np.abs(features).max(axis=0), 1), SINGLE)
+
+
+def _regression(features: np.ndarray, labels: np.ndarray, strength: float, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fit the coefficients, (classes present, columns), and intercepts; what is rounding of a coefficient is 0."""
+    from sklearn.linear_model import LogisticRegression
+
+    if not features.shape[1]:
+        frequencies = np.log(np.unique(labels, return_counts=True)[1])
+        return np.zeros((len(frequencies), 0)), frequencies - frequencies.mean()
+    # The quickest of few classes solves for all coefficients at once, which of 20 classes takes 40 times as long.
+    solver = "newton-cholesky" if size <= 128 else "newton-cg"
+    fitted = LogisticRegression(C=strength, solver=solver, max_iter=200, tol=1e-4).fit(features, labels)
+    # At the optimum a coefficient is C times the sum of feature and error, which is at most this.
+    largest = strength * np.abs(features).sum(axis=0)
+    found = np.where(negligible(fitted.coef_, largest, DOUBLE), 0, fitted.coef_)
+    if len(found) == 1:  # scikit-learn gives one row for two classes
+        return found * np.array([[-0.5], [0.5]]), fitted.intercept_ * np.array([-0.5, 0.5])
+    return found, fitted.intercept_
 
 
 def _checked(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:

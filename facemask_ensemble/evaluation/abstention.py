@@ -10,6 +10,7 @@ import numpy as np
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.statistics import wilson_interval
+from facemask_ensemble.rounding import DOUBLE, negligible
 
 SHARES = (0.01, 0.02, 0.04, 0.08, 0.16)
 POINTS = 200  # of a curve; more cannot be seen
@@ -32,7 +33,7 @@ def risk_coverage(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """
     confidence, right, _ = _judged(confidence, right)
     order = np.argsort(-confidence, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(confidence[order])), len(order) - 1)
+    ends = np.append(np.flatnonzero(~negligible(np.diff(confidence[order]), tolerance=DOUBLE)), len(order) - 1)
     coverage = (ends + 1) / len(order)
     risk = np.cumsum(~right[order])[ends] / (ends + 1)
     shown = np.unique(np.linspace(0, len(ends) - 1, POINTS).round().astype(int))
@@ -68,7 +69,7 @@ def send_to_person(
         raise InputError(f"A share of images to send lies between 0 and 1, received {list(shares)}: mend the shares.")
     thresholds = np.quantile(known, shares).tolist()
     return [
-        _sent(share, threshold, (confidence >= threshold) & ~unanswered, right)
+        _sent(share, threshold, (confidence >= threshold - DOUBLE) & ~unanswered, right)
         for share, threshold in zip(shares, thresholds, strict=True)
     ]
 

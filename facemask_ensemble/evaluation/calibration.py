@@ -8,17 +8,20 @@ from scipy.optimize import minimize_scalar
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.statistics import wilson_interval
+from facemask_ensemble.rounding import negligible
 
 BINS = 15
 SMALLEST = 1e-12
 TEMPERATURES = (0.05, 20.0)
 MEAN = "mean of members"
+LEVEL = 1e-9  # log losses that differ by less are the same
 
 
 def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> float:
     """Find the temperature, from 0.05 to 20, under which `probs`, float (n, classes), have the least log loss.
 
-    Fewer than two images teach nothing and leave 1. Source: C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On
+    Fewer than two images teach nothing and leave 1, as do probabilities that are all alike, or whose loss no
+    temperature lowers by more than rounding. Source: C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On
     calibration of modern neural networks", ICML 2017.
     """
     probs, labels = _checked(probs, labels, least=0)
@@ -26,14 +29,14 @@ def fit_temperature(probs: np.ndarray, labels: np.ndarray) -> float:
         return 1.0
     logs = _logs(probs)
     logs -= logs[np.arange(len(labels)), labels][:, None]  # the right class at 0: its loss is what all sum to
-    bounds = np.log(TEMPERATURES)
-    found = minimize_scalar(
-        lambda log_temperature: np.log(np.exp(logs * np.exp(-log_temperature)).sum(axis=1)).mean(),
-        bounds=bounds,
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    return float(np.exp(found.x))
+    if negligible(logs).all():
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        return float(np.log(np.exp(logs * np.exp(-log_temperature)).sum(axis=1)).mean())
+
+    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x)) if loss(0) - loss(found.x) > LEVEL else 1.0
 
 
 def apply_temperature(probs: np.ndarray, temperature: float) -> np.ndarray:

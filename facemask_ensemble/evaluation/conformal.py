@@ -9,6 +9,7 @@ import numpy as np
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.abstention import percent
 from facemask_ensemble.evaluation.statistics import wilson_interval
+from facemask_ensemble.rounding import DOUBLE
 
 ROUNDING = 1e-9  # that (n + 1)(1 - error) = 93 may not become 94
 
@@ -50,7 +51,7 @@ def conformal(
     test, test_labels = _probabilities(test, test_labels, len(class_names), "test")
     learned_on = len(validation_labels)
     threshold = _threshold(1 - validation[np.arange(learned_on), validation_labels], error)
-    sets = 1 - test <= (np.inf if threshold is None else threshold)
+    sets = 1 - test <= (np.inf if threshold is None else threshold + DOUBLE)  # equal ones may differ by rounding
     covered = sets[np.arange(len(test)), test_labels]
     result = {
         "error": float(error),

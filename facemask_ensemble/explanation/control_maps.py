@@ -8,8 +8,10 @@ from scipy.ndimage import sobel
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.explanation.overlay import LUMA, enlarge
+from facemask_ensemble.rounding import negligible
 
 SPREAD = 0.25  # standard deviation of the centre map, as a share of each side
+BRIGHTEST = 255
 GRID = (7, 7)  # cells of the noise: the last feature map of most backbones at 224 pixels
 
 
@@ -60,7 +62,7 @@ def edge_maps(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     for drawn, image in zip(edges, pixels, strict=True):
         grey = image @ LUMA
         strength = np.hypot(sobel(grey, axis=0), sobel(grey, axis=1))
-        drawn[:] = strength / (strength.max() or 1)
+        drawn[:] = 0 if negligible(strength.max(), BRIGHTEST) else strength / strength.max()
     return edges
 
 

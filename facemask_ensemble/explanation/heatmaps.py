@@ -13,8 +13,10 @@ from tf_keras_vis.utils.scores import CategoricalScore
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.explanation.overlay import enlarge
 from facemask_ensemble.explanation.surrogate import FEATURES, last_map_size, surrogate
+from facemask_ensemble.rounding import negligible
 
 FLAT = 1e-3
+LEAST = np.finfo(np.float32).tiny  # a smaller number has lost its last digits
 SMALLEST_USEFUL = 3
 LARGEST_TRIED = 1024
 
@@ -77,7 +79,7 @@ def _finish(raw: NDArray[np.float32], height: int, width: int) -> tuple[NDArray[
     nothing = np.zeros((height, width), np.float32)
     if not np.isfinite(raw).all():
         return nothing, "its map has values that are not finite: no explanation"
-    if raw.max() <= 0:
+    if raw.max() < LEAST or negligible(raw.max(), np.abs(raw).max()):
         return nothing, "its map is zero everywhere: nothing in the image speaks for this class"
     if np.ptp(raw) <= FLAT * raw.max():
         return nothing, "its map has the same value everywhere: no explanation"

@@ -13,6 +13,7 @@ from facemask_ensemble.explanation.curves import Predict
 from facemask_ensemble.explanation.heatmaps import Heatmaps
 from facemask_ensemble.explanation.randomisation import Explain
 from facemask_ensemble.explanation.similarity import rank_correlation
+from facemask_ensemble.rounding import negligible
 
 SHARE = 1 / 24  # of a side: 4 of 96 pixels
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))
@@ -102,11 +103,13 @@ def _compare(old: Heatmaps, new: Heatmaps | None, chosen: NDArray[np.intp], move
 def _common(
     before: NDArray[np.float32], after: NDArray[np.float32], rows: int, columns: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cut out of maps before and after a shift what both show."""
+    """Cut out of maps before and after a shift what both show; of a map with peak 1, rounding alone is nothing."""
     height, width = before.shape[1:]
     top, bottom = max(0, -rows), height - max(0, rows)
     left, right = max(0, -columns), width - max(0, columns)
-    return before[:, top:bottom, left:right], after[:, top + rows : bottom + rows, left + columns : right + columns]
+    parts = before[:, top:bottom, left:right], after[:, top + rows : bottom + rows, left + columns : right + columns]
+    old, new = (np.where(negligible(part.max(axis=(1, 2), keepdims=True)), 0, part) for part in parts)
+    return old, new
 
 
 def _summary(found: list[_Compared], maps: Heatmaps) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from facemask_ensemble.explanation.faithfulness import FEWEST
+from facemask_ensemble.rounding import SINGLE
 
 STABLE = 0.5  # least mean rank correlation of the maps of shifted images
 NONE = "none"
@@ -112,7 +113,7 @@ def _unbeaten(entry: Found, kind: str) -> list[str]:
 def _surely_better(difference: Found, kind: str) -> bool:
     if difference["low"] is None:
         return False
-    return difference["high"] < 0 if kind == "deletion" else difference["low"] > 0
+    return bool(difference["high"] < -SINGLE if kind == "deletion" else difference["low"] > SINGLE)
 
 
 def _listed(entry: Found, kind: str, controls: Sequence[str]) -> str:

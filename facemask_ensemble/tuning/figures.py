@@ -15,6 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from facemask_ensemble.plots.style import BLUE, GREY, INK, VERMILLION
+from facemask_ensemble.rounding import constant
 from facemask_ensemble.tuning.progress import ranking
 
 ENOUGH = 8  # complete trials, below which nothing can be said about what mattered
@@ -66,7 +67,7 @@ def history(study: optuna.Study, metric: str) -> Figure | None:
 def importance(study: optuna.Study, metric: str) -> Figure | None:
     """Draw what share of the values' variance each key accounts for (functional ANOVA, Hutter et al. 2014)."""
     complete, _ = _judged(study)
-    if len(complete) < ENOUGH or len(complete[0].params) < 2 or np.ptp(_values(complete, metric)) == 0:
+    if len(complete) < ENOUGH or len(complete[0].params) < 2 or constant(_values(complete, metric)):
         return None
     shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
     names, values = list(shares), [100 * share for share in shares.values()]

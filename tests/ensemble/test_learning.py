@@ -300,6 +300,58 @@ def test_members_that_never_change_their_answer_share_the_regressions_weight():
     assert learned.weights == pytest.approx([0.5, 0.5])
 
 
+# Where there is nothing but rounding to learn from.
+
+SAME = "its probabilities are the same for every image"
+LEVEL = "No member's answers tell the classes apart: all have the same weight."
+
+
+def unchanging(members: int, images: int, classes: int, noise: float = 0.0) -> np.ndarray:
+    """Make members that answer every image alike, but for errors of that size."""
+    draw = np.random.default_rng(0)
+    errors = 1 + noise * draw.normal(size=(members, images, classes))
+    return (draw.dirichlet(np.ones(classes), (members, 1)) * errors).astype(np.float32 if noise else np.float64)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-7])
+@pytest.mark.parametrize(("members", "classes"), [(2, 2), (2, 3), (3, 8)])  # 3 x 8 x 8 is solved by another solver
+def test_members_that_never_change_their_answer_get_no_coefficient_and_the_classes_their_frequency(
+    members, classes, noise
+):
+    labels = np.minimum(np.random.default_rng(1).geometric(0.4, 300) - 1, classes - 1)
+    learned = learning.logistic(unchanging(members, 300, classes, noise), labels)
+    assert not learned.arguments["coefficients"].any()
+    assert learned.weights == pytest.approx(np.full(members, 1 / members))
+    assert (learned.left_out, learned.note) == ({}, LEVEL)
+    frequencies = np.bincount(labels, minlength=classes) / len(labels)
+    assert softmax(learned.arguments["intercepts"]) == pytest.approx(frequencies)
+
+
+def test_a_member_that_never_changes_its_answer_has_no_weight_beside_one_that_does():
+    labels = np.arange(90) % 3
+    moving = skilled([1.0], labels, 3)
+    learned = learning.logistic(np.concatenate([unchanging(2, 90, 3), moving]), labels)
+    assert learned.weights.tolist() == [0, 0, 1]
+    assert learned.left_out == {0: SAME, 1: SAME}
+    alone = learning.logistic(moving, labels).arguments["coefficients"]
+    assert learned.arguments["coefficients"][:, 6:] == pytest.approx(alone, abs=1e-6)
+
+
+def test_answers_that_are_as_frequent_in_every_class_have_no_weight():
+    labels, turns = np.arange(24) % 2, np.arange(24) // 2 % 2
+    first = np.where(turns[:, None] == 0, [0.7, 0.2, 0.1], [0.2, 0.5, 0.3])
+    second = np.where(turns[:, None] == 0, [0.1, 0.3, 0.6], [0.4, 0.4, 0.2])
+    learned = learning.logistic(np.stack([first, second]), labels)
+    assert not learned.arguments["coefficients"].any()
+    assert (learned.weights.tolist(), learned.note) == ([0.5, 0.5], LEVEL)
+
+
+def test_a_weak_regression_keeps_its_small_coefficients():
+    labels = np.arange(90) % 3
+    weights = learning.logistic(skilled([1, 2], labels, 3), labels, strength=1e-7).weights
+    assert 0 < weights[0] < weights[1]
+
+
 # Bad input.
 
 

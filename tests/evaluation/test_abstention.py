@@ -134,3 +134,12 @@ def test_confidences_that_cannot_be_judged_are_refused(confidence, right, messag
 def test_a_share_beyond_one_is_refused():
     with pytest.raises(InputError, match=r"between 0 and 1, received \[0.1, 4\]"):
         send_to_person(np.array([0.5]), np.array([0.5]), np.array([True]), shares=[0.1, 4])
+
+
+def test_confidences_that_differ_by_rounding_are_equal():
+    # 0.1 + 0.2 and 0.3 are neighbours in float64; so are sums of the same probabilities in another order.
+    confidence = np.tile([0.1 + 0.2, 0.3], 4)
+    right = np.tile([True, False], 4)
+    assert risk_coverage(confidence, right) == {"coverage": [1], "risk": [0.5], "area": 0.5}
+    (row,) = send_to_person(np.full(100, 0.1 + 0.2), confidence, right, shares=[0.04])
+    assert (row["images_sent"], row["error"]) == (0, 0.5)

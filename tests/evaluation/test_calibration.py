@@ -215,3 +215,17 @@ def test_a_temperature_bins_and_members_out_of_range_are_refused():
     test, labels = members(10, 9)
     with pytest.raises(InputError, match=r"of 2 members, received shapes \(3, 10, 3\)"):
         calibrate(test, labels, test, labels, ["one", "two"])
+
+
+@pytest.mark.parametrize(
+    "probs",
+    [
+        np.full((12, 3), 1 / 3),
+        (1 / 3 * (1 + 1e-7 * np.random.default_rng(0).normal(size=(12, 3)))).astype(np.float32),
+        np.eye(3)[np.arange(12) % 3],
+        np.eye(3)[np.arange(12) % 3] * (1 - 3e-12) + 1e-12,
+    ],
+    ids=["uniform", "uniform but for rounding", "always right and sure", "right and sure but for rounding"],
+)
+def test_where_no_temperature_lowers_the_loss_by_more_than_rounding_it_is_1(probs):
+    assert fit_temperature(probs, np.arange(12) % 3) == 1

@@ -133,3 +133,10 @@ def test_probabilities_that_make_no_sets_are_refused(probs, labels, message):
 def test_an_error_that_is_no_share_is_refused(error):
     with pytest.raises(InputError, match=f"received {error}"):
         conformal(*drawn(20, seed=7), *drawn(20, seed=8), NAMES, error)
+
+
+def test_a_class_as_probable_as_the_threshold_is_in_the_set_whatever_rounding_says():
+    validation, test = np.tile([0.8, 0.1, 0.1], (20, 1)), np.array([[0.1 + 0.7, 0.1, 0.1], [0.8, 0.1, 0.1]])
+    result = conformal(validation, np.zeros(20, int), test, np.zeros(2, int), NAMES)
+    assert result["sizes"] == [0, 2, 0, 0]
+    assert result["coverage"] == 1

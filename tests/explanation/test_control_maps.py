@@ -89,3 +89,10 @@ def test_an_image_of_one_colour_has_no_edges():
 def test_what_has_no_places_or_is_no_image_is_refused(draw, message):
     with pytest.raises(InputError, match=message):
         draw()
+
+
+def test_colours_of_one_luminance_have_no_edges():
+    # 0.299 red + 0.587 green + 0.114 blue is the same for both; in float64 it differs in the last digits.
+    pixels = np.full((1, 6, 8, 3), (100, 120, 130), np.uint8)
+    pixels[:, :, 4:] = (92, 140, 48)
+    assert not edge_maps(pixels).any()

@@ -131,6 +131,18 @@ def test_a_map_of_one_value_is_no_explanation():
     assert maps.max() == 0
 
 
+@pytest.mark.parametrize("rounding", [1e-9, 1e-42])
+def test_what_rounding_leaves_of_a_map_is_no_explanation(rounding):
+    """Where nothing is positive but rounding: beside values against the class, or too small for float32's digits."""
+    against = -1.0 if rounding == 1e-9 else 0.0
+    raw = np.where(np.arange(64) % 5 == 0, rounding * np.arange(1, 65), against).reshape(1, 8, 8).astype(np.float32)
+    maps, reasons = heatmaps(
+        colour_network(), two_blobs()[None], np.array([RED]), lambda model: lambda *_, **options: raw
+    )
+    assert reasons == ["its map is zero everywhere: nothing in the image speaks for this class"]
+    assert maps.max() == 0
+
+
 def test_a_map_that_is_not_finite_is_no_explanation():
     model = colour_network()
     model.get_layer("probabilities").set_weights([np.full((2, 2), np.nan, np.float32), np.zeros(2, np.float32)])

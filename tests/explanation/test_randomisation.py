@@ -246,3 +246,13 @@ def test_blocks_that_are_not_there_and_a_model_of_another_build_are_refused(smal
     other = keras.Sequential([keras.Input((12, 12, 3)), keras.layers.Flatten(), keras.layers.Dense(2)], name="other")
     with pytest.raises(InputError, match="'other' has no layer `features`"):
         checked(other, draw_edges, *noise())
+
+
+def test_the_rank_correlation_of_maps_that_are_flat_but_for_rounding_is_zero():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(3, 8, 8))
+    flat, other = (0.3 + 2e-8 * noise).astype(np.float32), rng.random((3, 8, 8))
+    assert np.ptp(flat) > 0
+    assert rank_correlation(flat, flat).tolist() == rank_correlation(flat, other).tolist() == [0] * 3
+    small = (1e-9 * noise**2).astype(np.float32)
+    np.testing.assert_allclose(rank_correlation(small, small), np.ones(3))  # a small map is not flat

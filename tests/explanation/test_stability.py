@@ -139,3 +139,17 @@ def test_a_small_image_is_moved_by_a_pixel():
 def test_shifts_that_leave_too_little_and_no_images_are_refused(share, count):
     with pytest.raises(InputError, match=f"between 0 and a quarter, received {share}"):
         measured(brightness, noise(count), share=share)
+
+
+def test_of_a_map_whose_peak_is_shifted_out_of_sight_rounding_alone_is_not_compared():
+    """The peak lies in the first column, the rest is rounding, alike before and after."""
+    rounding = np.random.default_rng(0).random((1, 24, 48)).astype(np.float32) * 1e-8
+
+    def corner(model, pixels, classes):
+        maps = np.repeat(rounding, len(pixels), axis=0)
+        maps[:, 0, 0] = 1
+        return Heatmaps(maps, [None] * len(pixels))
+
+    found = measured(corner, noise(1))
+    # Shifted up or left the peak is out of sight in one of the two maps; shifted down or right, in the other one.
+    assert (found["rank_correlation"], found["overlap"]) == (0, 0)

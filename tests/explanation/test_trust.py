@@ -85,6 +85,14 @@ def test_a_method_that_beats_one_control_by_deletion_and_the_other_by_insertion_
     ]
 
 
+def test_a_difference_that_is_rounding_beats_no_control():
+    rounding = {"mean": 2e-8, "low": 1e-8, "high": 3e-8}
+    less = {key: -value for key, value in rounding.items()}
+    random = {"deletion": less, "insertion": rounding, "images": 40}
+    found = judged(cam=(faithful(random=random), 0.1, 0.9))
+    assert (found["trusted"], found["methods"]["cam"]["beats_controls"]) == ("none", [])
+
+
 def test_every_reason_is_told():
     found = judged(cam=(faithful(deletion=0.0, insertion=0.0), 0.8, 0.2))
     reasons = found["methods"]["cam"]["reasons"]

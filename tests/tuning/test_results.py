@@ -101,3 +101,11 @@ def test_losses_that_exploded_do_not_press_the_others_flat(study):
     (axes,) = history(study, "val_loss").axes
     assert axes.get_ylim()[1] < 10
     assert axes.get_title(loc="left").endswith("9 complete and 3 pruned trials, 1 above the scale")
+
+
+def test_nothing_mattered_where_all_values_are_equal_but_for_rounding(study):
+    level = optuna.create_study()
+    for number, trial in enumerate(study.trials):
+        value = 0.1 + 0.2 if number % 2 else 0.3
+        level.add_trial(optuna.create_trial(params=trial.params, distributions=SPACE, value=value))
+    assert importance(level, "val_loss") is None
