@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.overrides import parse, root_of
 from facemask_ensemble.settings import read
 from facemask_ensemble.weights import is_path
 
@@ -18,6 +19,7 @@ _PACKAGED = Path(__file__).parent / "conf"
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf"
 
 
+RULE = ("voting", "ties", "study", "members")  # what a shipped ensemble brings
 FOR_OTHER_KEYS = ("variables", "hydra")  # values that other keys refer to, and Hydra's own
 REFERENCE = re.compile(r"\$\{(\.*)([A-Za-z_][\w.]*)(?![\w.:])")
 
@@ -64,10 +66,11 @@ def refuse_other_rule(ensemble: str | None) -> None:
     """Refuse a rule, its members or its ties beside an ensemble that brings its own."""
     if ensemble is None:
         return
-    for text in HydraConfig.get().overrides.task:
-        if re.match(r"\+*(voting|ties|study|members)[.=]", text):
+    for override in parse(HydraConfig.get().overrides.task):
+        if root_of(override) in RULE:
             raise InputError(
-                f"{text}: ensemble={ensemble} brings its own members and its own rule; give one or the other"
+                f"{override.input_line}: ensemble={ensemble} brings its own members and its own rule; give one or the "
+                "other"
             )
 
 

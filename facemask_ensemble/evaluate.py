@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from facemask_ensemble.command import run_command
 from facemask_ensemble.config import chosen_groups, options, read_settings
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.overrides import parse, root_of
 from facemask_ensemble.settings.evaluate import EvaluateSettings
 
 if TYPE_CHECKING:
@@ -30,9 +31,17 @@ def task(cfg: DictConfig) -> None:
     settings = read_settings(EvaluateSettings, cfg)
     settings.dataset.check_root()
     check_methods(settings.explanation.methods)
-    changed = [text for text in HydraConfig.get().overrides.task if text.startswith("dataset.")]
-    changed = [text for text in changed if not text.startswith(SAME)]
+    changed = changes_of_data(HydraConfig.get().overrides.task)
     evaluate(settings, chosen_groups(), changed=changed, command=_command())
+
+
+def changes_of_data(overrides: Sequence[str]) -> list[str]:
+    """Pick from the command line what changes the dataset that is judged on."""
+    return [
+        str(override.input_line)
+        for override in parse(overrides)
+        if root_of(override) == "dataset" and override.key_or_group not in ("dataset", *SAME)
+    ]
 
 
 def check_methods(methods: Sequence[str]) -> None:

@@ -1,11 +1,15 @@
+import re
+
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, absolute_paths, plain
+from facemask_ensemble.config import CONF_DIR, absolute_paths, plain, refuse_other_rule
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.evaluate import changes_of_data
 from facemask_ensemble.training.launch import check
 
 SEVEN = [
@@ -190,3 +194,25 @@ def test_paths_become_absolute_and_imagenet_stays_a_word(tmp_path, monkeypatch):
     assert cfg.output_dir == str(tmp_path / "out")
     assert cfg.dataset.root == str(tmp_path / "images")
     assert cfg.backbone.weights == "imagenet"
+
+
+@pytest.mark.parametrize(
+    "text", ["voting=soft", "+ties=abstain", "~ties", "++members=[a,b]", "voting@own=soft", "study=s"]
+)
+def test_a_rule_beside_an_ensemble_that_brings_its_own_is_refused(text, monkeypatch):
+    given = OmegaConf.create({"overrides": {"task": ["input='voting=soft, x'", text]}})
+    monkeypatch.setattr(HydraConfig, "get", lambda: given)
+    with pytest.raises(InputError, match=re.escape(f"{text}: ensemble=models:/a@b brings its own members")):
+        refuse_other_rule("models:/a@b")
+
+
+def test_what_only_looks_like_a_rule_is_not_refused(monkeypatch):
+    given = OmegaConf.create({"overrides": {"task": ["votes=all", "input='voting=soft, x'", "runtime=keras"]}})
+    monkeypatch.setattr(HydraConfig, "get", lambda: given)
+    refuse_other_rule("models:/a@b")
+
+
+def test_changes_of_the_data_are_told_however_they_are_written():
+    given = ["dataset=scenes", "dataset.limit=9", "+dataset.extra=[a,b]", "~dataset.count", "dataset.root=x", "seed=1"]
+    assert changes_of_data(given) == ["dataset.limit=9", "+dataset.extra=[a,b]", "~dataset.count"]
+    assert changes_of_data(["dataset.roots=x", "dataset.name=y"]) == ["dataset.roots=x"]

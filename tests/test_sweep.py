@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from facemask_ensemble import tracking
 from facemask_ensemble.config import CONF_DIR
-from facemask_ensemble.training.sweep import Sweep, parent_run, threads_per_job
+from facemask_ensemble.training.sweep import Sweep, parent_run, sweeps_over_data, threads_per_job
 from facemask_ensemble.training.sweep_jobs import LiveTable, standings
 
 SMALL = (
@@ -76,6 +76,44 @@ def test_a_choice_that_is_not_there_is_refused_before_any_training(command, tmp_
     done = command("train", *SMALL, "backbone=deep_cnn,vgg99", cwd=tmp_path)
     assert_refused(done, "backbone=vgg99: there is no such backbone; choose one of basic_cnn, deep_cnn, ")
     assert list(tmp_path.glob("outputs/*")) == []
+
+
+@pytest.mark.parametrize("swept", [["backbone=deep_cnn", "seed=0,1"], ["backbone=glob(deep*)"]])
+def test_a_list_is_one_value_and_the_data_is_checked_before_any_training(swept, command, tmp_path, assert_refused):
+    own = ("dataset=table", "dataset.classes=[bare,masked]", "dataset.root=nowhere")
+    done = command("train", "--multirun", *swept, *own, cwd=tmp_path)
+    assert_refused(done, "dataset.root=", "nowhere: no such folder")
+    assert list(tmp_path.glob("outputs/*")) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["dataset=scenes,folders"], True),
+        (["dataset=glob(*)"], True),
+        (["+dataset.limit=range(10,30,10)"], True),
+        (["dataset.classes=[a,b],[c,d]"], True),
+        (["experiment=deep_cnn,rock_paper_scissors"], True),
+        (["dataset.classes=[a,b]"], False),
+        (["++dataset.columns={path:file,label:kind}"], False),
+        (["dataset.root='faces, masks'"], False),
+        (["seed=0,1", "backbone=xception,resnet50v2", "dataset.limit=10"], False),
+        (["~dataset.limit", "seed=0,1"], False),
+    ],
+)
+def test_only_several_values_for_the_data_are_a_sweep_over_data(overrides, expected):
+    assert sweeps_over_data(overrides) is expected
+
+
+def test_an_experiment_that_sweeps_over_the_data_itself_sweeps_over_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = compose("train", ["dataset=folders"], return_hydra_config=True)  # as it stands, without a folder
+    config.hydra.sweeper.params = {"dataset.root": "one,two"}
+    sweep = Sweep()
+    sweep.on_multirun_start(config)
+    atexit.unregister(sweep.on_stopped)
+    assert sweep.labels == ["root=one", "root=two"]
 
 
 def test_the_parent_run_is_noted_in_the_sweeps_folder_whatever_the_clock_says(place_with_store, monkeypatch):

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.config import CONF_DIR, options, read_settings
 from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.overrides import parse, root_of, value_of
 from facemask_ensemble.settings.groups import Dataset, Tracking
 from facemask_ensemble.training.devices import lease
 from facemask_ensemble.training.member_process import LIVE, OUTCOME
@@ -26,6 +26,7 @@ from facemask_ensemble.training.subprocess_call import aside
 from facemask_ensemble.training.sweep_jobs import LiveTable, labels_of, show, standings
 
 PARENT = "parent_run.txt"
+CHOOSE_DATA = ("dataset", "experiment")  # an experiment may bring a dataset of its own
 
 
 class Sweep(Callback):
@@ -91,15 +92,17 @@ class Sweep(Callback):
 def _overrides(config: DictConfig) -> list[str]:
     """List what the sweep is over, as Hydra does: the experiment's own, then the command line's."""
     own = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    swept = [f"{key}={value}" for key, value in own.items()]
+    keys = {override.key_or_group for override in parse(swept)}
     given = list(config.hydra.overrides.task)
-    for text in given:
-        key, _, value = text.lstrip("+").partition("=")
-        if key in own:
+    for override in parse(given):
+        key = override.key_or_group
+        if key in keys:
             raise InputError(
-                f"{key}={value}: the experiment sweeps over {key} itself, and would train this as often as it has "
-                f"values; give 'hydra.sweeper.params.{key}={value}' instead"
+                f"{override.input_line}: the experiment sweeps over {key} itself, and would train this as often as it "
+                f"has values; give 'hydra.sweeper.params.{key}={value_of(override)}' instead"
             )
-    return [*(f"{key}={value}" for key, value in own.items()), *given]
+    return [*swept, *given]
 
 
 def _begin(config: DictConfig) -> None:
@@ -113,7 +116,7 @@ def _begin(config: DictConfig) -> None:
             "path that all of them see"
         )
     dataset = None
-    if not _sweeps_over_data(config):
+    if not sweeps_over_data(overrides):
         dataset = read_settings(Dataset, config, "dataset")
         dataset.check_root()
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +158,7 @@ def _close_runs(uri: str | None, output_dir: Path, folder: Path, begun: list[Pat
 
 def _check_choices(overrides: list[str]) -> None:
     """Refuse an option that is not there now, not when its turn comes: Hydra would drop all that follow it."""
-    for override in OverridesParser.create().parse_overrides(overrides):
+    for override in parse(overrides):
         group = str(override.key_or_group)
         if override.is_sweep_override() and (CONF_DIR / group).is_dir():
             wrong = [name for name in override.sweep_string_iterator() if name not in options(group)]
@@ -165,8 +168,9 @@ def _check_choices(overrides: list[str]) -> None:
                 )
 
 
-def _sweeps_over_data(config: DictConfig) -> bool:
-    return any(text.lstrip("+").startswith("dataset") and "," in text for text in config.hydra.overrides.task)
+def sweeps_over_data(overrides: list[str]) -> bool:
+    """Tell whether the jobs may train on different data; a list is one value."""
+    return any(override.is_sweep_override() and root_of(override) in CHOOSE_DATA for override in parse(overrides))
 
 
 def parent_run(folder: Path) -> str | None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from statistics import median
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from facemask_ensemble.overrides import parse
 from facemask_ensemble.training.member_process import LOG, OUTCOME, Outcome
 from facemask_ensemble.training.run_folder import MEMBER, RUN
 
@@ -43,11 +43,11 @@ def labels_of(overrides: Sequence[str]) -> list[str]:
     Args:
         overrides: as given, with all values: `backbone=xception,resnet50v2`.
     """
-    parsed = OverridesParser.create().parse_overrides([*overrides])
+    parsed = parse(overrides)
     jobs = BasicSweeper.split_arguments(parsed, None)[0]
-    varied = {override.key_or_group for override in parsed if override.is_sweep_override()}
-    chosen = [[text.lstrip("+").split("=", 1) for text in job] for job in jobs]
-    return [" ".join(_label(key, value) for key, value in job if key in varied) for job in chosen]
+    varied = {one.get_key_element(): one.key_or_group for one in parsed if one.is_sweep_override()}
+    chosen = [[text.split("=", 1) for text in job] for job in jobs]  # as Hydra writes them: the key's element, a value
+    return [" ".join(_label(varied[key], value) for key, value in job if key in varied) for job in chosen]
 
 
 def _label(key: str, value: str) -> str:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from facemask_ensemble.config import read_settings
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.overrides import parse, value_of
 from facemask_ensemble.settings import Target, dump
 from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.settings.tune import TuneSettings
@@ -104,8 +105,7 @@ def read_plan(cfg: DictConfig, overrides: Sequence[str]) -> Plan:
 
 
 def _given(overrides: Sequence[str]) -> dict[str, str]:
-    parts = [text.lstrip("+~").partition("=") for text in overrides]
-    return {key.partition("@")[0]: value for key, _, value in parts}
+    return {override.key_or_group: value_of(override) for override in parse(overrides)}
 
 
 def _check_effect(settings: TuneSettings, space: Sequence[Searched]) -> None:

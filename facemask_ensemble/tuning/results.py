@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from facemask_ensemble.files import write_atomically
+from facemask_ensemble.overrides import parse, root_of
 from facemask_ensemble.tuning.figures import write_figures
 from facemask_ensemble.tuning.plan import OWN
 from facemask_ensemble.tuning.progress import ranking, shorter
@@ -66,7 +67,7 @@ def train_command(overrides: Sequence[str], drawn: Sequence[str]) -> str:
         overrides: of the search's command line; what concerns the search alone is left out.
         drawn: of the trial.
     """
-    kept = [text for text in overrides if text.lstrip("+~").partition("=")[0].partition(".")[0] not in (*OWN, "study")]
+    kept = [str(override.input_line) for override in parse(overrides) if root_of(override) not in (*OWN, "study")]
     return shlex.join(["python", "-m", "facemask_ensemble.train", *kept, *drawn])
 
 

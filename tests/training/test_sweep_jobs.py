@@ -27,6 +27,15 @@ def test_jobs_are_told_apart_by_what_differs_between_them_in_the_order_of_traini
     assert labels_of(["backbone=xception"]) == [""]
 
 
+def test_a_label_has_the_value_however_the_key_is_written():
+    given = ["++seed=0,1", "backbone@second=vgg16,xception", "~tags", "study='a=b, c'", "dataset.classes=[a,b],[c,d]"]
+    assert labels_of(given)[:3] == [
+        "seed=0 vgg16 classes=[a,b]",
+        "seed=0 vgg16 classes=[c,d]",
+        "seed=0 xception classes=[a,b]",
+    ]
+
+
 def test_a_training_job_tells_its_epoch_best_score_and_the_time_left(tmp_path):
     """Three of ten epochs, of 3 seconds each in the median: 21 seconds are left."""
     begin(tmp_path / "0_xception", tmp_path / "member", epochs=10)

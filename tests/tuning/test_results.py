@@ -89,6 +89,13 @@ def test_the_command_of_the_best_leaves_out_what_concerns_the_search():
     )
 
 
+def test_the_command_of_the_best_leaves_out_deletions_and_packages_of_the_search_too():
+    given = ["~space.optimizer", "++trials=3", "sampler@other=tpe", "~dataset.limit", "+dataset.note='jobs=2, x'"]
+    assert train_command(given, ["batch_size=8"]) == (
+        "python -m facemask_ensemble.train '~dataset.limit' '+dataset.note='\"'\"'jobs=2, x'\"'\"'' batch_size=8"
+    )
+
+
 def test_names_and_numbers_are_shortened_where_nothing_is_lost():
     assert short_names(["schedule.learning_rate", "a.b", "c.b", "seed"]) == ["learning_rate", "a.b", "c.b", "seed"]
     assert (
