@@ -22,6 +22,7 @@ from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.data.pipelines import without_autotune
 from facemask_ensemble.data.pixel_cache import StoredPixels, load_pixels
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.seeds import derived
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
@@ -141,7 +142,7 @@ def directory(
     _refuse_missing(manifest, split, data.file_paths)
     if shuffle_seed is not None:
         spec, steps = data.element_spec, len(data)
-        data = from_passes(lambda number: read(shuffle=True, seed=shuffle_seed + number), passes, spec, steps)
+        data = from_passes(lambda number: read(shuffle=True, seed=derived(shuffle_seed, number)), passes, spec, steps)
     return _augmented(data, augment)
 
 
@@ -169,13 +170,13 @@ def generator(
             target_size=(size, size),
             interpolation="nearest",
             shuffle=shuffle_seed is not None,
-            seed=shuffle_seed,
         )
     _refuse_missing(manifest, split, files.filepaths)
 
     def draw(number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         files.reset()  # a pass that was left half-way is not gone on with
-        files.total_batches_seen = number * len(files)  # it takes the order from this number
+        files.total_batches_seen = 0  # Keras adds it to the seed
+        files.seed = None if shuffle_seed is None else derived(shuffle_seed, number)
         for _ in range(len(files)):
             yield next(files)
 

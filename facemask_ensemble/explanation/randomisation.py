@@ -70,7 +70,7 @@ def randomisation(
     found: dict[str, dict[str, list[np.ndarray]]] = {name: {stage: [] for stage in stages} for name in methods}
     for repeat in range(repeats):
         if repeat:
-            _assign(_reinitialised(model, seed + repeat), copy, {layer.name for layer in model.layers})
+            _assign(_reinitialised(model, seed, repeat), copy, {layer.name for layer in model.layers})
         for stage, kept in reversed(stages.items()):
             _assign(model, copy, kept)
             for name, explain in methods.items():
@@ -97,10 +97,10 @@ def _stages(model: keras.Model, block_ends: str | None) -> dict[str, set[str]]:
     return {stage: {layer.name for part in parts[:count] for layer in part} for count, stage in reversed(seen.items())}
 
 
-def _reinitialised(model: keras.Model, seed: int) -> keras.Model:
+def _reinitialised(model: keras.Model, seed: int, repeat: int = 0) -> keras.Model:
     """Copy a model with new weights; Keras's initializers draw their seeds from Python's own generator."""
     before = random.getstate()
-    random.seed(seed)
+    random.seed((seed << 64) + repeat)  # any size will do; but shifted by 32, seed 1 begins as seed 0 in repeat 2
     try:
         copy = keras.models.clone_model(model)
     finally:

@@ -8,16 +8,18 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from facemask_ensemble.seeds import derived
+
 
 class Numbered(BaseSampler):
-    """A sampler made anew for every trial, seeded by the trial's number.
+    """A sampler made anew for every trial, seeded by the search's seed and the trial's number.
 
     Processes side by side would otherwise all begin with the same draws, and a search that was stopped would begin
     with them again.
 
     Args:
         make: takes a seed and gives the sampler.
-        seed: added to the trial's number.
+        seed: of the search.
     """
 
     def __init__(self, make: Callable[..., BaseSampler], seed: int) -> None:
@@ -25,7 +27,7 @@ class Numbered(BaseSampler):
         self.now = make(seed=seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:  # noqa: D102
-        self.now = self.make(seed=self.seed + trial.number)
+        self.now = self.make(seed=derived(self.seed, trial.number))
         self.now.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: D102

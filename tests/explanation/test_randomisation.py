@@ -10,7 +10,7 @@ from tf_keras_vis.gradcam import Gradcam
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.explanation.heatmaps import Heatmaps, heatmaps
-from facemask_ensemble.explanation.randomisation import draw_edges, randomisation
+from facemask_ensemble.explanation.randomisation import _reinitialised, draw_edges, randomisation
 from facemask_ensemble.explanation.similarity import rank_correlation
 from facemask_ensemble.explanation.surrogate import surrogate
 from facemask_ensemble.models.classifier import build_classifier
@@ -140,7 +140,7 @@ def test_a_stage_that_repeats_another_is_left_out(small, block_ends, stages):
     assert [stage["stage"] for stage in found["stages"]] == stages
 
 
-def test_one_copy_is_traced_once_and_its_maps_are_those_of_the_weights_of_the_stage(small):
+def test_one_copy_is_traced_once_and_its_maps_are_those_of_the_weights_of_the_stage(small, monkeypatch):
     seen = []
 
     def explain(model, pixels, classes):
@@ -161,13 +161,23 @@ def test_one_copy_is_traced_once_and_its_maps_are_those_of_the_weights_of_the_st
         expected = gradcam(afresh, pixels, classes)
         assert maps.reasons == expected.reasons
         np.testing.assert_allclose(maps.maps, expected.maps, atol=1e-4)
-    separate = [
-        checked(small, gradcam, pixels, classes, block_ends=r"block\d_out", repeats=1, seed=seed) for seed in (0, 1)
-    ]
+    separate = []
+    for repeat in (0, 1):
+        anew = partial(_reinitialised, repeat=repeat)
+        monkeypatch.setattr("facemask_ensemble.explanation.randomisation._reinitialised", anew)
+        separate.append(checked(small, gradcam, pixels, classes, block_ends=r"block\d_out", repeats=1))
     for number, stage in enumerate(found["stages"]):
         apart = [one["stages"][number]["similarity"] for one in separate]
         assert stage["by_repeat"] == pytest.approx(apart, abs=1e-6)
         assert stage["similarity"] == pytest.approx(np.mean(apart), abs=1e-6)
+
+
+def test_no_repeat_of_one_seed_has_the_new_weights_of_a_repeat_of_another(small):
+    drawn.weights = []
+    for seed in (0, 1, 2):
+        checked(small, drawn, *noise(1), block_ends=r"block\d_out", seed=seed, repeats=3)
+    found = {weights["block1_conv"][0].tobytes() for weights in drawn.weights}
+    assert len(found) == 1 + 9  # what was learned, and three times three new ones
 
 
 def test_the_seed_fixes_the_new_weights_and_the_model_and_the_world_stay_as_they_were():
