@@ -18,6 +18,7 @@ from facemask_ensemble.explanation.control_maps import edge_maps
 from facemask_ensemble.explanation.heatmaps import Heatmaps
 from facemask_ensemble.explanation.similarity import rank_correlation
 from facemask_ensemble.models.classifier import FEATURES, backbone_layers
+from facemask_ensemble.models.copying import copy_state
 from facemask_ensemble.models.freezing import blocks
 
 Explain = Callable[[keras.Model, NDArray[np.uint8], NDArray[np.integer]], Heatmaps]
@@ -110,13 +111,11 @@ def _reinitialised(model: keras.Model, seed: int, repeat: int = 0) -> keras.Mode
 
 
 def _assign(source: keras.Model, copy: keras.Model, names: Collection[str]) -> None:
-    """Give layers the weights of the source in place, so that a graph already traced computes with them."""
+    """Give layers the state of the source in place, so that a graph already traced computes with them."""
     layers = {layer.name: layer for layer in copy.layers}
     for layer in source.layers:
         if layer.name in names:
-            layers[layer.name].set_weights(layer.get_weights())
-            if isinstance(layer, keras.layers.Normalization):
-                layers[layer.name].finalize_state()  # it computes with copies of its weights
+            copy_state(layer, layers[layer.name])
 
 
 def _compared(

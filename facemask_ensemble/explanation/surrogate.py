@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.models.copying import FLOAT32, copy_state, in_policy
 
 FEATURES, PROBABILITIES = "features", "probabilities"
 HEAD = "head"  # of the surrogate
@@ -51,7 +52,7 @@ def surrogate(model: keras.Model, height: int, width: int) -> keras.Model:
         cut = _cut(model, height, width)
         _kept[model] = (height, width), cut
     else:
-        _copy_weights(model, cut.get_layer(HEAD))
+        _copy_head(model, cut.get_layer(HEAD))
     return cut
 
 
@@ -94,9 +95,7 @@ def _trunk(model: keras.Model) -> keras.Model:
 
 def _linear_head(model: keras.Model) -> keras.Model:
     """Copy what lies behind `features` from the model's config: cutting by tensors would add nodes to the model."""
-    layers = _head_layers(model)
-    for layer in layers:
-        layer["config"]["dtype"] = "float32"
+    layers = in_policy(_head_layers(model), FLOAT32)
     layers[-1]["config"]["activation"] = "linear"
     entry = keras.layers.serialize(
         keras.layers.InputLayer(batch_shape=model.get_layer(FEATURES).output.shape, dtype="float32", name=FEATURES)
@@ -109,13 +108,13 @@ def _linear_head(model: keras.Model) -> keras.Model:
             "output_layers": [[PROBABILITIES, 0, 0]],
         }
     )
-    _copy_weights(model, head)
+    _copy_head(model, head)
     return head
 
 
-def _copy_weights(model: keras.Model, head: keras.Model) -> None:
+def _copy_head(model: keras.Model, head: keras.Model) -> None:
     for layer in head.layers[1:]:
-        layer.set_weights(model.get_layer(layer.name).get_weights())
+        copy_state(model.get_layer(layer.name), layer)
 
 
 def _head_layers(model: keras.Model) -> list[dict[str, Any]]:

@@ -82,10 +82,10 @@ class Exporter:
 
         from facemask_ensemble.exporting.graphs import PROBABILITIES, ensemble_graph
         from facemask_ensemble.exporting.votes import vote_graph
-        from facemask_ensemble.models.twin import float32_twin
+        from facemask_ensemble.models.copying import in_float32
 
         trained = [_load(source) for source in self._choice.sources]
-        twins = [float32_twin(model) for model in trained]
+        twins = [in_float32(model) for model in trained]
         graph = ensemble_graph(twins, self._choice.vote)
         checked, calibration = self._images(self._choice.sources[0], list(graph.inputs.values()))
         path, found = self._written(graph, checked, calibration)
@@ -125,10 +125,10 @@ class Exporter:
 
     def _member(self, source: Source) -> dict[str, Any]:
         from facemask_ensemble.exporting.graphs import PIXELS, PROBABILITIES, member_graph
-        from facemask_ensemble.models.twin import float32_twin
+        from facemask_ensemble.models.copying import in_float32
 
         trained = _load(source)
-        twin = float32_twin(trained)
+        twin = in_float32(trained)
         graph = member_graph(source.name, twin)
         checked, calibration = self._images(source, list(graph.inputs.values()))
         path, found = self._written(graph, checked, calibration)

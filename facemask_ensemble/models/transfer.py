@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from facemask_ensemble.models.classifier import FEATURES, build_classifier, load_classifier
+from facemask_ensemble.models.copying import copy_model
 from facemask_ensemble.weights import check_member
 
 # Keras pads these layers of EfficientNetB0 to B7 by whether the map is even, where it was built.
@@ -52,23 +53,9 @@ def start_from_member(
 
 
 def _copy(trunk: keras.Model, pixels: keras.KerasTensor) -> keras.KerasTensor:
-    copied = keras.models.clone_model(
-        trunk, input_tensors=pixels, clone_function=_copy_layer, call_function=_call_padded
-    )
-    copied.set_weights(trunk.get_weights())
-    for layer in copied.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # it computes with copies of its weights
+    copied = copy_model(trunk, keras.config.dtype_policy().name, inputs=pixels, call=_call_padded)
+    copied.trainable = True
     return copied.output
-
-
-def _copy_layer(layer: keras.Layer) -> keras.Layer:
-    config = layer.get_config()
-    if isinstance(layer, keras.layers.Layer):
-        exact = isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
-        config["dtype"] = "float32" if exact else keras.config.dtype_policy().name
-        config["trainable"] = True
-    return type(layer).from_config(config)
 
 
 def _call_padded(layer: keras.Layer, maps: keras.KerasTensor, *args: object, **kwargs: object) -> keras.KerasTensor:

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.models.copying import copy_model
 
 
 class Replicas:
@@ -83,9 +84,7 @@ class Replicas:
         """
         if self.count == 1:
             return model
-        copy = keras.models.clone_model(model)
-        copy.set_weights(model.get_weights())
-        return copy
+        return copy_model(model)
 
     def _cut(self, *parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return tuple(part[: tf.shape(part)[0] // self.count * self.count] for part in parts)

@@ -1,7 +1,5 @@
 """From Keras to OpenVINO, in a process of its own: TensorFlow is in nobody's memory afterwards."""
 
-import json
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,11 +13,9 @@ from facemask_ensemble.prediction.runtimes.telemetry import stop_telemetry
 from facemask_ensemble.training.subprocess_call import aside
 
 if TYPE_CHECKING:
-    import keras
     from numpy.typing import NDArray
 
 FULL, SMALL = "float32", "int8"  # the kinds of networks; bfloat16 is a way of computing the first
-HALF = re.compile("mixed_b?float16")
 CALIBRATION = 300  # images that the ranges of int8 are taken from
 BATCH = 64  # images in memory at a time
 SIDE_BY_SIDE = 2  # conversions, of one core and 2 GB each
@@ -61,8 +57,9 @@ def _convert(file: Path, place: Place) -> None:
     import tensorflow as tf
 
     from facemask_ensemble.models.classifier import load_classifier
+    from facemask_ensemble.models.copying import in_float32
 
-    model = _in_float32(load_classifier(file))
+    model = in_float32(load_classifier(file))
 
     @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, "pixels")], autograph=False)
     def run(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -72,16 +69,6 @@ def _convert(file: Path, place: Place) -> None:
     network.reshape([1, *model.input_shape[1:]])  # a request is one image
     with place.writing(FULL) as target:
         openvino.save_model(network, target, compress_to_fp16=False)
-
-
-def _in_float32(model: "keras.Model") -> "keras.Model":
-    """Copy a network trained in half precision into one that computes in float32, as its weights are kept."""
-    config = json.dumps(model.get_config())
-    if not HALF.search(config):
-        return model
-    copy: keras.Model = type(model).from_config(json.loads(HALF.sub("float32", config)))
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def _quantize(place: Place, images: list[Path]) -> None:

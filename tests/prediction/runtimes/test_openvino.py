@@ -162,22 +162,6 @@ def test_a_killed_conversion_leaves_nothing_half_and_the_next_one_begins_anew(so
 
 
 @pytest.mark.heavy
-def test_a_member_of_half_precision_is_converted_from_its_float32_weights(files):
-    import keras
-
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = network_of([8])
-    finally:
-        keras.config.set_dtype_policy("float32")
-    full = openvino_conversion._in_float32(model)
-    assert {layer.compute_dtype for layer in full.layers} == {"float32"}
-    assert not np.array_equal(answer(full, files), answer(model, files))
-    np.testing.assert_allclose(answer(full, files), answer(model, files), atol=0.1)
-    assert openvino_conversion._in_float32(full) is full
-
-
-@pytest.mark.heavy
 def test_a_real_backbone_answers_as_in_keras(tmp_path):
     import keras
 
