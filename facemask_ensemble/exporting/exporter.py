@@ -191,7 +191,7 @@ class Exporter:
 def _load(source: Source) -> "keras.Model":
     from facemask_ensemble.models.classifier import load_classifier
 
-    return load_classifier(source.file)
+    return load_classifier(source.file, as_trained=True)
 
 
 def _ask_all(models: Sequence["keras.Model"], pixels: Pixels) -> np.ndarray:

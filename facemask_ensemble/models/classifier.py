@@ -7,6 +7,8 @@ import keras
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.backbones import PREPROCESSING
+from facemask_ensemble.models.copying import half_dtypes, in_float32
+from facemask_ensemble.models.hardware import is_faster_in
 
 FEATURES, POOL, PROBABILITIES = "features", "pool", "probabilities"
 POOLINGS = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
@@ -68,12 +70,26 @@ def head_layers(model: keras.Model) -> list[keras.Layer]:
     return model.layers[names.index(POOL) + 1 :]
 
 
-def load_classifier(path: Path) -> keras.Model:
-    """Load a saved classifier for inference.
+def load_classifier(path: Path, *, as_trained: bool = False) -> keras.Model:
+    """Load a saved classifier for inference, in a precision that this machine is fast in.
+
+    A classifier in half precision that this machine is slow in is computed in float32: with the same weights, its
+    probabilities differ by the rounding of half precision.
+
+    Args:
+        path: of the `.keras` file.
+        as_trained: keep the precision that it was trained in, however slow.
 
     Raises:
         InputError: it holds code, as a Lambda layer does.
     """
+    model = _load(path)
+    if as_trained or all(is_faster_in(dtype) for dtype in half_dtypes(model)):
+        return model
+    return in_float32(model)
+
+
+def _load(path: Path) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except ValueError as error:

@@ -45,7 +45,7 @@ def start_from_member(
         InputError: the file is damaged, no member, or one of another backbone.
     """
     check_member(model_file, name)
-    member = load_classifier(model_file)
+    member = load_classifier(model_file, as_trained=True)
     trunk = keras.Model(member.input, member.get_layer(FEATURES).input)
     return build_classifier(
         name, lambda pixels: _copy(trunk, pixels), image_size, classes, dropout, pooling=pooling, hidden=hidden

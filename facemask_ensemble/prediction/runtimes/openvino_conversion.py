@@ -59,7 +59,7 @@ def _convert(file: Path, place: Place) -> None:
     from facemask_ensemble.models.classifier import load_classifier
     from facemask_ensemble.models.copying import in_float32
 
-    model = in_float32(load_classifier(file))
+    model = in_float32(load_classifier(file, as_trained=True))
 
     @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, "pixels")], autograph=False)
     def run(pixels: tf.Tensor) -> dict[str, tf.Tensor]:

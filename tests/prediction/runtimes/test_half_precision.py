@@ -92,7 +92,7 @@ def by_export(file, photos, place):
     from facemask_ensemble.models.classifier import load_classifier
     from facemask_ensemble.models.copying import in_float32
 
-    graph = member_graph("half", in_float32(load_classifier(file)))
+    graph = member_graph("half", in_float32(load_classifier(file, as_trained=True)))
     return savedmodel.read(graph.save(place / "saved"))({"pixels": photos[1]})["probs"]
 
 
@@ -114,3 +114,45 @@ def test_probabilities_that_forget_the_mean_and_the_variance_differ_by_more_than
     forgetful.set_weights(model.get_weights())
     expected = model.predict(photos[1], verbose=0)
     assert not np.abs(forgetful.predict(photos[1], verbose=0) - expected).max() < 10 * ROUNDING
+
+
+def compute_dtypes(model):
+    return {layer.compute_dtype for layer in model.layers}
+
+
+@pytest.mark.parametrize(
+    ("devices", "instructions", "dtype", "kept"),
+    [
+        (["cpu:0"], (), "float16", False),
+        (["cpu:0"], ("amx_bf16", "avx512_bf16"), "float16", False),
+        (["cpu:0"], (), "bfloat16", False),
+        (["cpu:0"], ("avx512_bf16",), "bfloat16", True),
+        (["cpu:0", "gpu:0"], (), "float16", True),
+        (["cpu:0", "gpu:0"], (), "bfloat16", True),
+    ],
+)
+def test_half_precision_is_kept_where_it_is_the_faster_one(
+    devices, instructions, dtype, kept, member, tmp_path, monkeypatch
+):
+    import keras
+
+    from facemask_ensemble.models import hardware
+    from facemask_ensemble.models.classifier import load_classifier
+    from facemask_ensemble.models.copying import copy_model
+
+    file = tmp_path / "model.keras"
+    copy_model(member[0], f"mixed_{dtype}").save(file)
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: devices)
+    monkeypatch.setattr(hardware, "processor", lambda: ("A Processor 9000", instructions))
+    assert (dtype in compute_dtypes(load_classifier(file))) == kept
+    assert kept or compute_dtypes(load_classifier(file)) == {"float32"}
+    assert dtype in compute_dtypes(load_classifier(file, as_trained=True))
+
+
+def test_a_members_cost_is_that_of_the_precision_in_which_it_answers_here(member, tmp_path, monkeypatch):
+    import keras
+
+    from facemask_ensemble.prediction.costs import member_costs
+
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["cpu:0"])
+    assert member_costs({"half": member[1]}, tmp_path, batch_size=2, images=2)["half"]["precision"] == "float32"
