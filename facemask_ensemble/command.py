@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.error_lines import one_line_errors
+from facemask_ensemble.signals import stop_on_signals
 
 
 def run_command(config_name: str, work: Callable[[DictConfig], None]) -> None:
@@ -15,6 +16,7 @@ def run_command(config_name: str, work: Callable[[DictConfig], None]) -> None:
 
     Anything else is a bug and keeps its traceback.
     """
+    stop_on_signals()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would otherwise print its own report and exit with 1
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says at its start is of no use to a user
     raised: list[BaseException] = []

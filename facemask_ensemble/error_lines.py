@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.signals import exit_code
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program as a command ends: with 130 after Ctrl-C, with one line and 2 after a known error."""
+    """End the program as a command ends: with one line and 2 after a known error, with 128 + N after signal N."""
     try:
         yield
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        sys.exit(exit_code(stop))
     except Exception as error:
         if (message := explain(error)) is None:
             raise

@@ -1,5 +1,6 @@
 """Train one member, or a sweep of them: `python -m facemask_ensemble.train backbone=xception`."""
 
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from omegaconf import DictConfig
 
 from facemask_ensemble.command import run_command
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.signals import Stopped
 from facemask_ensemble.training.launch import check, train
 from facemask_ensemble.training.member_process import LOG, Outcome, outcome_of
 from facemask_ensemble.training.sweep import environment_of_job, parent_run, threads_per_job
@@ -38,7 +40,7 @@ def task(cfg: DictConfig) -> None:
 def report(outcome: Outcome, folder: Path) -> None:
     """Say how a training ended; one that did not finish ends the command."""
     if outcome.state == "stopped":
-        sys.exit(130)
+        raise Stopped(signal.SIGTERM)  # which was sent to the training alone
     if outcome.state == "refused":
         raise InputError(outcome.message)
     if outcome.state == "failed":

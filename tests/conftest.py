@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from processes import HANG
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # Ray reads it once in a process, and would wait minutes for a token
@@ -44,7 +45,7 @@ def zygotes(tmp_path_factory):
     yield socket_of
     for _, process in started.values():
         process.stdin.close()
-        process.wait(30)
+        process.wait(HANG)
 
 
 @pytest.fixture(scope="session")
@@ -62,17 +63,19 @@ def command(tmp_path_factory, zygotes, request):
     """Run a command of the package in a process of its own, forked from one that has imported what all of them do."""
     printed = tmp_path_factory.mktemp("printed")
 
-    def run(name, *arguments, cwd, timeout=300, **environment):
+    def run(name, *arguments, cwd, **environment):
         files = [printed / stream for stream in ("stdout", "stderr")]
         asks = {
             "arguments": ["-m", f"facemask_ensemble.{name}", *map(str, arguments)],
             "cwd": str(cwd),
             "executable": request.getfixturevalue("preloaded") if name in STARTING else sys.executable,
             "environment": {**os.environ, **environment},
+            "ignored": [],
+            "blocked": [],
         }
         with socket.socket(socket.AF_UNIX) as asked, ExitStack() as opened:
             asked.connect(zygotes(*(TRAINING if name in ANSWERING else SHARED)))
-            asked.settimeout(timeout)
+            asked.settimeout(HANG)
             streams = [opened.enter_context(open(os.devnull))]
             streams += [opened.enter_context(file.open("w")) for file in files]
             socket.send_fds(asked, [f"{json.dumps(asks)}\n".encode()], [stream.fileno() for stream in streams])
@@ -81,9 +84,7 @@ def command(tmp_path_factory, zygotes, request):
             try:
                 status = int(answers.readline())
             except TimeoutError:  # the zygote kills what nobody waits for
-                raise AssertionError(
-                    f"{name} {arguments}: {timeout} s: {[file.read_text() for file in files]}"
-                ) from None
+                raise AssertionError(f"{name} {arguments} hangs: {[file.read_text() for file in files]}") from None
         return subprocess.CompletedProcess(asks["arguments"], status, *[file.read_text() for file in files])
 
     return run

@@ -11,6 +11,7 @@ import socket
 import sys
 
 COMMANDS = ("facemask_ensemble.train", "facemask_ensemble.tune")
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STARTED = ("facemask_ensemble.training.subprocess_call", "facemask_ensemble.training.member_process")
 COMMAND = "import runpy, sys; sys.executable, sys.argv = sys.argv[1], sys.argv[2:]; del sys.path[0]; "
 COMMAND += "sys.path.insert(0, ''); runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
@@ -25,15 +26,24 @@ def main() -> None:
     plain = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow" and "XLA_FLAGS" not in os.environ
     if module not in STARTED or not plain or "PYTHONPATH" in os.environ:
         os.execv(PYTHON, [PYTHON, *arguments])  # noqa: F821
-    request = {"arguments": arguments, "cwd": os.getcwd(), "executable": own, "environment": dict(os.environ)}
+    request = {
+        "arguments": arguments,
+        "cwd": os.getcwd(),
+        "executable": own,
+        "environment": dict(os.environ),
+        "ignored": [number for number in STOPS if signal.getsignal(number) == signal.SIG_IGN],
+        "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    }
     with socket.socket(socket.AF_UNIX) as asked:
         asked.connect(ZYGOTE)  # noqa: F821
         socket.send_fds(asked, [f"{json.dumps(request)}\n".encode()], [0, 1, 2])
         os.close(0)  # or it would keep the pipe open by which a training sees that its command is gone
         answers = asked.makefile()
         child = int(answers.readline())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, frame: os.kill(child, number))
+        for number in STOPS:
+            if number not in request["ignored"]:
+                signal.signal(number, lambda number, frame: os.kill(child, number))
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         status = int(answers.readline())
     if status < 0:
         signal.signal(-status, signal.SIG_DFL)

@@ -3,35 +3,47 @@ import signal
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
+from processes import STOPS, start
 
 from facemask_ensemble import tracking
+from facemask_ensemble.tracking import interrupts
 from facemask_ensemble.tracking.interrupts import uninterrupted
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_block_comes_to_its_end_before_the_signal_that_came_meanwhile_is_heeded(number, monkeypatch):
-    before = signal.signal(number, signal.default_int_handler)
+@pytest.fixture(autouse=True)
+def heeded():
+    """Heed the signals in these tests, whatever this process was started to ignore."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_block_comes_to_its_end_before_the_signal_that_came_meanwhile_is_heeded(number):
     done = []
-    try:
-        with pytest.raises(KeyboardInterrupt), uninterrupted():
-            os.kill(os.getpid(), number)
-            done.append("all")
-        assert done == ["all"]
-        assert signal.getsignal(number) is signal.default_int_handler
-    finally:
-        signal.signal(number, before)
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        os.kill(os.getpid(), number)
+        done.append("all")
+    assert done == ["all"]
+    assert signal.getsignal(number) is signal.default_int_handler
 
 
-def test_the_second_signal_is_heeded_at_once():
+def test_a_second_signal_is_heeded_at_once_unless_it_came_together_with_the_first(monkeypatch):
+    times = iter([10.0, 11.9, 12.0])
+    monkeypatch.setattr(interrupts, "time", SimpleNamespace(monotonic=lambda: next(times)))
     done = []
     with pytest.raises(KeyboardInterrupt), uninterrupted():
         os.kill(os.getpid(), signal.SIGINT)
         done.append("first")
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("together with it")
         os.kill(os.getpid(), signal.SIGINT)
         done.append("second")
-    assert done == ["first"]
+    assert done == ["first", "together with it"]
 
 
 def test_a_signal_is_heeded_after_a_block_that_failed():
@@ -51,12 +63,10 @@ def test_the_outermost_of_two_blocks_is_what_a_signal_waits_for():
 
 
 def test_signals_that_the_program_ignores_stay_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with uninterrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_a_block_in_a_thread_runs_as_it_is():
@@ -99,11 +109,11 @@ print(run_id)
 
 
 def test_a_training_that_is_interrupted_while_it_logs_can_close_its_run(store, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", LOG, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    run_id = done.stdout.split()[-1]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = start([sys.executable, "-c", LOG, str(tmp_path)], text=True, **pipes)
+    said, errors = process.communicate()
+    assert process.returncode == 0, errors
+    run_id = said.split()[-1]
     assert store.client.get_run(run_id).info.status == "KILLED"
     assert [metric.value for metric in store.client.get_metric_history(run_id, "loss")] == [1.0, 0.5]
     assert tracking.has_run(store, run_id)

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from processes import start
 
 pytestmark = pytest.mark.heavy
 
 MEMBERS = {"basic_cnn": 32, "deep_cnn": 32, "four_convolutions": 48}  # pixels
 SMALL = ("schedule.epochs=1", "precision=float32", "batch_size=8", "augmentation=none", "study=three")
-KILLED = """
+ENDED = """
 import os, signal, sys
 from functools import partial
 from facemask_ensemble.data import chunks
@@ -33,7 +34,14 @@ def die(table, rows):
         os.truncate(table.rows, table.rows.stat().st_size - 7)
         os.kill(os.getpid(), signal.SIGKILL)
 
-AnswerTable.append = die
+def stop(table, rows):
+    append(table, rows)
+    with table.rows.open() as file:
+        lines = sum(1 for _ in file)
+    if lines > 130:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+AnswerTable.append = {end}
 chunks.read_chunks = partial(chunks.read_chunks, most=32)
 sys.argv = ["predict", *sys.argv[1:]]
 from facemask_ensemble.predict import main
@@ -90,7 +98,7 @@ def test_a_majority_that_is_decided_is_that_of_all_members(place, command, every
 
 def test_killed_in_the_middle_and_started_again_every_image_is_there_once(place, command, everyone):
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, "input=many", "votes=all", "output=killed.csv"],
+        [sys.executable, "-c", ENDED.replace("{end}", "die"), "input=many", "votes=all", "output=killed.csv"],
         cwd=place, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -103,6 +111,20 @@ def test_killed_in_the_middle_and_started_again_every_image_is_there_once(place,
     assert "asked: 894 of 894" in again.stdout
     assert os.stat(place / "killed.csv").st_mtime_ns == before
     pd.testing.assert_frame_equal(same, table)
+
+
+def test_stopped_by_sigterm_the_table_is_whole_and_the_same_command_goes_on(place, command, everyone):
+    process = start(
+        [sys.executable, "-c", ENDED.replace("{end}", "stop"), "input=many", "votes=all", "output=stopped.csv"],
+        cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    _, errors = process.communicate()
+    assert process.returncode == 143, errors
+    assert "Traceback" not in errors
+    assert (place / "stopped.csv").read_text().endswith("\n")
+    done, table = predicted(command, place, "input=many", "votes=all", output="stopped.csv")
+    assert "goes on after 160 images answered before" in done.stdout
+    pd.testing.assert_frame_equal(table, everyone[1], atol=1e-4)
 
 
 def test_another_rule_members_or_input_do_not_mix_with_what_is_there(place, command, everyone, assert_refused):

@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from processes import HANG, start, wait_until
 
 from facemask_ensemble import tracking
 from facemask_ensemble.config import CONF_DIR
@@ -124,7 +126,8 @@ def test_the_parent_run_is_noted_in_the_sweeps_folder_whatever_the_clock_says(pl
     sweep = Sweep()
     sweep.on_multirun_start(config)
     atexit.unregister(sweep.on_stopped)
-    time.sleep(1.1)
+    begun = time.strftime("%S")
+    wait_until(lambda: time.strftime("%S") != begun, "the next second")
     parent, _ = runs_of(place_with_store)
     assert parent_run(Path(config.hydra.sweep.dir)) == parent.info.run_id
 
@@ -161,17 +164,23 @@ def test_a_sweep_of_members_that_are_all_refused_ends_as_bad_input_does(command,
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("stop", ["Ctrl-C", "SIGTERM to the command alone"])
 @pytest.mark.parametrize(
     "launcher", [["seed=0,1"], ["seed=0", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]], ids=["basic", "joblib"]
 )
-def test_ctrl_c_stops_the_whole_sweep_and_closes_its_runs(launcher, preloaded, place_with_store):
+def test_a_stop_ends_the_whole_sweep_and_closes_its_runs(launcher, stop, preloaded, place_with_store):
     train = [preloaded, "-m", "facemask_ensemble.train", *SMALL, "schedule.epochs=5000", *launcher]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(train, cwd=place_with_store, text=True, start_new_session=True, **pipes) as process:
+    with start(train, cwd=place_with_store, text=True, start_new_session=True, **pipes) as process:
         next(line for line in iter(process.stdout.readline, "") if "epoch  2/5000" in line)
-        os.killpg(process.pid, signal.SIGINT)
-        said, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+        below = psutil.Process(process.pid).children(recursive=True)
+        if stop == "Ctrl-C":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.terminate()
+        said, errors = process.communicate()
+    assert process.returncode == (130 if stop == "Ctrl-C" else 143), errors
+    assert below and not psutil.wait_procs(below, HANG)[1]
     assert "Traceback" not in errors
     parent, (member,) = runs_of(place_with_store)
     assert parent.info.status == member.info.status == "KILLED"

@@ -6,6 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
+from processes import start, wait_until
 
 SMALL = (
     "backbone=deep_cnn", "dataset.count=60", "dataset.size=48", "image_size=32", "schedule.epochs=1",
@@ -71,7 +72,7 @@ def test_what_cannot_be_searched_is_refused_in_one_line(arguments, words, comman
 
 def test_a_storage_that_does_not_answer_is_refused_at_once(command, tmp_path, assert_refused, closed_port):
     storage = f"storage=postgresql+psycopg2://me:secret@127.0.0.1:{closed_port}/studies"
-    done = command("tune", *SMALL, storage, cwd=tmp_path, timeout=60)
+    done = command("tune", *SMALL, storage, cwd=tmp_path)
     line = assert_refused(done, "no study can be kept there", "refused", "start the database, or leave storage=null")
     assert "secret" not in line
 
@@ -141,8 +142,8 @@ def test_a_trial_that_promises_nothing_is_stopped_in_mid_training(command, place
 def test_two_searches_side_by_side_share_one_study(preloaded, place_with_store):
     search = [preloaded, "-m", "facemask_ensemble.tune", *SMALL, "trials=3"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    both = [subprocess.Popen(search, cwd=place_with_store, **pipes) for _ in range(2)]
-    said = [process.communicate(timeout=400) for process in both]
+    both = [start(search, cwd=place_with_store, **pipes) for _ in range(2)]
+    said = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     trials = study_of(place_with_store).get_trials()
     assert 3 <= len(trials) <= 4
@@ -155,18 +156,21 @@ def test_two_searches_side_by_side_share_one_study(preloaded, place_with_store):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_ctrl_c_keeps_the_trials_that_run_side_by_side_or_alone_for_the_next_time(
-    jobs, command, preloaded, place_with_store
+@pytest.mark.parametrize(("jobs", "stop", "code"), [(1, "Ctrl-C", 130), (2, "SIGTERM to the command alone", 143)])
+def test_a_stop_keeps_the_trials_that_run_side_by_side_or_alone_for_the_next_time(
+    jobs, stop, code, command, preloaded, place_with_store
 ):
     many = [*SMALL, "schedule.epochs=30", f"jobs={jobs}", "pruner=none", "trials=2"]
     search = [preloaded, "-m", "facemask_ensemble.tune", *many]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(search, cwd=place_with_store, start_new_session=True, **pipes) as process:
+    with start(search, cwd=place_with_store, start_new_session=True, **pipes) as process:
         wait_for_epochs(place_with_store, jobs)
-        os.killpg(process.pid, signal.SIGINT)
-        said, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+        if stop == "Ctrl-C":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.terminate()
+        said, errors = process.communicate()
+    assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert "the same command goes on" in said
     stopped = study_of(place_with_store).get_trials()
@@ -184,11 +188,8 @@ def test_ctrl_c_keeps_the_trials_that_run_side_by_side_or_alone_for_the_next_tim
 
 
 def wait_for_epochs(place, trainings):
-    import time
-
-    for _ in range(1200):
+    def ended():
         histories = list(place.glob("outputs/runs/search/*/files/history.csv"))
-        if len(histories) == trainings and all(len(path.read_text().splitlines()) > 2 for path in histories):
-            return
-        time.sleep(0.1)
-    raise AssertionError("no epoch ended")
+        return len(histories) == trainings and all(len(path.read_text().splitlines()) > 2 for path in histories)
+
+    wait_until(ended, f"two epochs of {trainings} trainings")

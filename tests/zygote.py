@@ -1,8 +1,9 @@
 """A process that has imported what many commands import, and forks for each: that saves seconds of every command.
 
 `python zygote.py SOCKET [MODULE ...]` imports the modules and listens. A request is a line, JSON with the program's
-arguments as after `python`, its folder and its environment, and with it come its three streams. The answers are two
-lines: the id of the process, and its exit status. If whoever asked goes away before, the process is killed.
+arguments as after `python`, its folder, its environment, and which signals it ignores and holds back, and with it come
+its three streams. The answers are two lines: the id of the process, and its exit status. If whoever asked goes away
+before, the process is killed.
 
 `python -IS preloaded.py` is the other side: what stands in for `python` where a command starts a training.
 """
@@ -19,6 +20,7 @@ import socket
 import sys
 
 OWN = dict(os.environ)
+STOPS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
 
 
 def become(request: dict, streams: list[int]) -> None:
@@ -36,6 +38,13 @@ def become(request: dict, streams: list[int]) -> None:
     sys.argv = ["", *arguments]
     sys.orig_argv = [sys.executable, *request["arguments"]]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def set_signals(request: dict) -> None:
+    """Ignore and hold back those signals that the process does from its start."""
+    for number, default in STOPS.items():
+        signal.signal(number, signal.SIG_IGN if number in request["ignored"] else default)
+    signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
 
 
 def keep(connection: socket.socket, child: int) -> None:
@@ -67,13 +76,15 @@ def serve(listening: socket.socket) -> None:
         content, streams, _, _ = socket.recv_fds(connection, 1 << 20, 3)
         while not content.endswith(b"\n"):
             content += connection.recv(1 << 20)
+        request = json.loads(content)
+        set_signals(request)
         if child := os.fork():
             for stream in streams:
                 os.close(stream)
             keep(connection, child)
             os._exit(0)
         connection.close()
-        return become(json.loads(content), streams)
+        return become(request, streams)
 
 
 if __name__ == "__main__":

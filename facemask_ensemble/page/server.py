@@ -6,6 +6,8 @@ import signal
 import socket
 import tempfile
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ import uvicorn
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.page.service import Desk
+from facemask_ensemble.signals import STOPS, handlers_kept
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -31,6 +34,15 @@ class Server(uvicorn.Server):
         """End, and say nothing of what breaks off."""
         logging.getLogger("uvicorn.error").disabled = True
         super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Heed a hang-up too, and leave ignored what the command ignores."""
+        before = {number: signal.getsignal(number) for number in STOPS}
+        with super().capture_signals(), handlers_kept():
+            for number, handler in before.items():
+                signal.signal(number, self.handle_exit if callable(handler) else handler)
+            yield
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -63,7 +75,6 @@ def serve(desk: Desk, listener: socket.socket, keep_seconds: float, open_browser
         print(f"page: {address} (Ctrl-C stops it)", flush=True)
         if open_browser:
             webbrowser.open(address)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, so that nothing is left behind
         Server(config).run(sockets=[listener])
 
 

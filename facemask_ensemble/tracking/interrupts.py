@@ -1,11 +1,12 @@
-"""Keep Ctrl-C out of the middle of a transaction."""
+"""Keep the signals that stop a command out of the middle of a transaction."""
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+from facemask_ensemble.signals import ONE_REQUEST_SECONDS, STOPS
 
 
 @contextmanager
@@ -13,17 +14,18 @@ def uninterrupted() -> Iterator[None]:
     """Let the first signal to stop wait for the end of the block, or of the function that this decorates.
 
     An interrupted transaction keeps a database locked as long as the traceback lives: too long to say in it that the
-    run was stopped. The second signal is heeded at once, since a server may not answer. Only a main thread gets
-    signals; in another the block runs as it is.
+    run was stopped. A signal that comes later than `ONE_REQUEST_SECONDS` is heeded at once, since a server may not
+    answer. Only a main thread gets signals; in another the block runs as it is.
     """
     handlers = {number: signal.getsignal(number) for number in STOPS}
-    came: list[int] = []
+    came: list[tuple[int, float]] = []
 
     def wait(number: int, frame: object) -> None:
         handler = handlers[signal.Signals(number)]
-        if came and callable(handler):
+        now = time.monotonic()
+        if came and now - came[0][1] >= ONE_REQUEST_SECONDS and callable(handler):
             handler(number, frame)  # type: ignore[arg-type]
-        came.append(number)
+        came.append((number, now))
 
     heeded = [number for number, handler in handlers.items() if callable(handler)]
     if threading.current_thread() is not threading.main_thread():
@@ -36,4 +38,4 @@ def uninterrupted() -> Iterator[None]:
         for number in heeded:
             signal.signal(number, handlers[number])
         if came:
-            signal.raise_signal(came[0])
+            signal.raise_signal(came[0][0])

@@ -21,6 +21,7 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.models import backend
 from facemask_ensemble.settings import dump, read
 from facemask_ensemble.settings.train import TrainSettings
+from facemask_ensemble.signals import exit_code, started, stop_with_parent
 from facemask_ensemble.training.run_folder import RUN
 
 OUTCOME = "outcome.json"
@@ -80,14 +81,14 @@ def run_isolated(
     (folder / OUTCOME).unlink(missing_ok=True)
     command = [sys.executable, "-m", __name__, str(folder), "bar" if show_bar else "lines"]
     with (folder / LOG).open("a") as log:
-        pipes = {"stdin": subprocess.PIPE, "stderr": log, "stdout": log if os.environ.get(LIVE) else None}
+        pipes: dict[str, Any] = {
+            "stdin": subprocess.PIPE,
+            "stderr": log,
+            "stdout": log if os.environ.get(LIVE) else None,
+        }
         variables = _environment(settings, threads, environment or {})
-        with subprocess.Popen(command, env=variables, **pipes) as process:  # type: ignore[call-overload]
-            try:
-                _wait(process, folder, watch)
-            except KeyboardInterrupt:
-                process.wait()  # the same signal reached it; it closes its run
-                raise
+        with started(command, env=variables, **pipes) as (process,):
+            _wait(process, folder, watch)
     if not (folder / OUTCOME).exists():
         _lost(settings, folder, process.returncode).write(folder)
     return Outcome.read(folder)
@@ -140,16 +141,18 @@ def main(folder: Path, *, show_bar: bool) -> None:
     """Train in this process and write down how it ended."""
     import filelock
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGINT may be ignored: behind nohup and & it is
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
     settings = settings_in(folder)
     name = settings.backbone.name
     try:
+        stop_with_parent(orderly=True)
+        threading.Thread(target=_stop_without_parent, daemon=True).start()
         with filelock.FileLock(folder / LOCK, timeout=10):  # an orphan needs a moment to end
             _train(settings, folder, show_bar=show_bar).write(folder)
     except filelock.Timeout:
         busy = InputError(f"{folder}: another process trains this very member; wait for its end, or stop it")
         outcome_of(name, busy).write(folder)
+    except KeyboardInterrupt as stop:  # before the training began
+        sys.exit(exit_code(stop))
 
 
 def _train(settings: TrainSettings, folder: Path, *, show_bar: bool) -> Outcome:
@@ -165,7 +168,7 @@ def _train(settings: TrainSettings, folder: Path, *, show_bar: bool) -> Outcome:
         return outcome_of(name, error)
 
 
-def _stop_with_parent() -> None:
+def _stop_without_parent() -> None:
     """Stop as by Ctrl-C when the process that waits for this one has ended, however it did."""
     while os.read(sys.stdin.fileno(), 1):  # ends when nobody holds the other end of the pipe
         pass

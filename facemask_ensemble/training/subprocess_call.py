@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+from facemask_ensemble.signals import started, stop_with_parent
+
 Result = TypeVar("Result")
 
 
@@ -21,10 +23,12 @@ def aside(work: Callable[..., Result], *arguments: object) -> Result:
         arguments: what it is called with; they and the result can be pickled.
     """
     asked = pickle.dumps((work, arguments))
-    done = subprocess.run([sys.executable, "-m", __name__], input=asked, stdout=subprocess.PIPE, check=False)
-    if not done.stdout:
-        raise RuntimeError(f"{work.__name__}: its process ended with {done.returncode} before it could answer")
-    result, error = pickle.loads(done.stdout)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with started([sys.executable, "-m", __name__], **pipes) as (process,):
+        answer, _ = process.communicate(asked)
+    if not answer:
+        raise RuntimeError(f"{work.__name__}: its process ended with {process.returncode} before it could answer")
+    result, error = pickle.loads(answer)
     if error is not None:
         raise error
     return result
@@ -32,6 +36,7 @@ def aside(work: Callable[..., Result], *arguments: object) -> Result:
 
 def main() -> None:
     """Answer on what was stdout; what the work prints goes to stderr."""
+    stop_with_parent(orderly=False)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     work, arguments = pickle.loads(sys.stdin.buffer.read())

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import math
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.settings.train import TrainSettings
+from facemask_ensemble.signals import Stopped
 from facemask_ensemble.training.member_process import Outcome
 from facemask_ensemble.training.run_folder import RUN
 from facemask_ensemble.tuning.space import Searched
@@ -87,7 +89,7 @@ class Objective:
                 return value
             outcome = Outcome(outcome.name, "failed", f"its {self.metric} is {value}")
         if outcome.state == "stopped":
-            raise optuna.TrialPruned if stopped else KeyboardInterrupt
+            raise optuna.TrialPruned if stopped else Stopped(signal.SIGTERM)
         # A training that began and was refused then, as for a loss that exploded, tells of this draw alone.
         if outcome.state == "refused" and not (folder / RUN).exists():
             raise InputError(outcome.message)

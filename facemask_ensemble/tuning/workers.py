@@ -20,6 +20,7 @@ from facemask_ensemble.data.dataset import open_dataset
 from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.settings.train import TrainSettings
+from facemask_ensemble.signals import STOPS, Stopped, started, stop_with_parent
 from facemask_ensemble.training.devices import lease
 from facemask_ensemble.training.launch import train
 from facemask_ensemble.training.member_process import LIVE, Outcome
@@ -81,14 +82,9 @@ def side_by_side(plan: Plan) -> None:
     """
     work = json.dumps({"overrides": list(plan.overrides), "jobs": plan.jobs})
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen([sys.executable, "-m", __name__], **pipes) for _ in range(plan.jobs)]
-    try:
-        with ThreadPoolExecutor(plan.jobs) as waiting:
-            said = list(waiting.map(lambda process: process.communicate(work)[1], processes))
-    except KeyboardInterrupt:
-        for process in processes:
-            process.wait()  # the same signal reached it; it closes its trial
-        raise
+    command = [sys.executable, "-m", __name__]
+    with ThreadPoolExecutor(plan.jobs) as waiting, started(command, plan.jobs, **pipes) as processes:
+        said = list(waiting.map(lambda process: process.communicate(work)[1], processes))
     _judge([process.returncode for process in processes], said)
 
 
@@ -96,8 +92,9 @@ def _judge(codes: Sequence[int], said: Sequence[str]) -> None:
     for code, text in zip(codes, said, strict=True):
         if code == 2:
             raise InputError(text.strip().removeprefix("error: "))
-    if 130 in codes:
-        raise KeyboardInterrupt
+    for code in codes:
+        if code - 128 in STOPS:
+            raise Stopped(code - 128)
     for code, text in zip(codes, said, strict=True):
         if code:
             print(text, file=sys.stderr)
@@ -108,6 +105,7 @@ def main() -> None:
     """Take part with one GPU and a share of the cores."""
     work = json.loads(sys.stdin.read())
     with one_line_errors(), hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        stop_with_parent(orderly=True)
         cfg = hydra.compose("tune", work["overrides"])
         plan = read_plan(cfg, work["overrides"])
         with lease(plan.output_dir) as environment:

@@ -2,16 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
 from composed import settings_of
 from PIL import Image, ImageColor
+from processes import start, wait_until
 
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.errors import InputError
@@ -264,20 +265,22 @@ def nearest(frame, box, top):
 
 
 @pytest.mark.heavy
-def test_interrupted_the_video_is_closed_and_the_table_is_whole(place):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_the_video_is_closed_and_the_table_is_whole(number, code, place):
+    shutil.rmtree(place / "cut", ignore_errors=True)
     film(place / "long.mp4", [np.full((48, 64, 3), 128, np.uint8)] * 2000)
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-m", "facemask_ensemble.webcam", "source=long.mp4", "output=cut/long.mp4",
          "detector.find._target_=stubs.Slow"],
         cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    table, late = place / "cut" / "long.csv", time.monotonic() + 120
-    while (not table.exists() or len(table.read_text().splitlines()) < 8) and process.poll() is None:
-        assert time.monotonic() < late
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    printed, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "")
+    table = place / "cut" / "long.csv"
+    wait_until(
+        lambda: (table.exists() and len(table.read_text().splitlines()) >= 8) or process.poll() is not None, "7 frames"
+    )
+    process.send_signal(number)
+    printed, errors = process.communicate()
+    assert (process.returncode, errors) == (code, "")
     rows = pd.read_csv(table)
     frames = len(list(Footage(place / "cut" / "long.mp4").frames()))
     assert 7 <= frames <= len(rows) <= frames + 1 < 2000

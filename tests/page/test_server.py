@@ -1,23 +1,27 @@
 """What a page keeps of what is sent to it, with members that need no TensorFlow."""
 
 import io
-import time
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from processes import STOPS, wait_until
 
 pytest.importorskip("gradio", reason='pip install "facemask-ensemble[app]"')
+import uvicorn
 
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.page.card import no_card
-from facemask_ensemble.page.server import bind, make_app
+from facemask_ensemble.page.server import Server, bind, make_app
 from facemask_ensemble.page.service import Desk
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
 from facemask_ensemble.serving.uploads import Limits
+from facemask_ensemble.signals import Stopped, stop_on_signals
 
 
 class Brightness:
@@ -57,9 +61,7 @@ def test_what_was_sent_is_deleted_when_it_is_too_old(desk, tmp_path, monkeypatch
         before = client.post("/gradio_api/upload", files={"files": ("a.png", content.getvalue())}).json()
         kept = [file for file in tmp_path.glob("sent/**/*") if file.is_file()]
         assert [str(file) for file in kept] == before
-        late = time.monotonic() + 20
-        while kept[0].exists() and time.monotonic() < late:
-            time.sleep(0.2)
+        wait_until(lambda: not kept[0].exists(), "what was sent is deleted")
         assert not [file for file in tmp_path.glob("**/*") if file.is_file()]
 
 
@@ -108,6 +110,31 @@ def test_members_on_either_side_of_the_answer_are_offered_together_if_there_are_
     assert [name for name, _ in views.looks(five, answered, 0)] == [
         "the image", "those behind the answer", "the others", *networks,
     ]  # fmt: skip
+
+
+@pytest.fixture
+def heeded():
+    """Heed SIGTERM and SIGHUP as a command does, and ignore SIGINT."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPS}
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    stop_on_signals()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as where there is a terminal
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_stops_lets_the_server_end_before_it_is_heeded(number, heeded):
+    server = Server(uvicorn.Config(app=None))
+    with pytest.raises(Stopped) as stopped, server.capture_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not server.should_exit
+        os.kill(os.getpid(), number)
+        assert server.should_exit
+    assert stopped.value.number == number
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_an_address_that_is_taken_or_of_another_machine_is_refused():

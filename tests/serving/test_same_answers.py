@@ -6,13 +6,13 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from processes import HANG, start
 
 pytestmark = pytest.mark.heavy
 
@@ -70,18 +70,16 @@ def test_ray_answers_as_one_process_does(ask, twenty, expected):
 
 def test_the_page_answers_programs_as_predict_does(shipped, twenty, expected):
     client = pytest.importorskip("gradio_client", reason='pip install "facemask-ensemble[app]"')
-    start = [sys.executable, "-m", "facemask_ensemble.app", f"ensemble={ADDRESS}", "port=0"]
-    with subprocess.Popen(start, cwd=shipped, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        late = threading.Timer(120, server.kill)
-        late.start()
+    program = [sys.executable, "-m", "facemask_ensemble.app", f"ensemble={ADDRESS}", "port=0"]
+    with start(program, cwd=shipped, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:
             found = (re.match(r"page: (\S+)", line) for line in server.stdout)
-            page = client.Client(next(filter(None, found))[1], verbose=False)
+            page = client.Client(next(filter(None, found))[1], verbose=False, httpx_kwargs={"timeout": HANG})
             names = sorted(file.name for file in twenty.iterdir())
             rows = page.predict([client.handle_file(twenty / name) for name in names], api_name="/predict")
         finally:
-            late.cancel()
             server.terminate()
+    assert server.returncode == 143
     table = pd.DataFrame(rows, dtype=object).assign(path=names).set_index("path")
     assert_same(table.where(table.notna(), "").reindex(expected.index), expected)
 

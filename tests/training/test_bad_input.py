@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from processes import HANG, start
 
 TRAIN = (
     "train", "backbone=deep_cnn", "precision=float32", "dataset.count=60", "dataset.size=48", "image_size=32",
@@ -25,10 +26,10 @@ def stop_in_epoch(number, python, place, *arguments):
     """Train until an epoch has ended, then stop as by Ctrl-C."""
     command = [python, "-m", f"facemask_ensemble.{TRAIN[0]}", *TRAIN[1:], *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=place, text=True, start_new_session=True, **pipes) as process:
+    with start(command, cwd=place, text=True, start_new_session=True, **pipes) as process:
         next(line for line in process.stdout if f"epoch {number:>2}/" in line)
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=120)
+        process.communicate()
 
 
 @pytest.mark.parametrize("rate", ["nan", "-1", "0"])
@@ -65,7 +66,7 @@ def test_a_full_disk_costs_one_epoch_and_a_checkpoint_that_was_cut_short_none(
     assert len(before) > LIMIT
     full = subprocess.run(
         [sys.executable, "-m", "facemask_ensemble.train", *TRAIN[1:], *arguments], cwd=place_with_store, text=True,
-        capture_output=True, timeout=300, check=False,
+        capture_output=True, timeout=HANG, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT)),
     )  # fmt: skip
     assert_refused(full, "no room left on the disk", "What was finished is kept")

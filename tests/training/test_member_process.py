@@ -8,6 +8,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from processes import HANG, STOPS, start
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.training.member_process import Outcome, outcome_of
@@ -50,7 +51,7 @@ def start_training(place, *arguments, until, python=sys.executable):
     """Start a training in a process group of its own; return it once it printed what is waited for."""
     command = [python, "-m", "facemask_ensemble.train", *SMALL, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, cwd=place, text=True, start_new_session=True, **pipes)
+    process = start(command, cwd=place, text=True, start_new_session=True, **pipes)
     for line in process.stdout:
         if until in line:
             return process
@@ -71,7 +72,7 @@ def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store, p
     process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  3/5000", python=preloaded)
     (child,) = psutil.Process(process.pid).children()
     child.send_signal(signal.SIGKILL)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate()
     assert process.returncode == 1
     (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
     assert said.splitlines() == [
@@ -98,12 +99,43 @@ def test_a_member_is_trained_by_one_command_at_a_time_and_ctrl_c_closes_its_run(
     assert_refused(done, "another process trains this very member; wait for its end, or stop it")
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate()
     assert process.returncode == 130
     assert said == ""
     (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
     assert json.loads((folder / "outcome.json").read_text())["state"] == "stopped"
     assert logged_run(place_with_store).info.status == "KILLED"
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("number", STOPS)
+def test_a_signal_to_the_command_alone_ends_its_training_in_order(number, place_with_store, preloaded):
+    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000", python=preloaded)
+    (child,) = psutil.Process(process.pid).children()
+    process.send_signal(number)
+    assert_stopped(process, 128 + number, child, place_with_store)
+
+
+@pytest.mark.heavy
+def test_a_command_and_its_training_that_get_the_same_signal_twice_end_in_order(place_with_store, preloaded):
+    """So does `timeout`: it signals its command, then the whole process group."""
+    process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000", python=preloaded)
+    (child,) = psutil.Process(process.pid).children()
+    process.terminate()
+    os.killpg(process.pid, signal.SIGTERM)
+    assert_stopped(process, 143, child, place_with_store)
+
+
+def assert_stopped(process, code, child, place):
+    said, errors = process.communicate()
+    assert (process.returncode, errors) == (code, "")
+    assert "stopped; the same command goes on from the last finished epoch" in said
+    assert not child.is_running()
+    (folder,) = (place / "outputs" / "runs" / "scenes").iterdir()
+    assert Outcome.read(folder).state == "stopped"
+    assert (folder / "checkpoint.npz").exists()
+    run = logged_run(place)
+    assert (run.info.status, run.data.tags["error"]) == ("KILLED", "Stopped: stopped by SIGTERM")
 
 
 @pytest.mark.heavy
@@ -121,15 +153,13 @@ def test_a_training_that_crashes_is_one_line_and_a_log(command, place_with_store
 
 @pytest.mark.heavy
 def test_a_training_ends_with_its_command_however_that_was_ended(place_with_store):
-    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as behind nohup and &
     process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000")
-    signal.signal(signal.SIGINT, ignored)
     (child,) = psutil.Process(process.pid).children()
     process.kill()
     process.wait()
     process.stdout.close()
     process.stderr.close()
-    child.wait(timeout=60)
+    child.wait(HANG)
     (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
     assert Outcome.read(folder).state == "stopped"
     assert logged_run(place_with_store).info.status == "KILLED"

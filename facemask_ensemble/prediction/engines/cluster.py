@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.signals import handlers_kept
 from facemask_ensemble.tensorflow_import import silent_stderr
 
 ANSWERING = 5.0  # seconds in which a cluster has to answer
@@ -65,7 +66,7 @@ def _start(address: str | None, place: str | None) -> None:
 
     own: dict[str, Any] = {"num_cpus": os.cpu_count(), "include_dashboard": False, "_temp_dir": place} if place else {}
     try:
-        with silent_stderr():
+        with silent_stderr(), handlers_kept():  # Ray's own would end the command with the code 15
             ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise InputError(

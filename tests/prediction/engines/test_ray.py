@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from composed import settings_of
 from PIL import Image
+from processes import HANG
 
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.ensemble import voting
@@ -18,7 +20,7 @@ from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.prediction.choice import Choice
 from facemask_ensemble.prediction.engines import Load, local
-from facemask_ensemble.prediction.engines.cluster import room
+from facemask_ensemble.prediction.engines.cluster import joined, room
 from facemask_ensemble.prediction.engines.ray import _in_order, answer
 from facemask_ensemble.settings.predict import PredictSettings
 
@@ -73,7 +75,7 @@ def cluster():
     process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield process.stdout.readline().strip()
     process.stdin.close()
-    process.wait(60)
+    process.wait(HANG)
 
 
 def on_ray(choice, load, items, cluster, **given):
@@ -115,6 +117,17 @@ def test_what_a_worker_refuses_is_said_in_its_own_words(choice, load, photos, cl
         list(on_ray(broken, load, open_input(str(photos)).items(), cluster, workers=1))
     with pytest.raises(InputError, match=r"engine.workers=3: with engine.cores=1 .* room for 2 in 2 cores"):
         list(on_ray(choice, load, iter([]), cluster, workers=3))
+
+
+@pytest.mark.heavy
+@needs_ray
+def test_sigterm_is_heeded_as_before_where_a_cluster_is_joined(cluster):
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with joined(cluster):
+            assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_answers_that_are_missing_are_an_error_and_not_a_gap():

@@ -1,0 +1,134 @@
+"""Signals that stop a command, and how they reach the processes that it starts."""
+
+import contextlib
+import math
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# One request may come as several signals: `timeout`, Slurm and systemd signal a command and its process group alike,
+# and a command passes on what its children may have been sent too.
+ONE_REQUEST_SECONDS = 2.0
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asks this program to stop, in the way that Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        """Name the signal."""
+        return f"stopped by {signal.Signals(self.number).name}"
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """Give the code that a shell gives to a program that was ended by the signal."""
+    return 128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT)
+
+
+class _Stop:
+    """The handler of all signals that stop: further ones within a moment belong to the same request."""
+
+    def __init__(self) -> None:
+        self.last = -math.inf
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self.last >= ONE_REQUEST_SECONDS:
+            self.last = now
+            raise Stopped(number)
+
+
+def stop_on_signals() -> None:
+    """Let SIGINT, SIGTERM and SIGHUP raise `Stopped` in this program, a command, from now on.
+
+    A signal that the command was started to ignore stays ignored: SIGHUP by nohup, SIGINT by a script that ends its
+    line with `&`, so that Ctrl-C in the terminal ends the script alone. Without a terminal there is no Ctrl-C; then
+    whoever sends SIGINT means this command, and it is heeded.
+    """
+    stop = _Stop()
+    for number in STOPS:
+        ignored = signal.getsignal(number) is signal.SIG_IGN
+        if not ignored or (number == signal.SIGINT and not _has_terminal()):
+            signal.signal(number, stop)
+
+
+def stop_with_parent(*, orderly: bool) -> None:
+    """Leave it to the command that started this process when to stop: it gets the signals, and sends SIGTERM.
+
+    Ctrl-C and a closed terminal reach both, and one of them has to decide.
+
+    Args:
+        orderly: let SIGTERM raise `Stopped`; else it ends the process at once.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _Stop() if orderly else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Put back the handlers that a library replaces in this block."""
+    before = {number: handler for number in STOPS if (handler := signal.getsignal(number)) is not None}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def started(command: Sequence[str], count: int = 1, **options: Any) -> Iterator[list[subprocess.Popen]]:
+    """Start a program that calls `stop_with_parent`, so many times; whatever ends the block early ends them first.
+
+    Args:
+        command: the program and its arguments.
+        count: of processes.
+        options: of `subprocess.Popen`.
+
+    Yields:
+        The processes, which at the block's end have ended.
+    """
+    with ExitStack() as stack:
+        # Held back until we can pass them on, and in the new process until it knows what to do with them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        processes: list[subprocess.Popen] = []
+        try:
+            for _ in range(count):
+                processes.append(stack.enter_context(subprocess.Popen(command, **options)))
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield processes
+        except BaseException:
+            _end(processes)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end(processes: Sequence[subprocess.Popen]) -> None:
+    """Ask processes to stop, and wait for it; another signal meanwhile is passed on, since it asks for haste."""
+    while any(process.poll() is None for process in processes):
+        with contextlib.suppress(KeyboardInterrupt):
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait()
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
