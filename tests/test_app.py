@@ -11,8 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import zlib
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from processes import HANG, start
 
 pytestmark = pytest.mark.heavy
 
@@ -28,6 +29,7 @@ MEMBERS = {"ada": (8, 0), "bea": (4, 0), "cleo": (32, 1)}  # pixels of a cell, a
 SIZE = 32
 NAUGHTY = "{{value}}${1+1}<b>bold<b>.png"
 E2 = np.exp(2)
+get, post = (partial(method, timeout=HANG) for method in (httpx.get, httpx.post))
 
 
 def cells(name, cell, shift):
@@ -76,18 +78,15 @@ def server(package, tmp_path_factory):
     (place / "temporary").mkdir()
     command = [sys.executable, "-m", "facemask_ensemble.app", f"ensemble={package}", "port=0"]
     with (place / "stderr").open("w") as stderr:
-        process = subprocess.Popen(
+        process = start(
             [*command, "limits.megabytes=1", "limits.images=6"], cwd=place, stdout=subprocess.PIPE, stderr=stderr,
             text=True, env={**os.environ, "TMPDIR": str(place / "temporary")},
         )  # fmt: skip
-    late = threading.Timer(120, process.kill)
-    late.start()
     said = "".join(_until(process.stdout, "page: "))
-    late.cancel()
     assert "page: " in said, (said, (place / "stderr").read_text())
     yield process, re.search(r"page: (\S+)", said)[1], place
     process.kill()
-    process.wait(30)
+    process.wait()
 
 
 def _until(lines, beginning):
@@ -123,7 +122,7 @@ def page(browser, address):
     """The page in a browser; nothing was asked of any other host, and no error was shown."""
     context = browser.new_context(viewport={"width": 1400, "height": 900}, service_workers="block")
     opened = context.new_page()
-    opened.set_default_timeout(60_000)
+    opened.set_default_timeout(HANG * 1000)
     asked = []
     opened.on("request", lambda request: asked.append(request.url))
     opened.goto(address, wait_until="domcontentloaded")
@@ -260,7 +259,7 @@ def test_a_program_is_given_the_rows_of_predict(address, tmp_path):
         (tmp_path / name).write_bytes(png(image))
     (tmp_path / "text.jpg").write_text("no image")
     files = [handle_file(tmp_path / name) for name in ("red.png", "text.jpg", "blue.png")]
-    client = Client(address, verbose=False)
+    client = Client(address, verbose=False, httpx_kwargs={"timeout": HANG})
     rows = client.predict(files, api_name="/predict")
     confidence = round(float((2 * E2 + 1) / (E2 + 2) / 3), 4)
     votes = {"vote_ada": "none", "vote_bea": "none", "vote_cleo": "all"}
@@ -282,12 +281,12 @@ def test_files_beyond_the_limits_are_rows_with_their_reason(address, tmp_path):
     bomb[29:33] = zlib.crc32(bytes(bomb[12:29])).to_bytes(4, "big")
     for number in range(8):
         (tmp_path / f"{number}.png").write_bytes(bomb if number == 0 else png(half()))
-    client = Client(address, verbose=False)
+    client = Client(address, verbose=False, httpx_kwargs={"timeout": HANG})
     rows = client.predict([handle_file(tmp_path / f"{number}.png") for number in range(8)], api_name="/predict")
     assert rows[0]["reason"] == "more than 40 million pixels"
     assert [row["reason"] for row in rows[1:]] == [""] * 5 + ["not looked at: more than 6 files at once"] * 2
     client.close()
-    sent = httpx.post(f"{address}/gradio_api/upload", files={"files": ("large.png", bytes(1_100_000))})
+    sent = post(f"{address}/gradio_api/upload", files={"files": ("large.png", bytes(1_100_000))})
     assert sent.status_code == 413
     assert "/" not in sent.text
 
@@ -318,15 +317,15 @@ def tempting():
 
 def outcome(address, data):
     """Ask the endpoint with data of one's own; return what comes back, as text."""
-    event = httpx.post(f"{address}/gradio_api/call/predict", json={"data": data}).json()["event_id"]
-    return httpx.get(f"{address}/gradio_api/call/predict/{event}", timeout=60).text
+    event = post(f"{address}/gradio_api/call/predict", json={"data": data}).json()["event_id"]
+    return get(f"{address}/gradio_api/call/predict/{event}").text
 
 
 @pytest.mark.parametrize(
     "path", ["/etc/passwd", "{package}/card.json", "{sent}/../../../../../../etc/passwd", "a\0b", ""]
 )
 def test_no_path_of_a_client_is_opened(address, server, package, path):
-    sent = httpx.post(f"{address}/gradio_api/upload", files={"files": ("a.png", png(half()))}).json()[0]
+    sent = post(f"{address}/gradio_api/upload", files={"files": ("a.png", png(half()))}).json()[0]
     before = sorted(server[2].glob("temporary/**/*"))
     data = {"path": path.format(package=package, sent=Path(sent).parent), "meta": {"_type": "gradio.FileData"}}
     said = outcome(address, [[data], False])
@@ -341,7 +340,7 @@ def test_no_address_of_a_client_is_fetched(address, tempting):
         said = outcome(address, [[{**data, "meta": {"_type": "gradio.FileData"}}], False])
         assert said.startswith("event: error")
     for route in (f"file={url}", f"proxy={url}"):
-        assert httpx.get(f"{address}/gradio_api/{route}").status_code == 404
+        assert get(f"{address}/gradio_api/{route}").status_code == 404
     assert asked == []
 
 
@@ -352,11 +351,11 @@ def test_other_inputs_take_no_file_either(address, server, tempting):
     for path in ("/etc/passwd", url):
         data = {"path": path, "meta": {"_type": "gradio.FileData"}}
         assert outcome(address, [[], data]).startswith("event: error")
-        config = httpx.get(f"{address}/config").json()
+        config = get(f"{address}/config").json()
         for number, dependency in enumerate(config["dependencies"]):
             body = {"data": [data] * len(dependency["inputs"]), "fn_index": number, "session_hash": "s"}
-            httpx.post(f"{address}/gradio_api/queue/join", json=body)
-    time.sleep(1)
+            post(f"{address}/gradio_api/queue/join", json=body)
+    assert "close_stream" in get(f"{address}/gradio_api/queue/data", params={"session_hash": "s"}).text
     assert asked == []
     assert sorted(server[2].glob("temporary/**/*")) == before
 
@@ -366,14 +365,14 @@ def test_other_inputs_take_no_file_either(address, server, tempting):
     ["file=/etc/passwd", "component_server", "monitoring", "run/predict", "vibe-code", "process_recording", "stream/a"],
 )
 def test_what_the_page_does_not_need_is_not_there(address, route):
-    for asked in (httpx.get, httpx.post):
+    for asked in (get, post):
         assert asked(f"{address}/gradio_api/{route}").status_code == 404
 
 
 def test_another_page_or_another_name_of_this_machine_is_turned_away(address):
-    assert httpx.get(address).status_code == 200
-    assert httpx.get(address, headers={"Host": "evil.example"}).status_code == 421
-    refused = httpx.post(f"{address}/gradio_api/upload", headers={"Origin": "http://evil.example"})
+    assert get(address).status_code == 200
+    assert get(address, headers={"Host": "evil.example"}).status_code == 421
+    refused = post(f"{address}/gradio_api/upload", headers={"Origin": "http://evil.example"})
     assert refused.status_code == 403
 
 
@@ -418,6 +417,6 @@ def test_ctrl_c_stops_it_below_an_open_page_and_nothing_that_was_sent_stays(serv
     left_open.wait_for_selector(".answer")
     assert any(file.is_file() for file in place.glob("temporary/**/*"))
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(HANG) == 130
     assert list((place / "temporary").iterdir()) == []
     assert (place / "stderr").read_text() == before

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from processes import HANG
 
 JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
 SCENES = ["dataset.count=90", "dataset.size=48"]
@@ -62,7 +63,7 @@ def test_a_training_by_jax_that_was_stopped_twice_ends_as_an_uninterrupted_one_d
     tests = Path(__file__).parent / "training" / "test_resume.py"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", str(tests), "-k", "test_a_stopped_training and step and not plateau"],
-        env={**os.environ, **JAX}, capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, **JAX}, capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert "2 passed" in done.stdout

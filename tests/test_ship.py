@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pandas as pd
 import pytest
 from composed import settings_of
 from mlflow.exceptions import MlflowException
+from processes import wait_for_server
 
 from facemask_ensemble import tracking
 from facemask_ensemble.data.manifest import COLUMNS, Manifest
@@ -372,7 +372,7 @@ def test_a_server_takes_an_ensemble_and_hands_out_its_champions_answers(tmp_path
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(start, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
     try:
-        wait_for(f"{uri}/health", process)
+        wait_for_server(f"{uri}/health", process, tmp_path / "log")
         store = tracking.open_store(uri, tmp_path / "here")
         log_report(store, tmp_path, 900, 100)
         ship(config(tmp_path / "here", tracking={"uri": uri}))
@@ -386,13 +386,3 @@ def test_a_server_takes_an_ensemble_and_hands_out_its_champions_answers(tmp_path
     finally:
         os.killpg(process.pid, 9)
         process.wait()
-
-
-def wait_for(address, process):
-    while process.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError(f"{address} never answered")

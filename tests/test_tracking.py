@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 import warnings
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from processes import HANG, wait_for_server
 
 from facemask_ensemble import tracking
 from facemask_ensemble.data.manifest import Manifest
@@ -276,7 +275,7 @@ def test_processes_that_open_a_new_store_and_study_at_once_all_succeed(tmp_path)
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    started = [process.communicate(timeout=120)[0].strip() for process in processes]
+    started = [process.communicate(timeout=HANG)[0].strip() for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
     store = tracking.open_store(None, tmp_path)
     (experiment,) = [found for found in store.client.search_experiments() if found.name == "masks"]
@@ -307,7 +306,7 @@ def test_a_dead_server_is_refused_before_the_data_is_drawn(name, command, tmp_pa
 def test_a_server_that_accepts_and_never_answers_is_given_up(command, tmp_path, assert_refused):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        done = command("train", *SMALL, "tracking=server", f"tracking.uri={uri}", cwd=tmp_path, timeout=60)
+        done = command("train", *SMALL, "tracking=server", f"tracking.uri={uri}", cwd=tmp_path)
     assert_refused(done, f"tracking.uri={uri}", "no tracking server answers there (timed out)")
 
 
@@ -342,11 +341,8 @@ def start_server(tmp_path, new_store):
         with (tmp_path / "server.log").open("a") as log:
             process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
         groups.append(process)
-        while process.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                return process
-            time.sleep(0.2)
-        raise RuntimeError((tmp_path / "server.log").read_text())
+        wait_for_server(f"http://127.0.0.1:{port}/health", process, tmp_path / "server.log")
+        return process
 
     yield start
     for process in groups:

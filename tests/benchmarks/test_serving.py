@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from benchmarks import serving
+from benchmarks import serving, serving_clients
 from benchmarks.serving_clients import Server, Siege, besiege, bodies
 
 
@@ -57,12 +57,17 @@ def test_an_answer_is_compared_with_the_evaluations_that_were_made_for_it(server
     time_, ratio = serving._one_client(server[0], requests, alone, "three members")
     assert "2.0 evaluations an answer, which take 10 ms alone" in time_.figure
     assert (ratio.bound, ratio.met) == ("at most 2", False)
-    assert 2 <= float(ratio.figure) < 20
+    assert 2 <= float(ratio.figure) < 1000
 
 
-def test_many_clients_are_counted_with_the_errors_that_they_saw(server, requests):
+def test_many_clients_are_counted_with_the_errors_that_they_saw(server, requests, monkeypatch):
+    clock = itertools.count()  # seconds: it is asked before every request, and by whoever looks at the memory
+    now = SimpleNamespace(
+        monotonic=lambda: next(clock), perf_counter=time.perf_counter, sleep=lambda _: time.sleep(0.1)
+    )
+    monkeypatch.setattr(serving_clients, "time", now)
     server[1].fails = True
-    seen = besiege(server[0], requests, clients=4, seconds=1)
+    seen = besiege(server[0], requests, clients=4, seconds=100)
     assert 12 <= seen.answers == len(seen.seconds)
     assert abs(len(seen.errors) - (seen.answers + len(seen.errors)) // 10) <= 1
     assert seen.errors[0].startswith("500")

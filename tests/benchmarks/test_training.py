@@ -1,16 +1,24 @@
+import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import training, training_parts, training_workspace
+from benchmarks import process_watch, training, training_parts, training_workspace
 from benchmarks.harness import Row
 from benchmarks.process_watch import Watched, watch
 from benchmarks.training_parts import Settings
 from benchmarks.training_workspace import Place, draw
 
-SLEEPS = "import sys, time; held = b'1' * 150_000_000; print('epoch 1/2', flush=True); time.sleep(1.5)"
+HOLDS = """
+import os, time
+held = b"1" * 150_000_000
+print("epoch 1/2", flush=True)
+while not (os.path.exists("line was read") and os.path.exists("memory was seen")):
+    time.sleep(0.05)
+"""
 TINY = ("parts=[frozen]", "backbones=[deep_cnn]", "image_size=32", "images=12", "epochs=2")
 
 
@@ -52,12 +60,28 @@ def test_the_first_epoch_counts_for_nothing():
         _ = Watched(0.0, 20.0, lines[:1]).seconds_per_epoch
 
 
-def test_a_command_is_watched_by_the_arrival_of_its_lines_and_the_memory_of_its_processes(tmp_path):
-    member = f"[sys.executable, '-c', {SLEEPS!r}, 'facemask_ensemble.training.member_process']"
+def test_a_command_is_watched_by_the_arrival_of_its_lines_and_the_memory_of_its_processes(tmp_path, monkeypatch):
+    """It ends when its line has been read and its memory looked at: whoever did so at the end would wait for ever."""
+    clock, peak_memory = itertools.count(), process_watch.peak_memory
+
+    def time():
+        now = next(clock)
+        if now == 1:
+            (tmp_path / "line was read").touch()
+        return float(now)
+
+    def look(pid):
+        peak = peak_memory(pid)
+        if peak and peak > 150:
+            (tmp_path / "memory was seen").touch()
+        return peak
+
+    monkeypatch.setattr(process_watch, "time", SimpleNamespace(time=time))
+    monkeypatch.setattr(process_watch, "peak_memory", look)
+    member = f"[sys.executable, '-c', {HOLDS!r}, 'facemask_ensemble.training.member_process']"
     child = f"import subprocess, sys; subprocess.run({member})"
     looked = watch(["-c", child], tmp_path, memory=True)
-    (arrived,) = looked.epochs
-    assert looked.started < arrived < looked.started + looked.seconds - 1
+    assert (looked.started, looked.epochs, looked.seconds) == (0, [1], 2)
     assert 150 < looked.peaks["member"] < 250
     assert 0 < looked.peaks["waiting"] < 100
     assert watch(["-c", "print(input())"], tmp_path, text="given").lines[0][1] == "given"

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from processes import HANG
 from scipy.ndimage import label
 
 from facemask_ensemble.config import CONF_DIR, options
@@ -115,7 +116,7 @@ def under_jax(script):
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
         check=False,
     )
 

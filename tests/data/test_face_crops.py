@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from processes import HANG
 
 from facemask_ensemble.data.sources import crops, face_crops
 from facemask_ensemble.errors import InputError
@@ -200,7 +201,7 @@ def test_processes_may_cut_the_same_faces_at_once(street, tmp_path):
     )
     command = [sys.executable, "-c", script, str(street), str(tmp_path / "out")]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    found = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    found = [worker.communicate(timeout=HANG)[0].split() for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0]
     assert len(found[0]) == 5 and found[0] == found[1]
     (kept,) = (tmp_path / "out").iterdir()

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from html_page import Page
+from processes import HANG
 
 from facemask_ensemble.report.card import figure, significance, write_card
 from facemask_ensemble.report.numbers import points
@@ -158,5 +159,5 @@ def test_it_is_printed_on_one_page(more, tmp_path):
     page = write_card(CARD | more, tmp_path)
     printer = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     printed = [*printer, "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'card.pdf'}", page.as_uri()]
-    subprocess.run(printed, capture_output=True, timeout=120, check=True)
+    subprocess.run(printed, capture_output=True, timeout=HANG, check=True)
     assert len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "card.pdf").read_bytes())) == 1

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -18,6 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 from PIL import Image
+from processes import HANG, wait_for_server
 
 pytestmark = pytest.mark.heavy
 
@@ -71,7 +71,7 @@ def address(shipped, environment, twenty, tmp_path_factory):
             start, cwd=twenty.parent, env=environment | settings, stdout=printed, stderr=printed, start_new_session=True
         )
     try:
-        wait_for(f"http://127.0.0.1:{port}/ping", process, log)
+        wait_for_server(f"http://127.0.0.1:{port}/ping", process, log)
         yield f"http://127.0.0.1:{port}", process, log
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -86,22 +86,12 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def wait_for(address, process, log):
-    while process.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError(log.read_text())
-
-
 def post(address, body, kind="application/json"):
     """Post a body; return the status and the text of the answer."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(f"{address[0]}/invocations", data, {"Content-Type": kind})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=HANG) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from processes import HANG
 
 pytestmark = [
     pytest.mark.heavy,
@@ -55,7 +56,7 @@ def test_spark_answers_a_column_of_images_as_the_loaded_model_does(shipped, imag
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path / "photos")],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     found, expected = (pd.DataFrame(rows).set_index("path") for rows in json.loads(done.stdout.splitlines()[-1]))

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from processes import HANG
 
 from facemask_ensemble.data.decoding import ImageError
 from facemask_ensemble.ensemble import voting
@@ -130,5 +131,5 @@ def test_callers_are_answered_one_at_a_time(ensemble, network):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(HANG)
     assert (answers, network.most) == ([["red"]] * 6, 1)

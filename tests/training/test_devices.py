@@ -1,10 +1,9 @@
 import os
 import subprocess
 import sys
-import threading
-import time
 
 import pytest
+from processes import start
 
 from facemask_ensemble.training import devices
 from facemask_ensemble.training.devices import lease, visible_gpus
@@ -20,8 +19,14 @@ GPU 1: NVIDIA A100 (UUID: GPU-22222222-aaaa)
 HOLD = """
 import sys
 from pathlib import Path
-from facemask_ensemble.training.devices import lease
-with lease(Path(sys.argv[1])) as environment:
+from facemask_ensemble.training import devices
+
+class Clock:
+    def sleep(seconds):
+        print("waits", flush=True)
+
+devices.time = Clock
+with devices.lease(Path(sys.argv[1])) as environment:
     print(environment.get("CUDA_VISIBLE_DEVICES"), flush=True)
     sys.stdin.read()
 """
@@ -47,13 +52,13 @@ def hold(tmp_path):
     """Start processes that each lease a GPU; give the process and what it was given."""
     started = []
 
-    def start():
+    def begin():
         command = [sys.executable, "-c", HOLD, str(tmp_path / "gpus")]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process
 
-    yield start
+    yield begin
     for process in started:
         process.kill()
         process.communicate()
@@ -92,14 +97,9 @@ def test_two_processes_hold_different_gpus_and_a_third_waits_for_a_free_one(driv
     given = {process.stdout.readline().strip(): process for process in (first, second)}
     assert set(given) == {"GPU-a", "GPU-b"}
     third = hold()
-    said = []
-    reader = threading.Thread(target=lambda: said.append(third.stdout.readline().strip()))
-    reader.start()
-    time.sleep(2)
-    assert said == []
+    assert [third.stdout.readline() for _ in range(2)] == ["waits\n"] * 2
     given["GPU-b"].kill()  # a process that dies gives its GPU back
-    reader.join(timeout=20)
-    assert said == ["GPU-b"]
+    assert next(line for line in third.stdout if line != "waits\n") == "GPU-b\n"
 
 
 def test_a_gpu_is_free_again_after_an_error(driver, tmp_path):

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from processes import HANG
 
 pytestmark = pytest.mark.heavy
 
@@ -64,7 +65,7 @@ def train_in(python, place):
     """Run the command; its training runs in another `python`."""
     return subprocess.run(
         [sys.executable, "-c", COMMAND, str(python), *TRAIN],
-        cwd=place, capture_output=True, text=True, timeout=300, check=False,
+        cwd=place, capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
 
 

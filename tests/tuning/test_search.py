@@ -1,10 +1,13 @@
+import itertools
 import math
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from processes import HANG
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.training.member_process import Outcome
@@ -168,22 +171,27 @@ search(study, Objective([Range("x", 0.0, 1.0)], "val_loss", lambda _: Drawn({{}}
     assert (again.params, again.state.name) == (trials[0].params, "COMPLETE")
 
 
-def test_no_trial_begins_after_the_timeout(make_study, make_objective):
-    study = make_study()
-    run(study, make_objective(), 10_000, timeout=1)
-    assert 0 < len(states(study)) < 10_000
-    assert set(states(study)) == {"COMPLETE"}
+def test_no_trial_begins_after_the_timeout(make_study, make_objective, monkeypatch):
+    from facemask_ensemble.tuning import search
+
+    study, clock = make_study(), itertools.count()  # seconds: it is asked when the search and when each trial begins
+    monkeypatch.setattr(search, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    run(study, make_objective(), 10_000, timeout=4)
+    assert states(study) == ["COMPLETE"] * 3
 
 
-def test_a_draw_that_another_trial_trains_now_waits_for_it(make_study, make_objective, tmp_path):
+def test_a_draw_that_another_trial_trains_now_waits_for_it(make_study, make_objective, monkeypatch):
+    from facemask_ensemble.tuning import trial
+
     study = make_study()
-    begun, go_on = threading.Event(), threading.Event()
+    begun, waits, go_on = threading.Event(), threading.Event(), threading.Event()
+    monkeypatch.setattr(trial, "time", SimpleNamespace(sleep=lambda seconds: waits.set()))
     fake = make_objective().train
     order = []
 
     def slow(settings, watch):
         begun.set()
-        go_on.wait(30)
+        go_on.wait(HANG)
         order.append(settings.tags["trial"])
         return fake(settings, watch)
 
@@ -196,14 +204,14 @@ def test_a_draw_that_another_trial_trains_now_waits_for_it(make_study, make_obje
     study.enqueue_trial({"x": "1"})
     first = threading.Thread(target=study.optimize, args=(make_objective(slow, space=space), 1))
     first.start()
-    begun.wait(30)
+    assert begun.wait(HANG)
     second = threading.Thread(target=make_study().optimize, args=(make_objective(quick, space=space), 1))
     second.start()
-    second.join(2.5)
-    assert second.is_alive()
+    assert waits.wait(HANG)
+    assert order == []
     go_on.set()
-    first.join(30)
-    second.join(30)
+    first.join(HANG)
+    second.join(HANG)
     assert order == ["0", "1"]
 
 

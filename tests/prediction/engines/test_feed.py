@@ -2,6 +2,8 @@
 
 import threading
 
+from processes import HANG
+
 from facemask_ensemble.data.decoding import ImageError
 from facemask_ensemble.data.input_images import Item
 from facemask_ensemble.errors import InputError
@@ -52,7 +54,7 @@ def test_no_file_is_read_while_there_is_no_room_and_an_end_is_heeded():
 
     feeder = Feeder(many(), put)
     feeder.start()
-    assert waited.wait(10)
+    assert waited.wait(HANG)
     feeder.end()
     assert not feeder.is_alive()
     assert len(read) == feed.PARCEL
