@@ -73,7 +73,7 @@ def speckle(folder: Path, count: int, side: int = 48) -> Path:
 
 
 def photographs(named: str | None, count: int, place: Path) -> tuple[list[str], str]:
-    """Name images to answer for, real ones where they are at hand, and say what they are.
+    """Name images to answer for, real ones where they are available, and say what they are.
 
     Args:
         named: a folder, a list or an archive of images; None for the real photographs, where there are any.

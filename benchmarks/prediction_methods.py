@@ -46,7 +46,7 @@ def alone(asked: Found) -> Found:
 
 
 def batched(asked: Found) -> Found:
-    """Ask Keras's `predict` about all images at once, in batches, with their pixels at hand."""
+    """Ask Keras's `predict` about all images at once, in batches, with their pixels already in memory."""
     seconds = 0.0
     for model in _in_keras(_choice(asked)[0]):
         size = model.input_shape[1]

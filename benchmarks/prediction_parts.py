@@ -126,13 +126,13 @@ def _way(way: str, members: Members, files: Sequence[str], *overrides: str, **mo
 
 
 def _torch(asked: Settings, members: Members) -> float | Row:
-    """Time timm's networks where torch is at hand; else say that it is not."""
+    """Time timm's networks where torch is installed; else say that it is not."""
     script = [asked.torch_python or sys.executable, str(Path(prediction_torch.__file__))]
     command = [*script, *map(str, (asked.image_size, asked.batch_size, 2 * asked.batch_size))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         why = done.stderr.strip().splitlines()[-1:] or ["?"]
-        return Row("PyTorch with timm, bfloat16", f"not at hand ({why[0][:80]})", f"at least {FASTER['timm']}")
+        return Row("PyTorch with timm, bfloat16", f"not available ({why[0][:80]})", f"at least {FASTER['timm']}")
     return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
 
 

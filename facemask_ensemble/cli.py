@@ -6,7 +6,7 @@ import sys
 from facemask_ensemble import __version__
 
 COMMANDS = {
-    "audit": "look at a dataset, and say what to mend before a training",
+    "audit": "look at a dataset, and say what to fix before a training",
     "train": "train one member, or a sweep of them with --multirun",
     "tune": "search a training's recipe with Optuna",
     "evaluate": "let the finished members of a dataset vote, and write the report",

@@ -1,4 +1,4 @@
-"""How a program ends: what a user can mend is one line and exit code 2, anything else is a bug with its traceback."""
+"""How a program ends: what a user can fix is one line and exit code 2, anything else is a bug with its traceback."""
 
 import errno
 import re
@@ -27,7 +27,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str | None:
-    """Put an error that the user can mend into one line; None for any other."""
+    """Put an error that the user can fix into one line; None for any other."""
     for cause in _causes(error):
         if isinstance(cause, InputError):
             return " ".join(str(cause).split())

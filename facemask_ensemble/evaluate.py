@@ -21,7 +21,7 @@ from facemask_ensemble.settings.evaluate import EvaluateSettings
 if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest
     from facemask_ensemble.ensemble.predictions import MemberPredictions
-    from facemask_ensemble.evaluation.rule_predictions import Ballot, Judged
+    from facemask_ensemble.evaluation.rule_predictions import Judged, RuleAnswers
 
 SAME = ("dataset.root", "dataset.table", "dataset.name")  # they do not change what is judged
 
@@ -71,7 +71,7 @@ def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed:
     from facemask_ensemble.ensemble.members import members_of, model_file
     from facemask_ensemble.ensemble.rule_settings import chosen_rule, every_rule, validation_accuracy
     from facemask_ensemble.evaluation.gallery import choose
-    from facemask_ensemble.evaluation.rule_predictions import cast
+    from facemask_ensemble.evaluation.rule_predictions import answer_by
     from facemask_ensemble.evaluation.verdict import judge, judged_split
     from facemask_ensemble.explanation.requested_heatmaps import explain_answers
     from facemask_ensemble.prediction.cached_predictions import load_predictions
@@ -99,23 +99,25 @@ def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed:
     report = judge(predictions, manifest, every_rule(rule), rule.name, learn=settings.learn, analysis=analysis)
     report["break_tie"] = choices["ties"]
     report["dataset"] |= {"changed": list(changed), "seen": len(whole.rows) - len(manifest.rows)}
-    ballot = cast(rule, validation, test, settings.learn)
-    report["shift"] = _shift(settings.shift, models, manifest, test, ballot, output_dir) if settings.shift else None
+    rule_answers = answer_by(rule, validation, test, settings.learn)
+    report["shift"] = (
+        _shift(settings.shift, models, manifest, test, rule_answers, output_dir) if settings.shift else None
+    )
 
     study = settings.study or manifest.name
     folder = output_dir / study
     about = (list(test.paths), list(models), manifest.class_names)
-    gallery = choose(test.probs, test.labels, ballot.answers, *about, settings.gallery)
+    gallery = choose(test.probs, test.labels, rule_answers.answers, *about, settings.gallery)
     faces = hydra.utils.instantiate(boxes.call) if (boxes := settings.dataset.faces) else None
     shown = [item["index"] for item in gallery]
     explained = explain_answers(
-        settings.heatmap, settings.explanation, models, test, ballot.answers, manifest, faces, shown
+        settings.heatmap, settings.explanation, models, test, rule_answers.answers, manifest, faces, shown
     )
     images = images_of(report, gallery, manifest)
     overlays = gallery_overlays(explained, gallery, images) if explained else {}
-    why = write_explanations(explained, faces, report, test, ballot.answers, manifest, command, folder)
+    why = write_explanations(explained, faces, report, test, rule_answers.answers, manifest, command, folder)
     page = write_report(report, gallery, images, overlays, contact_sheet(manifest), command, folder, bool(why))
-    _keep_ensemble(report, ballot, predictions, manifest, study, command, folder / "ensemble")
+    _keep_ensemble(report, rule_answers, predictions, manifest, study, command, folder / "ensemble")
     unlogged = tracking.protect(lambda: tracking.log_report(store, study, manifest, folder, report["ensemble"]))
     Console().print(terminal_table(report))
     if unlogged:
@@ -134,21 +136,26 @@ def _costs(models: Mapping[str, Path], output_dir: Path) -> dict[str, Any]:
 
 
 def _shift(
-    images: int, models: Mapping[str, Path], manifest: "Manifest", test: "Judged", ballot: "Ballot", output_dir: Path
+    images: int,
+    models: Mapping[str, Path],
+    manifest: "Manifest",
+    test: "Judged",
+    rule_answers: "RuleAnswers",
+    output_dir: Path,
 ) -> dict[str, Any]:
     """Make a sample of the test images worse, and ask the members again."""
     from facemask_ensemble.evaluation.corruption_robustness import shift_report
-    from facemask_ensemble.prediction.corrupted_predictions import rehearse
+    from facemask_ensemble.prediction.corrupted_predictions import corrupted_probabilities
 
     sample = np.sort(np.random.default_rng(0).permutation(len(test.labels))[:images])
     files = [manifest.root / test.paths[index] for index in sample]
-    shifted = rehearse(models, files, output_dir / "data" / "rehearsal", batch_size=32, seed=0)
-    return shift_report(test.probs[:, sample], shifted, test.labels[sample], list(models), ballot.fitted)
+    shifted = corrupted_probabilities(models, files, output_dir / "data" / "corrupted", batch_size=32, seed=0)
+    return shift_report(test.probs[:, sample], shifted, test.labels[sample], list(models), rule_answers.fitted)
 
 
 def _keep_ensemble(
     report: Mapping[str, Any],
-    ballot: "Ballot",
+    rule_answers: "RuleAnswers",
     predictions: Sequence["MemberPredictions"],
     manifest: "Manifest",
     study: str,
@@ -162,13 +169,13 @@ def _keep_ensemble(
 
     folder.mkdir(parents=True, exist_ok=True)
     members = [(member.name, member.run_id) for member in predictions]
-    about = described(ballot.fitted, report["break_tie"], members, manifest.class_names)
+    about = described(rule_answers.fitted, report["break_tie"], members, manifest.class_names)
     about |= {"name": manifest.name, "study": study, "fingerprint": manifest.fingerprint}
     for member in about["members"]:
         member["milliseconds"] = report["costs"].get(member["name"], {}).get("milliseconds")
     about["temperatures"] = [row["temperature"] for row in report["calibration"]["rows"]]
     (folder / "ensemble.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
-    rows = manifest.split("test")[["sha256", "label"]].assign(prediction=ballot.answers)
+    rows = manifest.split("test")[["sha256", "label"]].assign(prediction=rule_answers.answers)
     rows.to_parquet(folder / "answers.parquet", index=False)
     write_card(ship_card(report, study, command), folder)
 

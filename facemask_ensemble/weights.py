@@ -115,7 +115,7 @@ def weights_file(weights: str | None, official: Official | None) -> str | None:
 
 
 def check_member(path: Path, name: str | None) -> None:
-    """Refuse a file that is no whole member, or a member of another backbone.
+    """Refuse a file that is not a complete member, or a member of another backbone.
 
     Args:
         path: of a `.keras` file.
@@ -156,7 +156,7 @@ def _check_md5(path: Path, official: Official) -> None:
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
-        raise InputError(f"backbone.weights={path}: cannot be read ({error.strerror}); mend that first") from error
+        raise InputError(f"backbone.weights={path}: cannot be read ({error.strerror}); fix that first") from error
     if md5 != official.md5:
         raise InputError(
             f"backbone.weights={path}: its md5 is {md5} and the official file's {official.md5}; "
@@ -175,7 +175,7 @@ def _config(path: Path) -> dict:
             damaged = archive.testzip()
             config = json.loads(archive.read("config.json"))["config"]
     except (zipfile.BadZipFile, zlib.error, OSError, KeyError, ValueError) as error:
-        raise InputError(f"backbone.weights={path}: no whole .keras file ({error}); copy it again") from error
+        raise InputError(f"backbone.weights={path}: not a valid .keras file ({error}); copy it again") from error
     if damaged is not None:
         raise InputError(f"backbone.weights={path}: damaged in {damaged}; copy it again")
     return config

@@ -102,7 +102,7 @@ def real(command, place, real_data, folder, dataset):
 
 def test_the_series_of_the_street_photographs_is_found(command, place_with_store, real_data):
     report = real(command, place_with_store, real_data, "street_masks", "street_masks")
-    told = report["shortcuts"]["telltales"][0]
+    told = report["shortcuts"]["shortcut_values"][0]
     assert (told["value"], told["images"], told["kept_together"]) == ("301x400", 184, True)
     assert told["counts"]["some"] == 0
     assert any("301x400" in found["text"] for found in report["findings"])

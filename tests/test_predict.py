@@ -1,4 +1,4 @@
-"""Predictions through the command line: without end, stopped, gone on with, and asked of as few members as it takes."""
+"""Predictions through the command line: without end, stopped, resumed, and asked of as few members as it takes."""
 
 import json
 import os

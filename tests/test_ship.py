@@ -261,7 +261,7 @@ def test_a_report_whose_member_is_lost_is_refused_before_anything_is_registered(
     log_report(store, tmp_path)
     for model in tmp_path.glob("mlruns/members/*/artifacts/model.keras"):
         model.unlink()
-    with pytest.raises(InputError, match="members=[0-9a-f]{32}: model.keras cannot be had from .*train that"):
+    with pytest.raises(InputError, match="members=[0-9a-f]{32}: model.keras cannot be downloaded from .*train that"):
         ship(config(tmp_path))
     assert versions(store) == []
     assert not list(tmp_path.glob("ship-*"))

@@ -184,7 +184,7 @@ def test_a_stop_keeps_the_trials_that_run_side_by_side_or_alone_for_the_next_tim
     assert (complete[1].datetime_start < complete[0].datetime_complete) == (jobs == 2)
     rates = [(trial.state.name, trial.params["schedule.learning_rate"]) for trial in trials]
     assert {rate for state, rate in rates if state == "FAIL"} <= {rate for state, rate in rates if state == "COMPLETE"}
-    assert len(list(place_with_store.glob("outputs/runs/search/*"))) == 2  # what was begun was gone on with
+    assert len(list(place_with_store.glob("outputs/runs/search/*"))) == 2  # what was begun was continued
 
 
 def wait_for_epochs(place, trainings):

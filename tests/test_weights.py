@@ -117,7 +117,7 @@ def test_a_missing_member_is_refused(tmp_path):
 def test_a_member_that_was_cut_short_is_refused(tmp_path):
     path = saved_member(tmp_path / "model.keras")
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"no whole .keras file \(File is not a zip file\); copy it again"):
+    with pytest.raises(InputError, match=r"not a valid .keras file \(File is not a zip file\); copy it again"):
         check_weights(str(path), OFFICIAL, name="vgg16")
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 SHEET = 24  # images of a class on its contact sheet
 SHEETS = 480  # images of all classes together
-INSIDE = 10  # of a tell-tale value
+INSIDE = 10  # of a shortcut value
 GROUPS = 30  # groups of copies
 OF_GROUP = 6  # images of one group
 PAIRS = 40  # copies of differing classes
@@ -30,7 +30,7 @@ def contact_sheets(rows: pd.DataFrame, class_names: Sequence[str]) -> dict[str, 
 
 
 def inside(rows: pd.DataFrame, places: np.ndarray, class_names: Sequence[str]) -> list[dict[str, str]]:
-    """Choose images of a tell-tale value, every class in its proportion."""
+    """Choose images of a shortcut value, every class in its proportion."""
     ordered = rows.iloc[places].sort_values(["label", "path"])
     chosen = ordered.iloc[evenly(len(ordered), INSIDE)]
     return [
@@ -54,7 +54,7 @@ def _group(number: int, members: pd.DataFrame) -> dict[str, Any]:
 def shown_paths(report: dict[str, Any]) -> list[str]:
     """Name every image that the page shows, once."""
     paths = [path for sheet in report["contact_sheets"].values() for path in sheet]
-    paths += [one["path"] for found in report["shortcuts"]["telltales"] for one in found["examples"]]
+    paths += [one["path"] for found in report["shortcuts"]["shortcut_values"] for one in found["examples"]]
     paths += [one["path"] for group in report["copies"]["shown"] for one in group["shown"]]
     paths += [path for pair in report["copies"]["conflicts"][:PAIRS] for path in pair["paths"]]
     paths += [path for found in report["files"]["odd"] for path in found["examples"]]

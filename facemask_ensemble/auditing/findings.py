@@ -1,4 +1,4 @@
-"""The verdict: what to mend before a training, the most serious first."""
+"""The verdict: what to fix before a training, the most serious first."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from facemask_ensemble.auditing.files import CONTRADICTION, LEAK
 from facemask_ensemble.auditing.shortcut_findings import suspicions
 
-LEVELS = ("stop", "mend", "look", "note")
+LEVELS = ("stop", "fix", "look", "note")
 FEW = 50  # images of a class, below which little can be learned or judged
 UNEVEN, VERY_UNEVEN = 3, 10  # times the smallest class
 SURE = 6  # bits up to which near copies have hardly ever turned out to be strangers
@@ -17,7 +17,7 @@ Findings = list[dict[str, Any]]
 def findings(report: Mapping[str, Any]) -> Findings:
     """List what was found as `level`, `title`, `text`, `advice` and `section`, the most serious first.
 
-    Levels: `stop` (no training can begin), `mend` (a training would learn or be judged wrongly), `look` (may be so),
+    Levels: `stop` (no training can begin), `fix` (a training would learn or be judged wrongly), `look` (may be so),
     `note` (taken care of, or small).
     """
     found = [
@@ -39,8 +39,8 @@ def sentence(found: Findings) -> str:
     count = {level: sum(one["level"] == level for one in found) for level in LEVELS}
     if count["stop"]:
         return "This set cannot be trained on as it is."
-    if count["mend"]:
-        return f"Mend {_many(count['mend'], 'thing')} before you trust a model of this set."
+    if count["fix"]:
+        return f"Fix {_many(count['fix'], 'thing')} before you trust a model of this set."
     if count["look"]:
         return f"Ready to train; look at {_many(count['look'], 'thing')} first."
     return "Ready to train."
@@ -64,7 +64,7 @@ def _refusal(report: Mapping[str, Any]) -> Findings:
     if not report["refusal"]:
         return []
     text = f"It cannot be trained on as it is: {report['refusal']}."
-    return [_finding("stop", "balance", "No training can begin", text, "Mend this, then audit again.")]
+    return [_finding("stop", "balance", "No training can begin", text, "Fix this, then audit again.")]
 
 
 def _conflicts(pairs: list[dict[str, Any]]) -> Findings:
@@ -74,12 +74,12 @@ def _conflicts(pairs: list[dict[str, Any]]) -> Findings:
         text = f"{_many(len({path for pair in exact for path in pair['paths']}), 'file')} lie, bit for bit, in more "
         text += "than one class. None of them is trained on or judged by."
         advice = "Decide which class each belongs to and remove it from the other."
-        found.append(_finding("mend", "copies", "The same image has two labels", text, advice))
+        found.append(_finding("fix", "copies", "The same image has two labels", text, advice))
     if near:
         text = f"{_many(len(near), 'pair')} of near copies with different labels. They are kept: look at each, "
         text += "since two different images can also look alike."
         advice = "Correct the labels that are wrong; such pairs teach a contradiction."
-        level = "mend" if near[0]["bits"] <= SURE else "look"
+        level = "fix" if near[0]["bits"] <= SURE else "look"
         found.append(_finding(level, "copies", "Near copies have different labels", text, advice))
     return found
 

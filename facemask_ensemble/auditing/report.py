@@ -13,11 +13,11 @@ from facemask_ensemble.auditing.files import left_out, odd_files
 from facemask_ensemble.auditing.findings import findings, sentence
 from facemask_ensemble.auditing.leaks import given_leaks, random_leaks
 from facemask_ensemble.auditing.shortcut_prediction import guess
-from facemask_ensemble.auditing.shortcut_values import telltales
+from facemask_ensemble.auditing.shortcut_values import shortcut_values
 from facemask_ensemble.auditing.shortcuts import cues, values
 from facemask_ensemble.auditing.sizes import sizes
 
-TELLTALES = 12  # shown with images
+SHORTCUT_VALUES = 12  # shown with images
 
 
 @dataclass(frozen=True)
@@ -96,16 +96,16 @@ def _copies(
 
 def _shortcuts(rows: pd.DataFrame, component: Any, names: tuple[str, ...]) -> dict[str, Any]:
     if rows.empty:
-        return {"chance": 1 / len(names), "cues": [], "telltales": []}
+        return {"chance": 1 / len(names), "cues": [], "shortcut_values": []}
     label = rows["label"].to_numpy(int)
-    told = telltales(rows, values(rows, names), component, names)
+    told = shortcut_values(rows, values(rows, names), component, names)
     for place, found in enumerate(told):
         places = found.pop("places")
-        found["examples"] = inside(rows, places, names) if place < TELLTALES else []
+        found["examples"] = inside(rows, places, names) if place < SHORTCUT_VALUES else []
     return {
         "chance": 1 / len(names),
         "cues": [guess(cue, label, component, len(names)) for cue in cues(rows, names)],
-        "telltales": told,
+        "shortcut_values": told,
     }
 
 
@@ -120,7 +120,7 @@ def metrics(report: dict[str, Any]) -> dict[str, float]:
         "conflicts": len(report["copies"]["conflicts"]),
         "random_split_leak": report["copies"]["random_split"],
         "class_ratio": report["balance"]["ratio"],
-        "to_mend": sum(found["level"] in ("stop", "mend") for found in report["findings"]),
+        "to_fix": sum(found["level"] in ("stop", "fix") for found in report["findings"]),
     }
     found |= {f"guessed_by_{cue['name']}": cue["balanced_accuracy"] for cue in report["shortcuts"]["cues"]}
     return {name: float(value) for name, value in found.items() if value is not None}

@@ -33,24 +33,24 @@ ADVICE = {
     "judge on images from another source.",
     "name": "Find out which source each name stands for; every source should have images of every class.",
 }
-NAMED = 3  # tell-tale values in a finding's text
+NAMED = 3  # shortcut values in a finding's text
 
 
 def suspicions(shortcuts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Put every cue that beats chance, or has a tell-tale value, into a finding.
+    """Put every cue that beats chance, or has a shortcut value, into a finding.
 
-    A strong one that a network can see is to be mended; a clear one, a name and a value that tells are to be looked
+    A strong one that a network can see is to be fixed; a clear one, a name and a value that tells are to be looked
     at.
     """
     found = []
     for cue in shortcuts["cues"]:
-        told = [value for value in shortcuts["telltales"] if value["cue"] in OF_CUE[cue["name"]]]
+        told = [value for value in shortcuts["shortcut_values"] if value["cue"] in OF_CUE[cue["name"]]]
         if cue["grade"] == "none" and not told:
             continue
         strong = cue["grade"] == "strong" and cue["name"] != "name"
         found.append(
             {
-                "level": "mend" if strong else "look",
+                "level": "fix" if strong else "look",
                 "title": _title(cue, told),
                 "text": " ".join([*_measured(cue), *_values(told)]),
                 "advice": ADVICE[cue["name"]],

@@ -1,4 +1,4 @@
-"""Tell-tale values: an exact size, a name pattern, a format or a colour whose classes differ from those of the rest."""
+"""shortcut values: an exact size, a name pattern, a format or a colour whose classes differ from those of the rest."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ P_VALUE = 0.001  # after Bonferroni's correction over all values tried
 MOST = 50
 
 
-def telltales(
+def shortcut_values(
     rows: pd.DataFrame, values: dict[str, np.ndarray], component: np.ndarray, class_names: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """Find the values whose class mix differs clearly from that of all other images.

@@ -70,7 +70,7 @@ def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> Decod
     Args:
         data: the whole file.
         at_least: as in `decode`.
-        suffix: of the file's name; another format than it promises is odd. "" promises nothing.
+        suffix: of the file's name; another format than it promises is odd. "" is unpromising.
     """
     if not data:
         raise ImageError("empty file")

@@ -174,7 +174,7 @@ def generator(
     _refuse_missing(manifest, split, files.filepaths)
 
     def draw(number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        files.reset()  # a pass that was left half-way is not gone on with
+        files.reset()  # a pass that was left half-way is not continued
         files.total_batches_seen = 0  # Keras adds it to the seed
         files.seed = None if shuffle_seed is None else derived(shuffle_seed, number)
         for _ in range(len(files)):

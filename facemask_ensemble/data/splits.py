@@ -27,7 +27,7 @@ def assign_splits(
     A split given by the data stays. What is missing, validation or test, is cut from the training images, by its
     proportion of them: a given test image is never moved, and with no given test the validation images, which
     choose the epoch, do not judge as well. Where a given split tears a group apart, its most held-out side stays and
-    the other images are left out, lest a copy of a test image be trained on.
+    the other images are left out, so that no copy of a test image is trained on.
 
     Args:
         rows: with `path`, `sha256`, `label`, `group` and `split` ("" where the data gives none).
@@ -42,7 +42,7 @@ def assign_splits(
         The rows kept, with their split, and `path` and `reason` of those left out.
 
     Raises:
-        InputError: a class is in want of images, or folds are asked of data that gives its own split.
+        InputError: a class has too few images, or folds are asked of data that gives its own split.
     """
     if folds is not None:
         rows = rows.assign(split=_draw_fold(rows, class_names, validation, seed, folds, fold))

@@ -66,7 +66,7 @@ def send_to_person(
     confidence, right, unanswered = _judged(confidence, right)
     known = _numbers(validation_confidence)
     if any(not 0 <= share <= 1 for share in shares):
-        raise InputError(f"A share of images to send lies between 0 and 1, received {list(shares)}: mend the shares.")
+        raise InputError(f"A share of images to send lies between 0 and 1, received {list(shares)}: fix the shares.")
     thresholds = np.quantile(known, shares).tolist()
     return [
         _sent(share, threshold, (confidence >= threshold - DOUBLE) & ~unanswered, right)

@@ -11,7 +11,7 @@ from facemask_ensemble.evaluation.calibration import apply_temperature, calibrat
 from facemask_ensemble.evaluation.conformal import conformal
 from facemask_ensemble.evaluation.frontier import frontier
 from facemask_ensemble.evaluation.resampling import metric_intervals
-from facemask_ensemble.evaluation.rule_predictions import Ballot, Judged, cast
+from facemask_ensemble.evaluation.rule_predictions import Judged, RuleAnswers, answer_by
 
 MEAN = "calibrated mean"
 SUSPECTS = 24  # doubtful labels shown of a split
@@ -19,8 +19,8 @@ Costs = Mapping[str, Mapping[str, Any]]
 
 
 def analyse(
-    ballots: Sequence[Ballot],
-    shipped: Ballot,
+    answers_of_rules: Sequence[RuleAnswers],
+    shipped: RuleAnswers,
     validation: Judged,
     test: Judged,
     members: Sequence[str],
@@ -35,8 +35,8 @@ def analyse(
     """Work out every section of the page that needs probabilities alone.
 
     Args:
-        ballots: of every rule.
-        shipped: the ballot that the verdict is about.
+        answers_of_rules: of every rule.
+        shipped: the rule_answers that the verdict is about.
         validation: learns and chooses.
         test: judges.
         members: names, in the order of the probabilities.
@@ -47,7 +47,7 @@ def analyse(
         resamples: bootstrap draws of the scores' intervals; 0 for none.
         reference: the member that differences in accuracy are to.
     """
-    rules = [ballot.fitted.rule for ballot in ballots]
+    rules = [rule_answers.fitted.rule for rule_answers in answers_of_rules]
     calibration = calibrate(validation.probs, validation.labels, test.probs, test.labels, members)
     temperatures = [row["temperature"] for row in calibration["rows"]]
     sure, sure_before = calibrated(test.probs, temperatures), calibrated(validation.probs, temperatures)
@@ -58,7 +58,7 @@ def analyse(
         "diversity": {
             **diversity.pairwise(test.probs, test.labels),
             "drop_one": diversity.drop_one(
-                lambda kept: cast(shipped.fitted.rule.of(kept), validation.of(kept), test.of(kept), learn).answers,
+                lambda kept: answer_by(shipped.fitted.rule.of(kept), validation.of(kept), test.of(kept), learn).answers,
                 members,
                 test.labels,
             ),
@@ -68,7 +68,7 @@ def analyse(
             name: label_issues.suspects(split.probs, split.labels, split.paths, class_names, members, SUSPECTS)
             for name, split in (("test", test), ("validation", validation))
         },
-        "intervals": _intervals(ballots, test, members, sure, reference, resamples),
+        "intervals": _intervals(answers_of_rules, test, members, sure, reference, resamples),
     }
 
 
@@ -84,7 +84,7 @@ def calibrated(probs: np.ndarray, temperatures: Sequence[float]) -> np.ndarray:
 
 
 def _abstention(
-    shipped: Ballot,
+    shipped: RuleAnswers,
     validation: Judged,
     test: Judged,
     expected: np.ndarray,
@@ -104,13 +104,20 @@ def _abstention(
 
 
 def _intervals(
-    ballots: Sequence[Ballot], test: Judged, members: Sequence[str], sure: np.ndarray, reference: str, draws: int
+    answers_of_rules: Sequence[RuleAnswers],
+    test: Judged,
+    members: Sequence[str],
+    sure: np.ndarray,
+    reference: str,
+    draws: int,
 ) -> dict[str, Any] | None:
     """Resample every score of every member and vote; the calibrated mean's log loss goes by the name of `MEAN`."""
     if not draws:
         return None
     votes = voting.votes(test.probs)
-    answers = dict(zip(members, votes, strict=True)) | {f"{ballot.name} vote": ballot.answers for ballot in ballots}
+    answers = dict(zip(members, votes, strict=True)) | {
+        f"{rule_answers.name} vote": rule_answers.answers for rule_answers in answers_of_rules
+    }
     probs = dict(zip(members, test.probs, strict=True))
     answers[MEAN], probs[MEAN] = sure.argmax(axis=1), sure
     return metric_intervals(test.labels, answers, probs, test.probs.shape[2], reference, draws=draws)

@@ -8,11 +8,11 @@ import numpy as np
 
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.evaluation.comparison import paired, sentence
-from facemask_ensemble.evaluation.rule_predictions import Ballot, Judged
+from facemask_ensemble.evaluation.rule_predictions import Judged, RuleAnswers
 from facemask_ensemble.evaluation.statistics import holm
 
 
-def worth(ballot: Ballot, validation: Judged, test: Judged, members: Sequence[str]) -> dict[str, Any]:
+def worth(rule_answers: RuleAnswers, validation: Judged, test: Judged, members: Sequence[str]) -> dict[str, Any]:
     """Compare the vote with what one would ship instead, each p-value adjusted for the number of comparisons (Holm).
 
     The best member and the best pair (by soft vote) are chosen on validation; the best member on the test is chosen on
@@ -22,14 +22,14 @@ def worth(ballot: Ballot, validation: Judged, test: Judged, members: Sequence[st
         `comparisons`: the best member on validation first; each with `rival`, `chosen_on`, the numbers of `paired`,
         `p_adjusted` and `sentence`.
     """
-    right = ballot.answers == test.labels
+    right = rule_answers.answers == test.labels
     entries = [
         {"rival": name, "chosen_on": chosen_on, **paired(right, answers == test.labels)}
         for name, chosen_on, answers in _rivals(validation, test, members)
     ]
     for entry, adjusted in zip(entries, holm([entry["p_value"] for entry in entries]), strict=True):
         entry["p_adjusted"] = adjusted
-        entry["sentence"] = sentence(entry, ballot.name, len(members))
+        entry["sentence"] = sentence(entry, rule_answers.name, len(members))
     return {"comparisons": entries, "method": _method(len(entries))}
 
 

@@ -1,4 +1,4 @@
-"""Calibration: whether a probability of 0.9 is right nine times in ten, and one temperature a member that mends it."""
+"""Calibration: whether a probability of 0.9 is right nine times in ten, and one temperature a member that fixes it."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -106,13 +106,15 @@ def _check(
     clean: np.ndarray, shifted: Mapping[tuple[str, int], np.ndarray], labels: np.ndarray, names: Sequence[str]
 ) -> None:
     if not shifted:
-        raise InputError("A report on shift needs images made worse, received none: rehearse the members first.")
+        raise InputError(
+            "A report on shift needs images made worse, received none: corrupt and answer the images first."
+        )
     known = {"clean": clean} | {f"{kind} {strength}": probs for (kind, strength), probs in shifted.items()}
     for what, probs in known.items():
         shape = np.shape(probs)
         if len(shape) != 3 or 0 in shape or shape != clean.shape or shape[:2] != (len(names), *labels.shape):
             raise InputError(
                 f"Probabilities ({what}) must have the shape (members, images, classes) of {len(names)} members and "
-                f"{len(labels)} images, the same for clean and shifted ones, received {shape}: rehearse these "
-                "members on the images of these labels."
+                f"{len(labels)} images, the same for clean and shifted ones, received {shape}: ask "
+                "these members about the images of these labels."
             )

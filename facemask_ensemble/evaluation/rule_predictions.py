@@ -25,7 +25,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Ballot:
+class RuleAnswers:
     """A rule's answers, int (n,), on the test and on validation, none learned from the image it is given for.
 
     `fitted` is the rule as it would be shipped; `learned_from` says in words what it was fitted on, and how its answers
@@ -44,7 +44,7 @@ class Ballot:
         return self.fitted.name
 
 
-def cast(rule: Rule, validation: Judged, test: Judged, learn: str = "validation") -> Ballot:
+def answer_by(rule: Rule, validation: Judged, test: Judged, learn: str = "validation") -> RuleAnswers:
     """Let a rule answer the test, fitted on validation (`learn=validation`) or across folds of the test (`folds`).
 
     Its answers on validation come from folds of validation, so that they too are of images that it did not learn
@@ -52,7 +52,7 @@ def cast(rule: Rule, validation: Judged, test: Judged, learn: str = "validation"
     """
     if rule.learn is None:
         fitted = rule.fit(test.probs, test.labels)
-        return Ballot(fitted, fitted(test.probs), fitted(validation.probs), fitted.ties(test.probs), "")
+        return RuleAnswers(fitted, fitted(test.probs), fitted(validation.probs), fitted.ties(test.probs), "")
     expected = rule.across_folds(validation.probs, validation.labels, _folds(validation))
     if learn == "folds":
         answers, open_ties = (
@@ -65,28 +65,30 @@ def cast(rule: Rule, validation: Judged, test: Judged, learn: str = "validation"
         fitted = rule.fit(validation.probs, validation.labels)
         answers, tied = fitted(test.probs), fitted.ties(test.probs)
         source = f"{len(validation.labels)} validation images"
-    return Ballot(fitted, answers, expected, tied, source)
+    return RuleAnswers(fitted, answers, expected, tied, source)
 
 
 def _folds(judged: Judged) -> np.ndarray:
     return folds_of(judged.groups or [""] * len(judged.labels))
 
 
-def describe(ballot: Ballot, members: Sequence[str]) -> dict[str, Any]:
+def describe(rule_answers: RuleAnswers, members: Sequence[str]) -> dict[str, Any]:
     """Tell what a rule learned: weights by member (None: nothing), whom it left out and why, and from what."""
-    learned = ballot.fitted.learned
+    learned = rule_answers.fitted.learned
     if learned is None:
         return {"weights": None, "left_out": {}, "learned_from": "", "note": "", "arguments": {}}
     return {
         "weights": {member: float(weight) for member, weight in zip(members, learned.weights, strict=True)},
         "left_out": {members[index]: reason for index, reason in learned.left_out.items()},
-        "learned_from": ballot.learned_from,
+        "learned_from": rule_answers.learned_from,
         "note": learned.note,
         "arguments": {name: np.asarray(value).tolist() for name, value in learned.arguments.items()},
     }
 
 
-def list_ties(ballot: Ballot, test: Judged, members: Sequence[str], class_names: Sequence[str]) -> dict[str, Any]:
+def list_ties(
+    rule_answers: RuleAnswers, test: Judged, members: Sequence[str], class_names: Sequence[str]
+) -> dict[str, Any]:
     """List every image on which the rule's scores tie, with its truth, its answer and the members' votes.
 
     Returns:
@@ -97,12 +99,12 @@ def list_ties(ballot: Ballot, test: Judged, members: Sequence[str], class_names:
         {
             "path": test.paths[index],
             "truth": class_names[test.labels[index]],
-            "prediction": answer_name(ballot.answers[index], class_names),
+            "prediction": answer_name(rule_answers.answers[index], class_names),
             "votes": {name: class_names[vote] for name, vote in zip(members, votes[:, index].tolist(), strict=True)},
         }
-        for index in np.flatnonzero(ballot.tied).tolist()
+        for index in np.flatnonzero(rule_answers.tied).tolist()
     ]
-    return {"ties": len(tied), "tied": tied, "abstained": int((ballot.answers == voting.ABSTAIN).sum())}
+    return {"ties": len(tied), "tied": tied, "abstained": int((rule_answers.answers == voting.ABSTAIN).sum())}
 
 
 def answer_name(answer: int, class_names: Sequence[str]) -> str | None:

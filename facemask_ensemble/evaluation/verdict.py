@@ -13,7 +13,7 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.analysis import analyse
 from facemask_ensemble.evaluation.baseline_comparison import as_comparison, worth
 from facemask_ensemble.evaluation.metrics import classification_metrics
-from facemask_ensemble.evaluation.rule_predictions import Judged, cast, describe, list_ties
+from facemask_ensemble.evaluation.rule_predictions import Judged, answer_by, describe, list_ties
 from facemask_ensemble.evaluation.statistics import wilson_interval
 
 RULES = (Rule("majority", voting.majority), Rule("soft", voting.soft))
@@ -50,8 +50,8 @@ def judge(
         raise InputError(
             f"There is no voting rule {shipped!r}: choose one of {', '.join(rule.name for rule in rules)}."
         )
-    ballots = [cast(rule, validation, test, learn) for rule in rules]
-    [ship] = [ballot for ballot in ballots if ballot.name == shipped]
+    answers_of_rules = [answer_by(rule, validation, test, learn) for rule in rules]
+    [ship] = [rule_answers for rule_answers in answers_of_rules if rule_answers.name == shipped]
     votes = voting.votes(test.probs)
     compared = worth(ship, validation, test, members_named)
     missed = (votes != test.labels).sum(axis=0)
@@ -61,12 +61,12 @@ def judge(
         "dataset": _dataset(manifest, test.labels),
         "members": [_score_member(member, test.labels, validation.labels, names) for member in members],
         "ensemble": {
-            ballot.name: _score(test.labels, ballot.answers, names)
-            | {"validation_accuracy": _accuracy(ballot.validation_answers, validation.labels)}
-            | list_ties(ballot, test, members_named, names)
-            for ballot in ballots
+            rule_answers.name: _score(test.labels, rule_answers.answers, names)
+            | {"validation_accuracy": _accuracy(rule_answers.validation_answers, validation.labels)}
+            | list_ties(rule_answers, test, members_named, names)
+            for rule_answers in answers_of_rules
         },
-        "rules": {ballot.name: describe(ballot, members_named) for ballot in ballots},
+        "rules": {rule_answers.name: describe(rule_answers, members_named) for rule_answers in answers_of_rules},
         "shipped": shipped,
         "comparison": as_comparison(compared["comparisons"][0]),
         "worth": compared,
@@ -77,7 +77,7 @@ def judge(
     if analysis is not None:
         best = compared["comparisons"][0]["rival"]
         report |= analyse(
-            ballots, ship, validation, test, members_named, names, learn=learn, reference=best, **analysis
+            answers_of_rules, ship, validation, test, members_named, names, learn=learn, reference=best, **analysis
         )
     finished: dict[str, Any] = plain(report)
     return finished

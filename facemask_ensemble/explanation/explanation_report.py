@@ -103,8 +103,8 @@ def beyond_controls(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         rows: what `ground` gives, with `member` and `method`, of single members and one method.
 
     Returns:
-        `members`, how many were judged; by control `above`, `sure`, `below` and `surely_below`, counts of them; and
-        the `sentence`. None where nobody was judged.
+        `members`, how many were judged; by control `above`, `sure`, `below` and `significantly_below`, counts of them;
+        and the `sentence`. None where nobody was judged.
     """
     judged = [row for row in rows if row["class"] == EVERY_CLASS and row["images"]]
     if not judged:
@@ -112,14 +112,17 @@ def beyond_controls(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     found = {control: _beyond(judged, control) for control in CONTROLS}
     centre, noise = found["centre"], found["random"]
     less = [
-        f" {one['below']} point there less often than {CONTROLS[control]} ({one['surely_below'] or 'none'} surely)."
+        f" {one['below']} point there less often than {CONTROLS[control]} ({one['significantly_below'] or 'none'} "
+        "significantly)."
         for control, one in found.items()
         if one["below"]
     ]
     sentence = (
         f"The maps of {centre['above']} of {len(judged)} members point at the faces of their answer more often than "
-        f"{CONTROLS['centre']} does ({centre['sure'] or 'none'} surely), and those of {noise['above']} more often than "
-        f"{CONTROLS['random']} does ({noise['sure'] or 'none'} surely).{''.join(less)} Surely: p < {SURE}, exact "
+        f"{CONTROLS['centre']} does ({centre['sure'] or 'none'} significantly), and those of {noise['above']} more "
+        "often than "
+        f"{CONTROLS['random']} does ({noise['sure'] or 'none'} significantly).{''.join(less)} Significantly: p < "
+        f"{SURE}, exact "
         "McNemar test."
     )
     return {"members": len(judged), **found, "sentence": sentence}
@@ -132,7 +135,7 @@ def _beyond(judged: Sequence[Mapping[str, Any]], control: str) -> dict[str, int]
         "above": sum(more > 0 for more in better),
         "sure": sum(more > 0 and known for more, known in zip(better, sure, strict=True)),
         "below": sum(more < 0 for more in better),
-        "surely_below": sum(more < 0 and known for more, known in zip(better, sure, strict=True)),
+        "significantly_below": sum(more < 0 and known for more, known in zip(better, sure, strict=True)),
     }
 
 

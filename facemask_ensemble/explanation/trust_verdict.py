@@ -10,8 +10,8 @@ STABLE = 0.5  # least mean rank correlation of the maps of shifted images
 NONE = "none"
 TRUSTED, QUALIFIES, EXCLUDED = "trusted", "qualifies", "excluded"
 PHRASES = {
-    "deletion": "the answer does not surely fall sooner when what it points at is taken away than with",
-    "insertion": "nor does it surely rise sooner when that is brought back than with",
+    "deletion": "the answer does not fall significantly sooner when what it points at is taken away than with",
+    "insertion": "nor does it rise significantly sooner when that is brought back than with",
 }
 Found = Mapping[str, Any]
 
@@ -106,11 +106,11 @@ def _against_stable(found: Found, least: float) -> list[str]:
 
 
 def _unbeaten(entry: Found, kind: str) -> list[str]:
-    """Name the controls that a method is not surely better than; a better deletion is a smaller one."""
-    return [name for name, found in entry["against"].items() if not _surely_better(found[kind], kind)]
+    """Name the controls that a method is not significantly better than; a better deletion is a smaller one."""
+    return [name for name, found in entry["against"].items() if not _significantly_better(found[kind], kind)]
 
 
-def _surely_better(difference: Found, kind: str) -> bool:
+def _significantly_better(difference: Found, kind: str) -> bool:
     if difference["low"] is None:
         return False
     return bool(difference["high"] < -SINGLE if kind == "deletion" else difference["low"] > SINGLE)

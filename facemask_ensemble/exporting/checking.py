@@ -82,7 +82,7 @@ def read_images(source: Source, given: str | None, sides: Sequence[int], count: 
         count: how many.
 
     Raises:
-        InputError: the validation images are not at hand, or none of the images can be read.
+        InputError: the validation images are not available, or none of the images can be read.
     """
     chosen = _spread(_validation(source) if given is None else open_input(given), count)
     pixels: dict[int, list[np.ndarray]] = {side: [] for side in sides}

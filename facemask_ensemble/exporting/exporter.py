@@ -93,7 +93,7 @@ class Exporter:
         again = vote_graph(self._choice.vote)(tf.constant(found[PROBABILITIES]))["prediction"].numpy()
         if not np.array_equal(again, found["prediction"]):
             raise InputError(
-                f"format={self._format.name}: votes otherwise than TensorFlow on the same probabilities; give "
+                f"format={self._format.name}: disagrees with TensorFlow on the same probabilities; give "
                 "graph=members and vote outside"
             )
         expected = _ask_all(twins, checked)

@@ -48,7 +48,7 @@ def features(
         The last feature map, (n, rows, columns, channels).
 
     Raises:
-        InputError: the weights cannot be had or are another network's.
+        InputError: the weights cannot be downloaded or are another network's.
     """
     source = weights_file(weights, None if official is None else Official(**official))
     inputs = preprocess(pixels, preprocessing, own_file=source not in (None, IMAGENET))
@@ -93,7 +93,7 @@ def preprocess(pixels: keras.KerasTensor, kind: str, *, own_file: bool = False) 
         return pixels
     raise InputError(
         f"backbone preprocessing must be raw, symmetric, imagenet, efficientnet_v1 or caffe. Received: {kind}; "
-        "mend it in the backbone's YAML"
+        "fix it in the backbone's YAML"
     )
 
 

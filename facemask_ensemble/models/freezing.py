@@ -19,7 +19,7 @@ def blocks(model: keras.Model, block_ends: str) -> list[list[keras.Layer]]:
     try:
         end = re.compile(block_ends)
     except re.error as error:
-        raise InputError(f"backbone.block_ends={block_ends}: no regular expression ({error}); mend it") from error
+        raise InputError(f"backbone.block_ends={block_ends}: no regular expression ({error}); fix it") from error
     layers = backbone_layers(model)
     cuts = [index + 1 for index, layer in enumerate(layers) if end.fullmatch(layer.name)]
     if not cuts:

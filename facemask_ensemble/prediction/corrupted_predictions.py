@@ -26,14 +26,14 @@ VERSION = 1  # raise it when `corrupt` gives other pixels at the same levels: wh
 BASE = 448  # pixels of the shorter side that an image is made worse at, or a member's own size where that is larger
 
 
-def rehearse(
+def corrupted_probabilities(
     models: Mapping[str, Path], files: Sequence[Path], folder: Path, *, batch_size: int, seed: int
 ) -> dict[Case, np.ndarray]:
     """Return every member's probabilities for every image made worse, float32 (members, n, classes) a case.
 
     An image is decoded once, made worse in the same way for every member, and then brought to a member's size as
     every image is. In memory at a time: one model, the images at `BASE` (about 0.8 MB each), and those of one
-    case at the member's size. Answers are kept as they come: a rehearsal that was stopped goes on, and another model,
+    case at the member's size. Answers are kept as they come: a measurement that was stopped goes on, and another model,
     sample or seed is another key.
 
     Args:
@@ -48,7 +48,8 @@ def rehearse(
     """
     if not models or not files:
         raise InputError(
-            f"A rehearsal needs members and images, received {len(models)} and {len(files)}: give at least one each."
+            f"Answers on corrupted images need members and images, received {len(models)} and {len(files)}: give at "
+            "least one of each."
         )
     seeds = [_seed_of(file, seed) for file in files]
     kept = {(name, case): file for name in models for case, file in _kept(name, models[name], seeds, folder).items()}
@@ -57,7 +58,7 @@ def rehearse(
     missing = {name: [case for case in CASES if (name, case) not in known] for name in models}
     answers, total = _ask(models, missing, files, seeds, batch_size), sum(map(len, missing.values()))
     shown = bool(total) and sys.stdout.isatty()
-    for key, probs in track(answers, "Rehearsing", total, transient=True, disable=not shown):
+    for key, probs in track(answers, "Corrupted images", total, transient=True, disable=not shown):
         content = io.BytesIO()
         np.save(content, probs)
         write_atomically(content.getvalue(), kept[key])

@@ -18,7 +18,7 @@ PACKAGES = ("facemask-ensemble", "pillow", "numpy", "pandas", "scipy", "scikit-l
 LISTED = 60  # paths of one kind of finding
 LEVELS = {
     "stop": ("✗", "cannot train"),
-    "mend": ("!", "mend first"),
+    "fix": ("!", "fix first"),
     "look": ("?", "look at it"),
     "note": ("✓", "good to know"),
 }

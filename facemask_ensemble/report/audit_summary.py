@@ -1,4 +1,4 @@
-"""The audit in a terminal: what to mend, then the counts."""
+"""The audit in a terminal: what to fix, then the counts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,8 @@ from rich.text import Text
 
 from facemask_ensemble.report.numbers import percent
 
-STYLES = {"stop": "bold red", "mend": "bold red", "look": "bold yellow", "note": "dim"}
-WORDS = {"stop": "cannot train", "mend": "mend first", "look": "look at it", "note": "good to know"}
+STYLES = {"stop": "bold red", "fix": "bold red", "look": "bold yellow", "note": "dim"}
+WORDS = {"stop": "cannot train", "fix": "fix first", "look": "look at it", "note": "good to know"}
 
 
 def summary(report: Mapping[str, Any]) -> Group:

@@ -94,7 +94,8 @@ def artifact(store: Store, run_id: str, path: str, cache: Path) -> Path:
         Path(local(run_id=run_id, artifact_path=path, dst_path=str(part))).replace(kept)  # whole or not at all
     except (MlflowException, OSError) as error:
         raise InputError(
-            f"members={run_id}: {path} cannot be had from {store.uri} ({short(error)}); restore it, or train that "
+            f"members={run_id}: {path} cannot be downloaded from {store.uri} ({short(error)}); restore it, or train "
+            "that "
             "member again"
         ) from error
     finally:

@@ -31,7 +31,7 @@ def start_of(weights: str | None, store: tracking.Store, cache: Path) -> Start:
         cache: for a model that lies on a server.
 
     Raises:
-        InputError: the run is no finished member, or its model cannot be had.
+        InputError: the run is no finished member, or its model cannot be downloaded.
     """
     if weights is None:
         return Start(RANDOM)

@@ -34,7 +34,7 @@ POLL_SECONDS = 0.5  # seconds between two looks of a watcher
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: `finished`, `refused` (the user can mend it), `failed` or `stopped`."""
+    """How a training ended: `finished`, `refused` (the user can fix it), `failed` or `stopped`."""
 
     name: str
     state: str
@@ -70,7 +70,7 @@ def run_isolated(
 
     Args:
         settings: of the training; written to `files/config.yaml`.
-        folder: of this training; what an earlier try left in it is gone on with.
+        folder: of this training; what an earlier try left in it is continued.
         show_bar: a progress bar instead of a line an epoch.
         threads: of TensorFlow's operations; None for all cores.
         watch: called with the folder, twice a second; stops the training when it says False.
@@ -176,7 +176,7 @@ def _stop_without_parent() -> None:
 
 
 def outcome_of(name: str, error: Exception) -> Outcome:
-    """Tell a refusal, which the user can mend, from a failure."""
+    """Tell a refusal, which the user can fix, from a failure."""
     reason = explain(error)
     if reason is not None:
         return Outcome(name, "refused", reason)

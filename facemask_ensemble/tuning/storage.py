@@ -112,7 +112,7 @@ def answering(url: str) -> Iterator[None]:
         if lost is None:
             raise
         raise InputError(
-            f"storage={hidden(url)}: answers no more ({_short(lost)}); the trainings are kept, and once it "
+            f"storage={hidden(url)}: stopped responding ({_short(lost)}); the trainings are kept, and once it "
             "answers, the same command goes on"
         ) from error
 
@@ -139,7 +139,7 @@ def open_study(
         direction: `minimize` or `maximize`.
         terms: all on which trials must agree to be comparable; values as JSON has them.
         sampler: that draws.
-        pruner: that stops what promises nothing.
+        pruner: that stops what is unpromising.
 
     Raises:
         InputError: naming the first term that differs from the study's.

@@ -1,4 +1,4 @@
-"""One trial: draw a config, train it, report every epoch, and stop what promises nothing."""
+"""One trial: draw a config, train it, report every epoch, and stop what is unpromising."""
 
 import contextlib
 import csv
@@ -112,7 +112,7 @@ class Watch:
         self.stopped = False
 
     def __call__(self, folder: Path) -> bool:
-        """Report new epochs; False once the trial promises nothing. A storage that is silent costs no training."""
+        """Report new epochs; False once the trial is unpromising. A storage that is silent costs no training."""
         with contextlib.suppress(*LOST):
             if self.report(folder) and self.trial.should_prune():
                 self.stopped = True

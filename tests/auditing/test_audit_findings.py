@@ -67,12 +67,12 @@ def test_exact_copies_of_two_classes_are_to_be_mended():
     rows = findings_of()
     rows.loc[[3, 8], ["sha256", "look", "mirrored"]] = ["f" * 64, "0" * 15 + "7", "1" * 16]
     report, copies = audited(rows)
-    assert report["verdict"] == "Mend one thing before you trust a model of this set."
-    assert titles(report, "mend") == ["The same image has two labels"]
+    assert report["verdict"] == "Fix one thing before you trust a model of this set."
+    assert titles(report, "fix") == ["The same image has two labels"]
     assert copies[["kind", "bits"]].to_numpy().tolist() == [["exact", 0]] * 2
 
 
-@pytest.mark.parametrize(("bits", "level"), [(4, "mend"), (8, "look")])
+@pytest.mark.parametrize(("bits", "level"), [(4, "fix"), (8, "look")])
 def test_near_copies_of_two_classes_are_shown_and_the_nearest_are_to_be_mended(bits, level):
     rows = findings_of()
     rows.loc[3, "look"] = f"{int(rows.loc[8, 'look'], 16) ^ ((1 << bits) - 1):016x}"
@@ -88,9 +88,9 @@ def test_a_size_that_only_one_class_has_is_named_with_its_images():
     rows["width"] = np.where((rows["label"] == 1) & (rows.index < 60), 301, 300)
     report, _ = audited(rows)
     (found,) = [found for found in report["findings"] if found["section"] == "shortcuts"]
-    assert found["level"] == "mend"
+    assert found["level"] == "fix"
     assert "301x300: 30 images, 30 masked, 0 bare" in found["text"]
-    (told,) = report["shortcuts"]["telltales"]
+    (told,) = report["shortcuts"]["shortcut_values"]
     assert len(told["examples"]) == 10
     assert {example["class"] for example in told["examples"]} == {"masked"}
 
@@ -110,7 +110,7 @@ def test_names_that_tell_the_class_are_to_be_looked_at_not_mended():
     rows["path"] = [f"{CLASSES[label]}/{'ab'[label]}_{place}.jpg" for place, label in enumerate(rows["label"])]
     report, _ = audited(rows)
     assert titles(report, "look") == ["File name tells the class"]
-    assert titles(report, "mend") == []
+    assert titles(report, "fix") == []
 
 
 def test_a_name_that_is_the_class_is_no_shortcut():
@@ -152,7 +152,7 @@ def test_the_report_and_its_metrics_are_plain_numbers():
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     found = metrics(report)
     assert found["images"] == found["images_used"] == 120
-    assert found["to_mend"] == 0
+    assert found["to_fix"] == 0
     assert 0.3 < found["guessed_by_colour"] < 0.7
     assert all(isinstance(value, float) for value in found.values())
 

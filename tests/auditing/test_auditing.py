@@ -9,7 +9,7 @@ from facemask_ensemble.auditing.duplicates import conflicts, copy_table, link
 from facemask_ensemble.auditing.examples import contact_sheets, evenly
 from facemask_ensemble.auditing.files import left_out, odd_files
 from facemask_ensemble.auditing.shortcut_prediction import grade, guess, independence
-from facemask_ensemble.auditing.shortcut_values import telltales
+from facemask_ensemble.auditing.shortcut_values import shortcut_values
 from facemask_ensemble.auditing.sizes import histogram, sizes
 
 CLASSES = ("none", "all", "some")
@@ -249,9 +249,9 @@ def series(count=60):
     return rows, {"size": values}
 
 
-def test_an_exact_size_of_one_class_is_a_telltale_with_its_counts_and_the_chi_square_of_two_rows():
+def test_an_exact_size_of_one_class_is_a_shortcut_value_with_its_counts_and_the_chi_square_of_two_rows():
     rows, values = series()
-    (found,) = telltales(rows, values, np.arange(60), CLASSES)
+    (found,) = shortcut_values(rows, values, np.arange(60), CLASSES)
     assert (found["value"], found["images"]) == ("301x400", 20)
     assert found["counts"] == {"none": 0, "all": 20, "some": 0}
     assert found["elsewhere"] == {"none": 20, "all": 0, "some": 20}
@@ -261,23 +261,23 @@ def test_an_exact_size_of_one_class_is_a_telltale_with_its_counts_and_the_chi_sq
     assert found["kept_together"] is False
 
 
-def test_a_telltale_that_is_one_group_is_said_to_be_kept_together():
+def test_a_shortcut_value_that_is_one_group_is_said_to_be_kept_together():
     rows, values = series()
     rows["group"] = np.where(values["size"] == "301x400", "series", "")
-    (found,) = telltales(rows, values, np.arange(60), CLASSES)
+    (found,) = shortcut_values(rows, values, np.arange(60), CLASSES)
     assert found["kept_together"] is True
 
 
-def test_copies_of_one_image_make_no_telltale():
+def test_copies_of_one_image_make_no_shortcut_value():
     rows, values = series()
     component = np.where(values["size"] == "301x400", 0, np.arange(60) + 1)
-    assert telltales(rows, values, component, CLASSES) == []
+    assert shortcut_values(rows, values, component, CLASSES) == []
 
 
-def test_an_even_value_is_no_telltale():
+def test_an_even_value_is_no_shortcut_value():
     rows, values = series()
     values["size"] = np.where(np.arange(60) < 30, "301x400", "other")
-    assert telltales(rows, values, np.arange(60), CLASSES) == []
+    assert shortcut_values(rows, values, np.arange(60), CLASSES) == []
 
 
 @pytest.mark.parametrize(("count", "chosen", "expected"), [(5, 3, [0, 2, 4]), (2, 9, [0, 1]), (0, 4, []), (9, 1, [0])])

@@ -52,7 +52,7 @@ def test_a_python_without_torch_is_said_to_be_none(tmp_path):
     broken.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'timm'\" >&2\nexit 1\n")
     broken.chmod(0o755)
     row = prediction_parts._torch(Settings(torch_python=str(broken)), Members(tmp_path, "toys", "toys"))
-    assert row.figure == "not at hand (ModuleNotFoundError: No module named 'timm')"
+    assert row.figure == "not available (ModuleNotFoundError: No module named 'timm')"
 
 
 def test_a_cold_start_is_the_best_after_the_first(scripted, monkeypatch, tmp_path):

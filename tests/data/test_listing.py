@@ -98,11 +98,11 @@ def test_names_that_no_table_can_hold_are_written_in_ascii(root):
 
 def test_a_missing_class_is_refused_with_the_counts_and_the_first_of_what_was_left_out(root):
     rows = [{"label": 0}, {"label": 0}]
-    with pytest.raises(InputError, match=r"lacks a class \(a 2, b 0\) \(left out 1, the first b/1: broken\): mend"):
-        refuse_empty_class(root, ["a", "b"], rows, [("b/1", "broken")], "mend it")
-    with pytest.raises(InputError, match="has no labelled image: mend it"):
-        refuse_empty_class(root, ["a", "b"], [], [], "mend it")
-    refuse_empty_class(root, ["a"], rows, [], "mend it")
+    with pytest.raises(InputError, match=r"lacks a class \(a 2, b 0\) \(left out 1, the first b/1: broken\): fix"):
+        refuse_empty_class(root, ["a", "b"], rows, [("b/1", "broken")], "fix it")
+    with pytest.raises(InputError, match="has no labelled image: fix it"):
+        refuse_empty_class(root, ["a", "b"], [], [], "fix it")
+    refuse_empty_class(root, ["a"], rows, [], "fix it")
 
 
 def test_a_root_or_folder_that_is_none_is_refused(root):

@@ -102,7 +102,7 @@ def test_greedy_chooses_one_perfect_member_alone():
     assert sorted(learned.left_out) == [0, 1, 2, 4, 5]
 
 
-def test_greedy_leaves_out_a_member_that_is_surely_wrong():
+def test_greedy_leaves_out_a_member_that_is_always_wrong():
     # A probability of 0 for the right class costs -log 1e-7, and no infinity.
     labels = np.arange(60) % 3
     wrong = np.eye(3)[(labels + 1) % 3]

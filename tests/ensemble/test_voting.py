@@ -46,7 +46,7 @@ def test_a_class_outside_the_tie_cannot_win_it():
 
 
 def test_soft_takes_the_highest_mean_probability_even_against_the_majority():
-    # Image 3: two members answer 0 (mean 0.27), one surely answers 1 (mean 0.55).
+    # Image 3: two members answer 0 (mean 0.27), one answers 1 with certainty (mean 0.55).
     assert voting.soft(PROBS).tolist() == [0, 1, 2, 1]
 
 

@@ -1,7 +1,7 @@
 """What holds of every voting rule, whatever the probabilities.
 
-`Ballots.probs` of `fine` ballots have no exact ties beside those of counted votes; `coarse` ones are eighths, full of
-ties; `ranked` ones have ties between classes, but none within a member.
+`MemberAnswers.probs` drawn `fine` have no exact ties beside those of counted votes; `coarse` ones are eighths, full
+of ties; `ranked` ones have ties between classes, but none within a member.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ every_counted_rule = pytest.mark.parametrize("name", COUNTED)
 
 
 @dataclass(frozen=True)
-class Ballots:
+class MemberAnswers:
     """Probabilities (members, n, classes), a weight for each member, and coefficients to stack them by."""
 
     probs: np.ndarray
@@ -49,13 +49,13 @@ class Ballots:
         """Take the members at `chosen`, what belongs to them along."""
         members, _, classes = self.probs.shape
         own = self.coefficients.reshape(classes, members, classes)[:, chosen].reshape(classes, -1)
-        return Ballots(self.probs[chosen], self.weights[chosen], own, self.intercepts, self.seed)
+        return MemberAnswers(self.probs[chosen], self.weights[chosen], own, self.intercepts, self.seed)
 
     def of_classes(self, order):
         """Take the classes in another order: class `order[k]` is now class k."""
         members, _, classes = self.probs.shape
         own = self.coefficients.reshape(classes, members, classes)[order][:, :, order].reshape(classes, -1)
-        return Ballots(self.probs[:, :, order], self.weights, own, self.intercepts[order], self.seed)
+        return MemberAnswers(self.probs[:, :, order], self.weights, own, self.intercepts[order], self.seed)
 
     @property
     def draw(self):
@@ -63,7 +63,7 @@ class Ballots:
 
 
 @st.composite
-def ballots(draw, kind, members=(1, 7), classes=(2, 6)):
+def drawn_answers(draw, kind, members=(1, 7), classes=(2, 6)):
     members, images = draw(st.integers(*members)), draw(st.integers(1, 12))
     classes, seed = draw(st.integers(*classes)), draw(st.integers(0, 2**32 - 1))
     generator = np.random.default_rng(seed)
@@ -76,10 +76,10 @@ def ballots(draw, kind, members=(1, 7), classes=(2, 6)):
         probs = generator.permuted(np.broadcast_to(levels, (members, images, classes)), axis=2)
     weights = np.arange(members) % 4 if draw(st.booleans()) and members > 1 else np.ones(members)
     coefficients = generator.normal(size=(classes, members * classes))
-    return Ballots(probs, weights, coefficients, generator.normal(size=classes), seed)
+    return MemberAnswers(probs, weights, coefficients, generator.normal(size=classes), seed)
 
 
-any_kind = st.sampled_from(["fine", "coarse", "ranked"]).flatmap(ballots)
+any_kind = st.sampled_from(["fine", "coarse", "ranked"]).flatmap(drawn_answers)
 
 
 def moved(answers, order):
@@ -107,7 +107,7 @@ def test_the_order_of_the_members_does_not_change_a_tie_decided_by_validation_we
 
 
 @every_rule
-@given(given_ballots=ballots("fine"))
+@given(given_ballots=drawn_answers("fine"))
 @without_autotune
 def test_relabelled_classes_relabel_the_answers(name, given_ballots):
     order = given_ballots.draw.permutation(given_ballots.probs.shape[2])
@@ -116,7 +116,7 @@ def test_relabelled_classes_relabel_the_answers(name, given_ballots):
 
 
 @every_rule
-@given(given_ballots=ballots("ranked"))
+@given(given_ballots=drawn_answers("ranked"))
 @without_autotune
 def test_relabelled_classes_relabel_the_answers_outside_ties_and_the_ties(name, given_ballots):
     order = given_ballots.draw.permutation(given_ballots.probs.shape[2])
@@ -125,7 +125,7 @@ def test_relabelled_classes_relabel_the_answers_outside_ties_and_the_ties(name, 
 
 
 @every_rule
-@given(given_ballots=ballots("ranked"))
+@given(given_ballots=drawn_answers("ranked"))
 @without_autotune
 def test_relabelled_classes_relabel_the_safest_of_tied_ones(name, given_ballots):
     classes = given_ballots.probs.shape[2]
@@ -159,13 +159,13 @@ def test_one_member_twice_never_changes_the_maximum_outside_its_ties(given_ballo
 
 
 @every_counted_rule
-@given(given_ballots=ballots("fine"))
+@given(given_ballots=drawn_answers("fine"))
 @without_autotune
 def test_a_unanimous_vote_wins(name, given_ballots):
     probs, wanted = given_ballots.probs, given_ballots.probs[0].argmax(axis=1)
     unanimous = np.stack([_with_best(member, wanted) for member in probs])
     assert (voting.votes(unanimous) == wanted).all()
-    agreed = Ballots(unanimous, given_ballots.weights, np.empty(0), np.empty(0), 0)
+    agreed = MemberAnswers(unanimous, given_ballots.weights, np.empty(0), np.empty(0), 0)
     assert (agreed.answers(name, voting.abstain) == wanted).all()
 
 
@@ -178,14 +178,14 @@ def _with_best(member, wanted):
 
 
 @every_counted_rule
-@given(given_ballots=ballots("fine", members=(1, 1)))
+@given(given_ballots=drawn_answers("fine", members=(1, 1)))
 @without_autotune
 def test_one_member_answers_alone(name, given_ballots):
     assert (given_ballots.answers(name) == given_ballots.probs[0].argmax(axis=1)).all()
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-@given(given_ballots=ballots("fine", members=(1, 1)))
+@given(given_ballots=drawn_answers("fine", members=(1, 1)))
 @without_autotune
 def test_one_member_answers_alone_whatever_was_learned(name, given_ballots):
     learn, vote = LEARNERS[name]
@@ -200,7 +200,7 @@ def test_one_member_answers_alone_whatever_was_learned(name, given_ballots):
 def test_answers_do_not_depend_on_the_other_images(name, given_ballots):
     probs = given_ballots.probs
     chosen = given_ballots.draw.permutation(probs.shape[1])[: given_ballots.draw.integers(1, probs.shape[1] + 1)]
-    some = Ballots(
+    some = MemberAnswers(
         probs[:, chosen],
         given_ballots.weights,
         given_ballots.coefficients,
@@ -239,7 +239,7 @@ def taught(given_ballots):
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-@given(given_ballots=ballots("fine", members=(2, 7)))
+@given(given_ballots=drawn_answers("fine", members=(2, 7)))
 @without_autotune
 def test_what_is_learned_does_not_depend_on_the_order_of_the_members(name, given_ballots):
     learn, vote = LEARNERS[name]
@@ -252,7 +252,7 @@ def test_what_is_learned_does_not_depend_on_the_order_of_the_members(name, given
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-@given(given_ballots=ballots("fine", members=(2, 7)))
+@given(given_ballots=drawn_answers("fine", members=(2, 7)))
 @without_autotune
 def test_what_is_learned_does_not_depend_on_the_order_of_the_classes(name, given_ballots):
     learn, vote = LEARNERS[name]
@@ -269,7 +269,7 @@ def centred_scores(probs, learned):
     return scores - scores.mean(axis=1, keepdims=True)
 
 
-@given(given_ballots=ballots("fine", members=(1, 5), classes=(2, 4)))
+@given(given_ballots=drawn_answers("fine", members=(1, 5), classes=(2, 4)))
 @without_autotune
 def test_the_regression_does_not_depend_on_the_order_of_members_and_classes(given_ballots):
     probs, labels = taught(given_ballots)

@@ -7,7 +7,7 @@ from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import Rule
 from facemask_ensemble.evaluation.baseline_comparison import worth
 from facemask_ensemble.evaluation.comparison import paired, sentence
-from facemask_ensemble.evaluation.rule_predictions import Judged, cast
+from facemask_ensemble.evaluation.rule_predictions import Judged, answer_by
 
 NAMES = ("ada", "bea", "cleo", "dora")
 
@@ -65,14 +65,14 @@ def split(seed: int, skills: tuple[float, ...], images: int = 400) -> Judged:
 
 def test_the_vote_is_compared_with_the_best_member_and_the_best_pair_of_validation_and_the_lucky_one():
     validation, test = split(0, (0.9, 0.7, 0.8, 0.6)), split(1, (0.7, 0.9, 0.8, 0.6))
-    ballot = cast(Rule("majority", voting.majority), validation, test)
-    entries = worth(ballot, validation, test, NAMES)["comparisons"]
+    rule_answers = answer_by(Rule("majority", voting.majority), validation, test)
+    entries = worth(rule_answers, validation, test, NAMES)["comparisons"]
     assert [(entry["rival"], entry["chosen_on"]) for entry in entries] == [
         ("ada", "validation"),
         ("ada + cleo", "validation"),
         ("bea", "test"),
     ]
-    right = ballot.answers == test.labels
+    right = rule_answers.answers == test.labels
     ada = voting.votes(test.probs)[0] == test.labels
     only, other = int((right & ~ada).sum()), int((ada & ~right).sum())
     assert entries[0]["p_value"] == pytest.approx(binomtest(only, only + other).pvalue)
@@ -81,8 +81,8 @@ def test_the_vote_is_compared_with_the_best_member_and_the_best_pair_of_validati
 
 def test_the_p_values_are_adjusted_for_the_number_of_comparisons():
     validation, test = split(2, (0.8, 0.75, 0.8, 0.6)), split(3, (0.75, 0.8, 0.8, 0.6))
-    ballot = cast(Rule("majority", voting.majority), validation, test)
-    entries = worth(ballot, validation, test, NAMES)["comparisons"]
+    rule_answers = answer_by(Rule("majority", voting.majority), validation, test)
+    entries = worth(rule_answers, validation, test, NAMES)["comparisons"]
     raw = [entry["p_value"] for entry in entries]
     assert [entry["p_adjusted"] for entry in entries] == pytest.approx(multipletests(raw, method="holm")[1])
 
@@ -96,7 +96,7 @@ def test_the_adjusted_p_value_decides_the_sentence():
 
 def test_one_member_has_no_rival_but_itself():
     validation, test = split(0, (0.9,)), split(1, (0.9,))
-    ballot = cast(Rule("majority", voting.majority), validation, test)
-    [entry] = worth(ballot, validation, test, NAMES[:1])["comparisons"]
+    rule_answers = answer_by(Rule("majority", voting.majority), validation, test)
+    [entry] = worth(rule_answers, validation, test, NAMES[:1])["comparisons"]
     assert entry["difference"] == 0
     assert "one member only" in entry["sentence"]

@@ -166,8 +166,8 @@ def test_a_choice_is_named_by_its_members_and_its_rule():
     assert named({"members": list(range(7)), "rule": "greedy"}, NAMES) == "all by greedy"
 
 
-def mended(images: int) -> Judged:
-    """100 images: ada misses the first 10, bea is surely right on so many of these and unsurely wrong on the rest."""
+def fixed(images: int) -> Judged:
+    """100 images: ada misses the first 10, bea is right for certain on so many of these and wrong on the rest."""
     ada = [1] * 10 + [0] * 90
     bea = [0] * images + [1] * (100 - images)
     sure = [0.9] * images + [0.55] * (100 - images)
@@ -177,7 +177,7 @@ def mended(images: int) -> Judged:
 @pytest.mark.parametrize(("images", "members"), [(0, [0]), (1, [0]), (2, [0, 1]), (10, [0, 1])])
 def test_the_cheapest_within_a_standard_error_of_the_best_is_chosen(images, members):
     # The pair gets so many more right and none less: a standard error is the root of that count.
-    judged = mended(images)
+    judged = fixed(images)
     found = frontier([SOFT], judged, judged, NAMES[:2], DEAR)
     assert [point["validation_accuracy"] for point in found["points"]] == [0.9, images / 100, 0.9 + images / 100]
     assert chosen_point(found)["members"] == members

@@ -7,7 +7,7 @@ from facemask_ensemble.ensemble import learning, voting
 from facemask_ensemble.ensemble.learning import Learned
 from facemask_ensemble.ensemble.rules import Rule, folds_of
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.evaluation.rule_predictions import Judged, answer_name, cast, describe, list_ties
+from facemask_ensemble.evaluation.rule_predictions import Judged, answer_by, answer_name, describe, list_ties
 
 NAMES = ("ada", "bea", "cleo")
 CLASSES = ("none", "all", "some")
@@ -52,67 +52,67 @@ def test_members_are_kept_by_their_places():
 
 def test_a_rule_that_learns_nothing_answers_both_splits_at_once():
     validation, test = split(0), split(1)
-    ballot = cast(MAJORITY, validation, test)
-    assert ballot.name == "majority"
-    assert np.array_equal(ballot.answers, voting.majority(test.probs))
-    assert np.array_equal(ballot.validation_answers, voting.majority(validation.probs))
-    assert np.array_equal(ballot.tied, voting.ties(test.probs))
-    assert ballot.learned_from == ""
+    rule_answers = answer_by(MAJORITY, validation, test)
+    assert rule_answers.name == "majority"
+    assert np.array_equal(rule_answers.answers, voting.majority(test.probs))
+    assert np.array_equal(rule_answers.validation_answers, voting.majority(validation.probs))
+    assert np.array_equal(rule_answers.tied, voting.ties(test.probs))
+    assert rule_answers.learned_from == ""
 
 
 def test_what_is_learned_on_validation_answers_the_test():
     validation, test = split(0), split(1, 80)
-    ballot = cast(SKILL, validation, test)
+    rule_answers = answer_by(SKILL, validation, test)
     weights = learning.by_skill(validation.probs, validation.labels).weights
-    assert np.array_equal(ballot.answers, np.average(test.probs, axis=0, weights=weights).argmax(axis=1))
-    assert ballot.fitted.learned.weights.tolist() == weights.tolist()
-    assert ballot.learned_from == "100 validation images"
+    assert np.array_equal(rule_answers.answers, np.average(test.probs, axis=0, weights=weights).argmax(axis=1))
+    assert rule_answers.fitted.learned.weights.tolist() == weights.tolist()
+    assert rule_answers.learned_from == "100 validation images"
 
 
 def test_the_answers_on_validation_are_learned_on_the_other_folds_of_it():
     validation, test = split(0), split(1)
-    ballot = cast(SKILL, validation, test)
+    rule_answers = answer_by(SKILL, validation, test)
     folds = folds_of(validation.groups)
     for fold in range(5):
         held = folds == fold
         weights = learning.by_skill(validation.probs[:, ~held], validation.labels[~held]).weights
         expected = np.average(validation.probs[:, held], axis=0, weights=weights).argmax(axis=1)
-        assert np.array_equal(ballot.validation_answers[held], expected)
+        assert np.array_equal(rule_answers.validation_answers[held], expected)
 
 
 def test_across_folds_of_the_test_an_image_is_answered_by_what_the_others_taught():
     validation, test = split(0), split(1, 80)
-    ballot = cast(SKILL, validation, test, learn="folds")
+    rule_answers = answer_by(SKILL, validation, test, learn="folds")
     folds = folds_of(test.groups)
     for fold in range(5):
         held = folds == fold
         weights = learning.by_skill(test.probs[:, ~held], test.labels[~held]).weights
         expected = np.average(test.probs[:, held], axis=0, weights=weights).argmax(axis=1)
-        assert np.array_equal(ballot.answers[held], expected)
-    assert ballot.fitted.learned.weights.tolist() == learning.by_skill(test.probs, test.labels).weights.tolist()
-    assert ballot.learned_from == "80 test images; its answers here from the other four fifths of them"
+        assert np.array_equal(rule_answers.answers[held], expected)
+    assert rule_answers.fitted.learned.weights.tolist() == learning.by_skill(test.probs, test.labels).weights.tolist()
+    assert rule_answers.learned_from == "80 test images; its answers here from the other four fifths of them"
 
 
 def test_a_rule_that_memorises_knows_no_image_that_it_answers():
     validation, test = split(0), split(1)
-    on_validation, across = cast(MEMORY, validation, test), cast(MEMORY, validation, test, learn="folds")
+    on_validation, across = answer_by(MEMORY, validation, test), answer_by(MEMORY, validation, test, learn="folds")
     for answers in (on_validation.answers, on_validation.validation_answers, across.answers, across.validation_answers):
         assert set(answers.tolist()) == {voting.ABSTAIN}
     # It would: shown the validation images as the test, it knows them all.
-    assert np.array_equal(cast(MEMORY, validation, validation).answers, validation.labels)
+    assert np.array_equal(answer_by(MEMORY, validation, validation).answers, validation.labels)
 
 
 @pytest.mark.parametrize("groups", [["one"] * 6, ["one"]])
 def test_a_rule_that_learns_needs_images_of_two_groups(groups):
     judged = split(2, len(groups))
     with pytest.raises(InputError, match=r"voting=weighted: it learns from other images than it answers"):
-        cast(SKILL, Judged(judged.probs, judged.labels, groups), split(1))
+        answer_by(SKILL, Judged(judged.probs, judged.labels, groups), split(1))
 
 
 def test_ties_are_listed_with_truth_answer_and_votes():
     # Two to one, one each (tied), all alike, one each again.
     judged = answering([[0, 0, 2, 2], [0, 1, 2, 0], [1, 2, 2, 1]], [0, 1, 2, 0])
-    listed = list_ties(cast(MAJORITY, judged, judged), judged, NAMES, CLASSES)
+    listed = list_ties(answer_by(MAJORITY, judged, judged), judged, NAMES, CLASSES)
     assert (listed["ties"], listed["abstained"]) == (2, 0)
     assert listed["tied"] == [
         {
@@ -133,16 +133,20 @@ def test_ties_are_listed_with_truth_answer_and_votes():
 
 def test_a_tie_left_to_a_person_has_no_prediction_and_counts_as_not_answered():
     judged = answering([[0, 0, 2, 2], [0, 1, 2, 0], [1, 2, 2, 1]], [0, 1, 2, 0])
-    ballot = cast(Rule("majority", voting.majority, None, voting.abstain), judged, judged)
-    listed = list_ties(ballot, judged, NAMES, CLASSES)
-    assert ballot.answers.tolist() == [0, voting.ABSTAIN, 2, voting.ABSTAIN]
+    rule_answers = answer_by(Rule("majority", voting.majority, None, voting.abstain), judged, judged)
+    listed = list_ties(rule_answers, judged, NAMES, CLASSES)
+    assert rule_answers.answers.tolist() == [0, voting.ABSTAIN, 2, voting.ABSTAIN]
     assert (listed["ties"], listed["abstained"]) == (2, 2)
     assert [tie["prediction"] for tie in listed["tied"]] == [None, None]
 
 
 def test_no_tie_is_an_empty_list():
     judged = answering([[0, 1], [0, 1], [2, 1]], [0, 1])
-    assert list_ties(cast(MAJORITY, judged, judged), judged, NAMES, CLASSES) == {"ties": 0, "tied": [], "abstained": 0}
+    assert list_ties(answer_by(MAJORITY, judged, judged), judged, NAMES, CLASSES) == {
+        "ties": 0,
+        "tied": [],
+        "abstained": 0,
+    }
 
 
 @pytest.mark.parametrize("learn", ["validation", "folds"])
@@ -156,8 +160,8 @@ def test_every_image_without_an_answer_is_among_the_ties(learn):
     cleo[29] = 0
     judged = answering([ada, bea, cleo], labels)
     rule = Rule("weighted", voting.weighted, learning.by_skill, voting.abstain)
-    ballot = cast(rule, judged, judged, learn=learn)
-    listed = list_ties(ballot, judged, NAMES, CLASSES)
+    rule_answers = answer_by(rule, judged, judged, learn=learn)
+    listed = list_ties(rule_answers, judged, NAMES, CLASSES)
     assert listed["ties"] == listed["abstained"] == sum(tie["prediction"] is None for tie in listed["tied"])
     assert (listed["ties"] > 0) == (learn == "folds")
 
@@ -165,7 +169,7 @@ def test_every_image_without_an_answer_is_among_the_ties(learn):
 def test_what_a_rule_learned_is_told_by_member():
     # Right on 4, 3 and 2 of 6, where the most frequent class is 3 of 6.
     validation = answering([[0, 0, 0, 1, 0, 0], [0, 0, 0, 2, 0, 0], [1, 1, 1, 1, 2, 0]], [0, 0, 0, 1, 2, 1])
-    told = describe(cast(SKILL, validation, validation), NAMES)
+    told = describe(answer_by(SKILL, validation, validation), NAMES)
     assert told == {
         "weights": {"ada": 1, "bea": 0, "cleo": 0},
         "left_out": {
@@ -181,7 +185,7 @@ def test_what_a_rule_learned_is_told_by_member():
 
 def test_where_no_member_has_skill_the_note_says_that_all_weigh_the_same():
     judged = answering([[1, 1, 1, 2]] * 3, [0, 0, 0, 1])
-    told = describe(cast(SKILL, judged, judged), NAMES)
+    told = describe(answer_by(SKILL, judged, judged), NAMES)
     assert told["weights"] == pytest.approx({"ada": 1 / 3, "bea": 1 / 3, "cleo": 1 / 3})
     assert (told["left_out"], told["note"]) == (
         {},
@@ -190,7 +194,7 @@ def test_where_no_member_has_skill_the_note_says_that_all_weigh_the_same():
 
 
 def test_a_rule_that_learns_nothing_has_no_weights():
-    told = describe(cast(MAJORITY, split(0), split(1)), NAMES)
+    told = describe(answer_by(MAJORITY, split(0), split(1)), NAMES)
     assert told == {"weights": None, "left_out": {}, "learned_from": "", "note": "", "arguments": {}}
 
 

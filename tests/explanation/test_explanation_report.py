@@ -81,12 +81,14 @@ def test_members_are_counted_that_point_at_faces_more_often_than_the_controls_do
     ]
     found = beyond_controls(rows)
     assert found["members"] == 3
-    assert found["centre"] == {"above": 2, "sure": 1, "below": 1, "surely_below": 1}
-    assert found["random"] == {"above": 0, "sure": 0, "below": 2, "surely_below": 1}
+    assert found["centre"] == {"above": 2, "sure": 1, "below": 1, "significantly_below": 1}
+    assert found["random"] == {"above": 0, "sure": 0, "below": 2, "significantly_below": 1}
     assert found["sentence"] == (
         "The maps of 2 of 3 members point at the faces of their answer more often than the middle of the image does "
-        "(1 surely), and those of 0 more often than smooth noise does (none surely). 1 point there less often than the "
-        "middle of the image (1 surely). 2 point there less often than smooth noise (1 surely). Surely: p < 0.05, "
+        "(1 significantly), and those of 0 more often than smooth noise does (none significantly). 1 point there less "
+        "often than the "
+        "middle of the image (1 significantly). 2 point there less often than smooth noise (1 significantly). "
+        "Significantly: p < 0.05, "
         "exact McNemar test."
     )
 

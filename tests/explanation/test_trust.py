@@ -79,8 +79,9 @@ def test_a_method_that_beats_one_control_by_deletion_and_the_other_by_insertion_
     assert found["trusted"] == "none"
     assert found["methods"]["cam"]["beats_controls"] == []
     assert found["methods"]["cam"]["reasons"] == [
-        "the answer does not surely fall sooner when what it points at is taken away than with the random maps "
-        "(+0.200, interval +0.190 to +0.210), nor does it surely rise sooner when that is brought back than with the "
+        "the answer does not fall significantly sooner when what it points at is taken away than with the random maps "
+        "(+0.200, interval +0.190 to +0.210), nor does it rise significantly sooner when that is brought back than "
+        "with the "
         "centre maps (+0.005, interval -0.005 to +0.015)"
     ]
 

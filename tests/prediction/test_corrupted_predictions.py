@@ -4,7 +4,7 @@ from PIL import Image
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.prediction import corrupted_predictions
-from facemask_ensemble.prediction.corrupted_predictions import CASES, rehearse
+from facemask_ensemble.prediction.corrupted_predictions import CASES, corrupted_probabilities
 from facemask_ensemble.scenes import draw_scene
 
 SIZES = {"red": 8, "green": 12}
@@ -67,7 +67,7 @@ def same(first, second):
     return list(first) == list(second) and all(np.array_equal(first[case], second[case]) for case in first)
 
 
-def test_every_kind_is_rehearsed_in_every_strength():
+def test_every_kind_of_corruption_is_asked_in_every_strength():
     assert len(set(CASES)) == 7 * 3
 
 
@@ -76,7 +76,7 @@ def test_every_member_answers_every_image_made_worse_as_if_it_lay_in_a_file(mode
     from facemask_ensemble.data.corruption import corrupt
     from facemask_ensemble.prediction.answers import predict_all
 
-    answers = rehearse(models, files, tmp_path / "kept", batch_size=2, seed=5)
+    answers = corrupted_probabilities(models, files, tmp_path / "kept", batch_size=2, seed=5)
     assert tuple(answers) == four_cases
     assert {(probs.shape, probs.dtype) for probs in answers.values()} == {((2, 3, 3), np.dtype("float32"))}
     for kind, strength in four_cases:
@@ -93,15 +93,15 @@ def test_images_that_nothing_happens_to_are_seen_as_by_prediction(models, files,
     from facemask_ensemble.prediction.answers import predict_all
 
     monkeypatch.setattr(corrupted_predictions, "corrupt", lambda image, kind, strength, seed: image)
-    answers = rehearse(models, files, tmp_path, batch_size=2, seed=5)
+    answers = corrupted_probabilities(models, files, tmp_path, batch_size=2, seed=5)
     expected = predict_all(models, files, 2)
     np.testing.assert_allclose(answers["dark", 3][:, :2], expected[:, :2], atol=1e-6)
     np.testing.assert_allclose(answers["dark", 3][:, 2], expected[:, 2], atol=0.01)  # by way of 448 pixels
 
 
 @pytest.mark.heavy
-def test_a_stopped_rehearsal_goes_on_where_it_was(models, files, four_cases, tmp_path, monkeypatch, loaded, decoded):
-    whole = rehearse(models, files, tmp_path / "whole", batch_size=2, seed=5)
+def test_a_stopped_measurement_resumes_where_it_was(models, files, four_cases, tmp_path, monkeypatch, loaded, decoded):
+    whole = corrupted_probabilities(models, files, tmp_path / "whole", batch_size=2, seed=5)
     assert (loaded, len(decoded)) == (["red", "green"], 3)
     write, kept = corrupted_predictions.write_atomically, []
 
@@ -113,25 +113,25 @@ def test_a_stopped_rehearsal_goes_on_where_it_was(models, files, four_cases, tmp
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(corrupted_predictions, "write_atomically", stop_after_six)
-        rehearse(models, files, tmp_path, batch_size=2, seed=5)
+        corrupted_probabilities(models, files, tmp_path, batch_size=2, seed=5)
     times = {file: file.stat().st_mtime_ns for file in kept}
     loaded.clear()
-    assert same(rehearse(models, files, tmp_path, batch_size=2, seed=5), whole)
+    assert same(corrupted_probabilities(models, files, tmp_path, batch_size=2, seed=5), whole)
     assert loaded == ["green"]
     assert {file: file.stat().st_mtime_ns for file in kept} == times
     loaded.clear()
     decoded.clear()
-    assert same(rehearse(models, files, tmp_path, batch_size=2, seed=5), whole)
+    assert same(corrupted_probabilities(models, files, tmp_path, batch_size=2, seed=5), whole)
     assert loaded == decoded == []
 
 
 @pytest.mark.heavy
 def test_another_sample_seed_or_model_is_asked_for_itself(models, files, four_cases, tmp_path, loaded):
     one = {"red": models["red"]}
-    first = rehearse(one, files, tmp_path, batch_size=2, seed=5)
-    fewer = rehearse(one, files[:2], tmp_path, batch_size=2, seed=5)
-    other = rehearse(one, files, tmp_path, batch_size=2, seed=6)
-    changed = rehearse({"red": models["green"]}, files, tmp_path, batch_size=2, seed=5)
+    first = corrupted_probabilities(one, files, tmp_path, batch_size=2, seed=5)
+    fewer = corrupted_probabilities(one, files[:2], tmp_path, batch_size=2, seed=5)
+    other = corrupted_probabilities(one, files, tmp_path, batch_size=2, seed=6)
+    changed = corrupted_probabilities({"red": models["green"]}, files, tmp_path, batch_size=2, seed=5)
     assert loaded == ["red", "red", "red", "green"]
     assert len(list(tmp_path.iterdir())) == 4 * len(four_cases)
     for case in four_cases:
@@ -145,10 +145,10 @@ def test_another_sample_seed_or_model_is_asked_for_itself(models, files, four_ca
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"nonsense"])
 def test_a_damaged_file_is_asked_for_anew(models, files, four_cases, tmp_path, content):
     one = {"red": models["red"]}
-    first = rehearse(one, files, tmp_path, batch_size=2, seed=5)
+    first = corrupted_probabilities(one, files, tmp_path, batch_size=2, seed=5)
     damaged = next(tmp_path.glob("red-rotated-1-*.npy"))
     damaged.write_bytes(content)
-    assert same(rehearse(one, files, tmp_path, batch_size=2, seed=5), first)
+    assert same(corrupted_probabilities(one, files, tmp_path, batch_size=2, seed=5), first)
     np.testing.assert_array_equal(np.load(damaged), first["rotated", 1][0])
 
 
@@ -157,12 +157,14 @@ def test_a_file_that_is_no_image_is_named(models, files, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"nonsense")
     with pytest.raises(InputError, match=r"broken\.jpg cannot be read as an image \(not an image\)"):
-        rehearse(models, [*files, broken], tmp_path / "kept", batch_size=2, seed=5)
+        corrupted_probabilities(models, [*files, broken], tmp_path / "kept", batch_size=2, seed=5)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match=r"gone\.jpg cannot be opened"):
-        rehearse({"red": tmp_path / "red.keras"}, [tmp_path / "gone.jpg"], tmp_path, batch_size=2, seed=5)
+        corrupted_probabilities(
+            {"red": tmp_path / "red.keras"}, [tmp_path / "gone.jpg"], tmp_path, batch_size=2, seed=5
+        )
 
 
 @pytest.mark.parametrize(
@@ -170,4 +172,4 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 )
 def test_no_members_or_no_images_are_refused(models, files, counts, tmp_path):
     with pytest.raises(InputError, match=f"received {counts}"):
-        rehearse(models, files, tmp_path, batch_size=2, seed=5)
+        corrupted_probabilities(models, files, tmp_path, batch_size=2, seed=5)

@@ -72,7 +72,7 @@ def audit(tmp_path_factory):
 def test_the_verdict_and_every_finding_stand_on_the_page(audit):
     report, _, page, _ = audit
     assert report["verdict"] in page.text
-    assert {found["level"] for found in report["findings"]} >= {"mend", "note"}
+    assert {found["level"] for found in report["findings"]} >= {"fix", "note"}
     for found in report["findings"]:
         assert " ".join(found["text"].split()) in page.text
         assert {"href": f"#{found['section']}"} in page.all("a")
@@ -91,7 +91,7 @@ def test_hostile_names_are_text_and_nothing_is_loaded_from_elsewhere(audit):
 
 
 def test_an_image_that_went_away_is_named_in_its_place(audit):
-    assert "not at hand" in audit[2].text
+    assert "not available" in audit[2].text
 
 
 def test_the_numbers_lie_beside_the_page_without_images(audit):
@@ -107,7 +107,7 @@ def test_what_is_too_much_to_show_is_counted(audit):
 
 def test_a_size_of_one_class_is_shown_with_its_images(audit):
     report, _, page, _ = audit
-    assert report["shortcuts"]["telltales"][0]["value"] == "301x400"
+    assert report["shortcuts"]["shortcut_values"][0]["value"] == "301x400"
     assert "80 none, 0" in page.text
 
 
@@ -168,7 +168,7 @@ def test_the_terminal_says_the_verdict_the_warnings_and_the_counts_in_eighty_col
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(summary(audit[0]))
     text = console.export_text()
-    assert text.index("mend first") < text.index("good to know")
+    assert text.index("fix first") < text.index("good to know")
     assert audit[0]["verdict"] in " ".join(text.split())
     assert "240 labelled, 240 used" in text
     assert max(map(len, text.splitlines())) <= 80

@@ -1,4 +1,4 @@
-"""What a user can mend ends a training with one line and exit code 2, and what was reached stays."""
+"""What a user can fix ends a training with one line and exit code 2, and what was reached stays."""
 
 import os
 import resource

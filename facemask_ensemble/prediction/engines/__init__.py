@@ -30,7 +30,7 @@ class Load:
 
 
 class Answer(NamedTuple):
-    """A chunk, the members' probabilities, float32 (members, n, classes), and the members where they are at hand.
+    """A chunk, the members' probabilities, float32 (members, n, classes), and the members where they are available.
 
     The chunk of images that were answered elsewhere has names and reasons alone.
     """

@@ -113,7 +113,7 @@ def _in_order(batches: Iterable[Any], members: int) -> Iterator[Answer]:
 class Worker:
     """A process with the members in memory, which answers parcels of images, a row of a table each.
 
-    What is the user's to mend is sent back in place of an answer, since Ray would wrap it into errors of its own.
+    What is the user's to fix is sent back in place of an answer, since Ray would wrap it into errors of its own.
     """
 
     def __init__(self, choice: Choice, load: Load, cores: int) -> None:

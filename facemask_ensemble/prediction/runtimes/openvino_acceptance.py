@@ -26,7 +26,7 @@ TIMED = 8  # images a pass
 
 
 class NotAtHand(Exception):
-    """Say in a few words why a member's images cannot be had."""
+    """Say in a few words why a member's images are not available."""
 
 
 def measured(source: Source, place: Place, precision: str, differ: float | None) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def measured(source: Source, place: Place, precision: str, differ: float | None)
         `largest` (difference of a probability), `milliseconds` an image by machine, and what was measured.
 
     Raises:
-        InputError: the images that it is to be checked by cannot be had.
+        InputError: the images that it is to be checked by are not available.
     """
     known = place.recall(precision)
     if known and _holds(known, place, precision, differ):
