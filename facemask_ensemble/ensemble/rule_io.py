@@ -22,7 +22,7 @@ TIE_ARGUMENTS = {"safest_class": "order", "validation_weight": "weights"}
 
 
 def restored(about: Mapping[str, Any]) -> FittedRule:
-    """Make the voting rule that `election.described` has described.
+    """Make the voting rule that `rule_settings.described` has described.
 
     Args:
         about: `rule`, `learned`, `ties` and `tie_arguments`, and `class_names` and `members`, which it has to fit.

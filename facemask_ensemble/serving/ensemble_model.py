@@ -37,7 +37,7 @@ def save_model(
     """Save a package as a model that `mlflow.pyfunc.load_model` loads.
 
     Args:
-        package: the folder that `packaging.write_package` has written.
+        package: the folder that `packaging.package.write_package` has written.
         members: their names.
         class_names: in label order.
         settings: what may be set when the model is loaded, with their values.
