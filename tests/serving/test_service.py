@@ -116,10 +116,10 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_loaded(settings,
 
 
 def test_a_runtime_is_given_by_its_name_or_with_values_of_its_own():
-    assert _runtime("keras")["load"]["_target_"] == "facemask_ensemble.prediction.runtimes.keras.load"
+    assert _runtime("keras").load.call["_target_"] == "facemask_ensemble.prediction.runtimes.keras.load"
     chosen = _runtime({"name": "openvino", "precision": "float32", "differ": None})
-    assert (chosen["load"]["precision"], chosen["load"]["differ"]) == ("float32", None)
-    assert _runtime("openvino")["load"]["precision"] == "auto"
+    assert (chosen.load.call["precision"], chosen.load.call["differ"]) == ("float32", None)
+    assert _runtime("openvino").load.call["precision"] == "auto"
 
 
 def test_the_heatmap_is_of_whoever_is_most_certain_of_the_answer():
