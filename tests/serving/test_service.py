@@ -103,7 +103,7 @@ def test_parameters_that_cannot_be_are_refused(service, params, message):
         ({"runtime": {"precision": "float32"}}, "runtime=None: must be one of keras"),
         ({"runtime": {"name": "openvino", "speed": 9}}, "runtime.speed: openvino has no such value to be set"),
         ({"runtime": {"name": "keras", "load": {"_target_": "os.system"}}}, "runtime.load: keras has no such value"),
-        ({"batch_size": 0}, "batch_size=0: must be a number of at least 1"),
+        ({"batch_size": 0}, "batch_size=0: must be a whole number of at least 1"),
         ({"megabytes": "much"}, "megabytes=much: must be a number"),
         ({"megapixels": -1}, "megapixels=-1: must be a number of at least 0"),
         ({"megapixels": float("nan")}, "megapixels=nan: must be a number"),
