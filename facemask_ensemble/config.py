@@ -84,11 +84,15 @@ def read_settings(kind: type[T], cfg: DictConfig, group: str = "") -> T:
     values = OmegaConf.to_container(OmegaConf.select(cfg, group) if group else cfg, resolve=True)
     assert isinstance(values, dict)
     own = {str(key): value for key, value in values.items() if group or key not in FOR_OTHER_KEYS}
-    return read(kind, own, above=group, referred=set(_referred(OmegaConf.to_container(cfg))))
+    return read(kind, own, above=group, referred=referred_keys(cfg))
+
+
+def referred_keys(cfg: DictConfig) -> set[str]:
+    """Name the keys that a config itself refers to, and those above them."""
+    return set(_referred(OmegaConf.to_container(cfg)))
 
 
 def _referred(node: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Name every key that a config refers to, and those above it, by `${KEY}` or relative to the reference."""
     if isinstance(node, dict | list):
         for key, part in node.items() if isinstance(node, dict) else enumerate(node):
             yield from _referred(part, (*path, str(key)))

@@ -3,10 +3,11 @@
 import errno
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.reading import unknown_key
 from facemask_ensemble.signals import exit_code
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -78,5 +79,11 @@ def _explain_config(error: BaseException) -> str:
         return f"{unset.group(1)} needs a value; give {unset.group(1)}=…"
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)
     if key and ("not in struct" in text + str(error.__cause__) or "Could not override" in text):
-        return f"{key.group(1)}: there is no such key; --help shows them all"
+        return unknown_key(key.group(1).lstrip("+~"), _siblings(error))
     return f"{' '.join(text.partition('See https')[0].split())[:300]}; see --help"
+
+
+def _siblings(error: BaseException) -> list[str]:
+    """Name the keys beside the one that OmegaConf did not find."""
+    groups = (getattr(cause, "parent_node", None) for cause in _causes(error))
+    return next(([str(key) for key in group] for group in groups if isinstance(group, Mapping)), [])

@@ -89,7 +89,7 @@ def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed:
     predictions = load_predictions(store, members, manifest, cache)
     validation, test = (judged_split(predictions, manifest, split) for split in ("validation", "test"))
     accuracy = validation_accuracy(validation.probs, validation.labels)
-    rule = chosen_rule(choices["voting"], settings.voting.call, settings.ties.call, manifest.class_names, accuracy)
+    rule = chosen_rule(choices["voting"], settings.voting, settings.ties, manifest.class_names, accuracy)
     models = {member.name: model_file(store, member, cache) for member in members}
     analysis = {
         "costs": _costs(models, output_dir) if settings.costs else {},

@@ -10,7 +10,6 @@ from omegaconf import OmegaConf
 from facemask_ensemble.config import CONF_DIR, absolute_paths, plain, refuse_other_rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluate import changes_of_data
-from facemask_ensemble.training.launch import check
 
 SEVEN = [
     "densenet201",
@@ -23,43 +22,9 @@ SEVEN = [
 ]
 
 
-COMMANDS = {
-    "voting": "evaluate",
-    "ties": "evaluate",
-    "heatmap": "evaluate",
-    "pruner": "tune",
-    "sampler": "tune",
-    "search": "tune",
-    "detector": "webcam",
-    "engine": "predict",
-    "runtime": "predict",
-    "format": "export",
-}
-
-
 def train_config(*overrides):
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         return compose("train", list(overrides))
-
-
-def leaves():
-    folders = tuple(sorted(folder.name for folder in CONF_DIR.iterdir() if folder.is_dir()))
-    return [
-        (folder, leaf.stem)
-        for folder in folders
-        for leaf in sorted((CONF_DIR / folder).glob("*.yaml"))
-        if not leaf.stem.startswith("_")
-    ]
-
-
-@pytest.mark.parametrize(("group", "leaf"), leaves())
-def test_every_leaf_composes_and_resolves(group, leaf):
-    command = COMMANDS.get(group, "train")
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        cfg = compose(command, [f"{group}={leaf}", *needed(group, leaf)])
-    resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    if group in ("backbone", "dataset", "heatmap", "augmentation", "optimizer"):
-        assert resolved[group]["name"] == leaf
 
 
 @pytest.mark.parametrize("file", sorted(CONF_DIR.rglob("*.yaml")), ids=lambda file: str(file.relative_to(CONF_DIR)))
@@ -75,12 +40,6 @@ def test_a_search_of_nothing_leaves_the_space_empty_and_no_key_of_its_own():
         cfg = compose("tune", ["search=none"])
     assert "search" not in cfg
     assert cfg.space == {}
-
-
-def needed(group, leaf):
-    if COMMANDS.get(group) in ("predict", "export"):
-        return [f"{'input' if COMMANDS[group] == 'predict' else 'output'}=here"]
-    return ["tracking.uri=http://127.0.0.1:5000"] if (group, leaf) == ("tracking", "server") else []
 
 
 def test_the_public_keys_of_training_can_all_be_set():
@@ -161,31 +120,6 @@ def test_every_optimizer_takes_decay_clipping_and_averaged_weights(leaf):
     assert type(optimizer).__name__.lower() == leaf
     assert (optimizer.weight_decay, optimizer.global_clipnorm, optimizer.use_ema) == (0.01, 1, True)
     assert float(optimizer.learning_rate) == 0.5
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("image_size=70", r"image_size=70: must be a whole number of at least 71 \(the smallest side xception takes\)"),
-        ("image_size=big", "image_size=big: must be a whole number"),
-        ("batch_size=0", "batch_size=0: must be a whole number of at least 1"),
-        ("batch_size=true", "batch_size=true: must be a whole number"),
-        ("devices=0", "devices=0: must be a whole number of at least 1"),
-        ("label_smoothing=1", "label_smoothing=1: must be a share from 0 to below 1"),
-        ("class_weights=some", "class_weights=some: must be balanced or null"),
-        ("augmentation=mixup loader=directory", "augmentation.mixup=.*: needs labels that can be shared out"),
-        ("label_smoothing=0.1 loader=directory", "label_smoothing=0.1: needs .* give loader.labels=one_hot"),
-        ("seed=-1", "seed=-1"),
-        ("dataset.limit=0", "dataset.limit=0"),
-        ("dataset.test=1.5", "dataset.test=1.5: must be a share between 0 and 1"),
-        ("precision=half", "precision=half: must be one of auto, float32, mixed_float16, mixed_bfloat16"),
-        ("backbone.weights=/no/such.h5", "backbone.weights=/no/such.h5: no such file"),
-        ("dataset.root=/no/such", "dataset.root=/no/such: no such folder"),
-    ],
-)
-def test_a_value_that_cannot_be_trained_with_is_refused_by_name(override, message):
-    with pytest.raises(InputError, match=message):
-        check(train_config("backbone=xception", *override.split()))
 
 
 def test_paths_become_absolute_and_imagenet_stays_a_word(tmp_path, monkeypatch):

@@ -209,7 +209,7 @@ def test_the_newest_report_is_shipped_of_a_study_or_of_any_and_a_run_named_wins(
     log_member = tracking.start_run(store, "here", "xception", {"kind": "member"}, {})
     store.client.set_terminated(log_member)
     shipped = [config(tmp_path), config(tmp_path, study="here"), config(tmp_path, study="here", report=there[0])]
-    assert [ship(one | {"champion": False}).run_id for one in shipped] == [there[1], here, there[0]]
+    assert [ship(replace(one, champion=False)).run_id for one in shipped] == [there[1], here, there[0]]
 
 
 def test_a_report_shipped_under_two_names_is_a_version_of_each(store, tmp_path):

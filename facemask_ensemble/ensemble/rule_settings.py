@@ -1,6 +1,6 @@
 """The rules of `conf/voting` and `conf/ties`, ready to be fitted, and an ensemble's description that can be kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,26 +11,27 @@ from omegaconf import OmegaConf
 from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import FittedRule, Rule, make_rule, make_tie
+from facemask_ensemble.settings.answering import Ties, Voting
 
 
 def chosen_rule(
     name: str,
-    config: Mapping[str, Any],
-    ties: Mapping[str, Any],
+    chosen: Voting,
+    ties: Ties,
     class_names: Sequence[str],
     accuracy: np.ndarray | None,
 ) -> Rule:
-    """Make the rule of a resolved `voting` group with the tie's breaker of a resolved `ties` group.
+    """Make the rule that was chosen, with its tie's breaker.
 
     Args:
         name: of the rule.
-        config: the `voting` group.
-        ties: the `ties` group.
+        chosen: the rule.
+        ties: what breaks its ties.
         class_names: in label order.
         accuracy: of every member on validation, (members,); None where there is none.
     """
-    break_tie = make_tie(hydra.utils.instantiate(ties), class_names, accuracy)
-    return make_rule(name, hydra.utils.instantiate(config), break_tie)
+    break_tie = make_tie(hydra.utils.instantiate(ties.call), class_names, accuracy)
+    return make_rule(name, hydra.utils.instantiate(chosen.call), break_tie)
 
 
 def every_rule(chosen: Rule) -> list[Rule]:

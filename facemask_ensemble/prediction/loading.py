@@ -73,7 +73,7 @@ def _fitted(
     learns = settings.voting.learn is not None or settings.ties.weights is not None
     probs, labels = shared_validation(store, members, cache) if learns else (np.empty((0, 0, 0)), np.empty(0, int))
     accuracy = validation_accuracy(probs, labels)
-    rule = chosen_rule(name, settings.voting.call, settings.ties.call, members[0].class_names, accuracy)
+    rule = chosen_rule(name, settings.voting, settings.ties, members[0].class_names, accuracy)
     return rule.fit(probs, labels)
 
 

@@ -95,16 +95,16 @@ def _draw(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         ) from error
 
 
-def _write(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    people = tuple(settings["people"]) if settings["people"] else None
+def _write(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    people = tuple(asked["people"]) if asked["people"] else None
     images, started = {}, time.monotonic()
     console = Console(stderr=True)
     progress = Progress(console=console, transient=True)
-    task = progress.add_task("drawing scenes", total=settings["count"])
+    task = progress.add_task("drawing scenes", total=asked["count"])
     shown = False
     try:
-        for index in range(settings["count"]):
-            scene = draw_scene(settings["seed"], index, settings["size"], settings["difficulty"], people)
+        for index in range(asked["count"]):
+            scene = draw_scene(asked["seed"], index, asked["size"], asked["difficulty"], people)
             name = f"{index:05d}.png"
             Image.fromarray(scene.pixels).save(folder / name, compress_level=1)
             faces = [{"box": list(face.box), "masked": face.masked} for face in scene.faces]
@@ -116,7 +116,7 @@ def _write(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     finally:
         if shown:
             progress.stop()
-    truth = {"settings": settings, "class_names": list(CLASS_NAMES), "images": images}
+    truth = {"settings": asked, "class_names": list(CLASS_NAMES), "images": images}
     (folder / TRUTH).write_text(json.dumps(truth))
     return truth
 

@@ -13,18 +13,14 @@ from facemask_ensemble.packaging.package import read_package
 from facemask_ensemble.prediction.shipped import choice_of
 from facemask_ensemble.serving.requests import requested, rows_of
 from facemask_ensemble.serving.uploads import Limits, ask
+from facemask_ensemble.settings import dump, read
 from facemask_ensemble.settings.answering import Runtime
+from facemask_ensemble.settings.serve import ServeSettings
 
 if TYPE_CHECKING:
     from facemask_ensemble.prediction.ensemble import Ensemble
 
-SETTINGS: Mapping[str, Any] = {
-    "runtime": "keras",
-    "root": None,
-    "batch_size": 32,
-    "megabytes": 20.0,
-    "megapixels": 40.0,
-}
+SETTINGS: Mapping[str, Any] = dump(ServeSettings())
 PARAMS: Mapping[str, Any] = {"votes": "decided", "heatmap": False, "member": ""}
 VOTES = ("decided", "all")
 SHOWN = 480  # longest side of a heatmap, pixels
@@ -49,15 +45,11 @@ class Service:
         Raises:
             InputError: the package cannot be read, or a setting cannot be.
         """
-        chosen = {**SETTINGS, **(settings or {})}
-        runtime = _runtime(chosen["runtime"])
-        batch_size = int(_positive(chosen, "batch_size"))
-        limits = Limits(_positive(chosen, "megabytes"), _positive(chosen, "megapixels"))
-        root = None if chosen["root"] is None else Path(str(chosen["root"])).expanduser()
-        if root is not None and not root.is_dir():
-            raise InputError(f"root={root}: no such folder; give the one that holds the images, or null")
+        chosen = read(ServeSettings, settings or {})
+        runtime, root = _runtime(chosen.runtime), chosen.folder
+        limits = Limits(chosen.megabytes, chosen.megapixels)
         choice = choice_of(read_package(package))
-        return cls(choice.load(runtime, batch_size, "decided"), limits, root)
+        return cls(choice.load(runtime, chosen.batch_size, "decided"), limits, root)
 
     def answer(self, table: Any, params: Mapping[str, Any]) -> pd.DataFrame:
         """Answer each row of a table, in order.
@@ -128,10 +120,3 @@ def _runtime(given: object) -> Runtime:
         raise InputError(f"runtime.{unknown[0]}: {name} has no such value to be set")
     whole = OmegaConf.create({"runtime": {**leaf, **changes}})
     return read_settings(Runtime, whole, "runtime")
-
-
-def _positive(settings: Mapping[str, Any], key: str) -> float:
-    value = settings[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= (1 if key == "batch_size" else 0):
-        raise InputError(f"{key}={value}: must be a number of at least {1 if key == 'batch_size' else 0}")
-    return value

@@ -1,7 +1,7 @@
 """From a resolved config to typed settings and back; what cannot be is refused in one line."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -98,14 +98,23 @@ def _line(kind: type, errors: list[ErrorDetails], above: str) -> str:
 
 
 def _unknown(key: str, known: list[str]) -> str:
-    """Suggest the key that was meant, or what a key of a group's own needs."""
-    group, _, name = key.rpartition(".")
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"{key}: there is no such key; did you mean {group and f'{group}.'}{near[0]}?"
-    if not group:
-        return f"{key}: there is no such key; --help shows them all"
+    """Suggest the key that was meant, or say what a key of a group's own needs."""
+    if "." not in key or similar(key, known):
+        return unknown_key(key, known)
     return f"{key}: there is no such key (known: {', '.join(known)}); one of your own is referred to, as ${{{key}}}"
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """Tell that there is no such key, and which one was meant."""
+    near = similar(key, known)
+    return f"{key}: there is no such key; " + (f"did you mean {near}?" if near else "--help shows them all")
+
+
+def similar(key: str, known: Iterable[str]) -> str | None:
+    """Find the key of the same group that is written like this one."""
+    group, dot, name = key.rpartition(".")
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{group}{dot}{near[0]}" if near else None
 
 
 def _must_be(error: ErrorDetails) -> str:

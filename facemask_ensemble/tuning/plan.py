@@ -127,9 +127,9 @@ def _term(item: Searched) -> list[Any]:
     return list(item.texts) if hasattr(item, "texts") else [item.low, item.high, item.log, item.step]
 
 
-def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    for key, value in config.items():
+    for key, value in values.items():
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{above}{key}.")
         else:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from composed import train_settings
 from PIL import Image
 
 from benchmarks import process_watch, training, training_parts, training_workspace
@@ -43,7 +44,8 @@ def scripted(monkeypatch):
             return (ours if command == "train" else others).pop(0)
 
         monkeypatch.setattr(Place, "_watch", watched)
-        monkeypatch.setattr(Place, "config", lambda self, *more: {})
+        settings = train_settings("backbone=deep_cnn")
+        monkeypatch.setattr(Place, "settings", lambda self, *more: settings)
         return told
 
     return script

@@ -11,6 +11,8 @@ from facemask_ensemble.ensemble.learning import Learned
 from facemask_ensemble.ensemble.rule_settings import chosen_rule, described, every_rule, validation_accuracy
 from facemask_ensemble.ensemble.rules import Rule, folds_of, make_rule, make_tie
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings import read
+from facemask_ensemble.settings.answering import Ties, Voting
 
 CLASSES = ["none", "all", "some"]
 GREEDY = Rule("greedy", voting.weighted, partial(learning.greedy, bags=1))
@@ -44,6 +46,10 @@ def most_confident(probs):
 
 def in_conf(group: str, name: str) -> dict:
     return OmegaConf.to_container(OmegaConf.load(CONF_DIR / group / f"{name}.yaml"), resolve=True)
+
+
+def read_both(name: str, ties: str) -> tuple[Voting, Ties]:
+    return read(Voting, in_conf("voting", name)), read(Ties, in_conf("ties", ties))
 
 
 # What a rule learns is judged on images that it did not learn from.
@@ -237,7 +243,7 @@ def test_greedy_stacking_and_weighted_learn():
 def test_every_voting_file_answers_with_every_file_of_ties(name, ties):
     probs, labels = judged(60)
     accuracy = validation_accuracy(probs, labels)
-    rule = chosen_rule(name, in_conf("voting", name), in_conf("ties", ties), CLASSES, accuracy)
+    rule = chosen_rule(name, *read_both(name, ties), CLASSES, accuracy)
     fitted = rule.fit(probs, labels)
     others, _ = judged(200, seed=1)
     answers = fitted(others)
@@ -253,7 +259,7 @@ def test_every_voting_file_answers_with_every_file_of_ties(name, ties):
 def test_every_rule_holds_the_files_of_conf_and_the_chosen_one_as_it_was_chosen():
     config = in_conf("voting", "greedy")
     config["learn"] = {**config["learn"], "bags": 3}
-    chosen = chosen_rule("greedy", config, in_conf("ties", "abstain"), CLASSES, None)
+    chosen = chosen_rule("greedy", read(Voting, config), read(Ties, in_conf("ties", "abstain")), CLASSES, None)
     rules = every_rule(chosen)
     assert [rule.name for rule in rules] == options("voting")
     assert [rule for rule in rules if rule.name == "greedy"] == [chosen]
@@ -272,7 +278,7 @@ def test_a_rule_from_outside_conf_is_one_of_every_rule():
 
 @pytest.mark.parametrize("name", LEARN)
 def test_a_rule_of_conf_that_learns_refuses_to_learn_from_nothing(name):
-    rule = chosen_rule(name, in_conf("voting", name), in_conf("ties", "mean_probability"), CLASSES, None)
+    rule = chosen_rule(name, *read_both(name, "mean_probability"), CLASSES, None)
     probs, labels = judged(9)
     with pytest.raises(InputError, match=f"voting={name}: it learns from validation images, and there are 0"):
         rule.fit(probs[:, :0], labels[:0])
@@ -281,7 +287,7 @@ def test_a_rule_of_conf_that_learns_refuses_to_learn_from_nothing(name):
 @pytest.mark.parametrize("name", options("voting"))
 def test_a_described_ensemble_answers_the_same_when_it_is_read_again(name):
     probs, labels = judged(60)
-    rule = chosen_rule(name, in_conf("voting", name), in_conf("ties", "mean_probability"), CLASSES, None)
+    rule = chosen_rule(name, *read_both(name, "mean_probability"), CLASSES, None)
     fitted = rule.fit(probs, labels)
     members = [(f"member_{number}", f"run_{number}") for number in range(4)]
     kept = json.loads(json.dumps(described(fitted, "mean_probability", members, CLASSES), allow_nan=False))

@@ -13,6 +13,8 @@ from facemask_ensemble.ensemble.rule_settings import chosen_rule, described
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.packaging.package import PackagedMember, read_package, write_package
 from facemask_ensemble.prediction.shipped import shipped_choice
+from facemask_ensemble.settings import read
+from facemask_ensemble.settings.answering import Ties, Voting
 
 CLASSES = ["none", "all", "some"]
 PARTIAL = {"_partial_": True}
@@ -51,7 +53,9 @@ def rule_of(name, ties):
         }
     tie = {**TIES[ties], "break_tie": {"_target_": f"facemask_ensemble.ensemble.voting.{ties}", **PARTIAL}}
     probs, labels = random_answers(1)
-    return chosen_rule(name, config, tie, CLASSES, np.array([0.5, 0.7, 0.6])).fit(probs, labels)
+    return chosen_rule(name, read(Voting, config), read(Ties, tie), CLASSES, np.array([0.5, 0.7, 0.6])).fit(
+        probs, labels
+    )
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_parameters_that_cannot_be_are_refused(service, params, message):
         ({"runtime": {"precision": "float32"}}, "runtime=None: must be one of keras"),
         ({"runtime": {"name": "openvino", "speed": 9}}, "runtime.speed: openvino has no such value to be set"),
         ({"runtime": {"name": "keras", "load": {"_target_": "os.system"}}}, "runtime.load: keras has no such value"),
-        ({"batch_size": 0}, "batch_size=0: must be a number of at least 1"),
+        ({"batch_size": 0}, "batch_size=0: must be a whole number of at least 1"),
         ({"megabytes": "much"}, "megabytes=much: must be a number"),
         ({"megapixels": -1}, "megapixels=-1: must be a number of at least 0"),
         ({"megapixels": float("nan")}, "megapixels=nan: must be a number"),
@@ -116,10 +116,10 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_loaded(settings,
 
 
 def test_a_runtime_is_given_by_its_name_or_with_values_of_its_own():
-    assert _runtime("keras")["load"]["_target_"] == "facemask_ensemble.prediction.runtimes.keras.load"
+    assert _runtime("keras").load.call["_target_"] == "facemask_ensemble.prediction.runtimes.keras.load"
     chosen = _runtime({"name": "openvino", "precision": "float32", "differ": None})
-    assert (chosen["load"]["precision"], chosen["load"]["differ"]) == ("float32", None)
-    assert _runtime("openvino")["load"]["precision"] == "auto"
+    assert (chosen.load.call["precision"], chosen.load.call["differ"]) == ("float32", None)
+    assert _runtime("openvino").load.call["precision"] == "auto"
 
 
 def test_the_heatmap_is_of_whoever_is_most_certain_of_the_answer():
