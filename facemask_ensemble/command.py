@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.search_path import config_dir_first, open_own_folders
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -33,6 +34,8 @@ def run_command(config_name: str, work: Callable[[DictConfig], None]) -> None:
             raised.append(error)
 
     with one_line_errors():
+        sys.argv[1:] = config_dir_first(sys.argv[1:])
+        open_own_folders(sys.argv[1:])
         task()
         if raised:
             raise raised[0]
@@ -98,6 +101,12 @@ def _explain_config(error: BaseException) -> str:
     if extra and "Could not" in text:
         name = {"submitit": "slurm"}.get(extra[1], extra[1])
         return f'hydra/launcher: this one needs a plugin; pip install "facemask-ensemble[{name}]"'
+    if located := re.search(r"Error locating target '([^']+)'", text):
+        reason = " ".join(str(error.__cause__ or "").partition(":")[2].partition("Are you sure")[0].split())
+        return (
+            f"_target_={located[1]}: cannot be imported ({reason}); put its module into the current folder or into that "
+            "of --config-dir, or install it"
+        )
     if "Missing mandatory value" in text and (unset := re.search(r"full_key: (\S+)", text)):
         return f"{unset.group(1)} needs a value; give {unset.group(1)}=…"
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)

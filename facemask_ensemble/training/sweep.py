@@ -17,8 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.checks import check_dataset
 from facemask_ensemble.command import explain
-from facemask_ensemble.config import CONF_DIR, absolute_paths, options, plain
+from facemask_ensemble.config import absolute_paths, options, plain
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.search_path import is_group
 from facemask_ensemble.training.devices import lease
 from facemask_ensemble.training.member_process import LIVE, OUTCOME, RUN
 from facemask_ensemble.training.subprocess_call import aside
@@ -159,7 +160,7 @@ def _check_choices(overrides: list[str]) -> None:
     """Refuse an option that is not there now, not when its turn comes: Hydra would drop all that follow it."""
     for override in OverridesParser.create().parse_overrides(overrides):
         group = str(override.key_or_group)
-        if override.is_sweep_override() and (CONF_DIR / group).is_dir():
+        if override.is_sweep_override() and is_group(group):
             wrong = [name for name in override.sweep_string_iterator() if name not in options(group)]
             if wrong:
                 raise InputError(

@@ -143,12 +143,12 @@ def test_a_member_that_was_changed_or_lost_is_named(package):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rule": "os.system"}, "voting=os.system: this installation has .*majority"),
-        ({"rule": "../voting/majority"}, "voting=../voting/majority: this installation has"),
+        ({"rule": "os.system"}, "voting=os.system: there is no such voting here, only .*majority.*--config-dir"),
+        ({"rule": "../voting/majority"}, "voting=../voting/majority: there is no such voting here"),
         ({"rule": {"_target_": "os.system"}}, "names a _target_, and nothing that a file names is run"),
         ({"learned": {"deep": [{"_target_": "os.system"}]}}, "names a _target_"),
         ({"rule": ["majority"]}, "lacks members, their files or numbers; evaluate and ship again"),
-        ({"ties": "coin"}, "ties=coin: this installation has abstain, "),
+        ({"ties": "coin"}, "ties=coin: there is no such ties here, only abstain, "),
         ({"tie_arguments": {}}, "ties=safest_class: it needs order, and the description has none"),
         ({"tie_arguments": {"order": [0, 0, 1]}}, r"ties=safest_class: order=\[0, 0, 1\] does not fit"),
         ({"ties": "abstain"}, "ties=abstain: it needs no argument, and the description has order"),
