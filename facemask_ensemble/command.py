@@ -104,7 +104,7 @@ def _explain_config(error: BaseException) -> str:
     if located := re.search(r"Error locating target '([^']+)'", text):
         reason = " ".join(str(error.__cause__ or "").partition(":")[2].partition("Are you sure")[0].split())
         return (
-            f"_target_={located[1]}: cannot be imported ({reason}); put its module into the current folder or into that "
+            f"_target_={located[1]}: cannot be imported ({reason}); put its module into the current folder or the one "
             "of --config-dir, or install it"
         )
     if "Missing mandatory value" in text and (unset := re.search(r"full_key: (\S+)", text)):

@@ -7,6 +7,7 @@ import keras
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.backbones import PREPROCESSING
+from facemask_ensemble.models.flattening import flatten
 
 FEATURES, POOL, PROBABILITIES = "features", "pool", "probabilities"
 POOLINGS = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
@@ -42,7 +43,8 @@ def build_classifier(
     """
     _check_head(pooling, hidden)
     pixels = keras.Input((image_size, image_size, 3), name="pixels", dtype="float32")
-    features = keras.layers.Identity(name=FEATURES)(backbone(pixels))
+    trunk = flatten(keras.Model(pixels, backbone(pixels)))
+    features = keras.layers.Identity(name=FEATURES)(trunk.output)
     x = POOLINGS[pooling](name=POOL)(features)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     for number, units in enumerate(hidden, 1):

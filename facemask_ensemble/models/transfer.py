@@ -9,8 +9,8 @@ import keras
 from facemask_ensemble.models.classifier import FEATURES, build_classifier, load_classifier
 from facemask_ensemble.models.weights import check_member
 
-# Keras pads these layers of EfficientNetB0 to B7 by whether the map is even, where it was built.
-_PADDED_BY_SIZE = re.compile(r"(stem_conv|block\w+_dwconv)_pad")
+# Keras pads these layers of EfficientNetB0 to B7, MobileNetV2 and V3 by whether the map is even, where it was built.
+_PADDED_BY_SIZE = re.compile(r"(stem_conv|block\w+_dwconv|expanded_conv_\d+_depthwise|block_\d+)_pad")
 
 
 def start_from_member(
