@@ -62,7 +62,7 @@ def open_own_folders(arguments: Sequence[str]) -> None:
     if folders:
         os.environ[ENVIRONMENT] = os.pathsep.join(folders)
         known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, [*known, *folders, *here])))
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, [*known, *here, *folders])))
     _use_own_folders()
 
 
