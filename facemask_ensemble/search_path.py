@@ -8,6 +8,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
+from hydra.utils import get_method
 
 from facemask_ensemble.errors import InputError
 
@@ -54,11 +56,11 @@ def open_own_folders(arguments: Sequence[str]) -> None:
     Raises:
         InputError: there is no such folder, or it has a config that the package has, too.
     """
+    here = [] if sys.flags.safe_path else [os.getcwd()]
+    _let_import(here)
     folders = list(dict.fromkeys(os.path.abspath(folder) for folder in [*own_folders(), *_named(arguments)]))
     for folder in map(Path, folders):
         _refuse_unusable(folder)
-    here = [] if sys.flags.safe_path else [os.getcwd()]
-    _let_import(here)
     if folders:
         os.environ[ENVIRONMENT] = os.pathsep.join(folders)
         known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -100,17 +102,20 @@ def _folder_of(source: object) -> str | None:
     """Give the folder of an address as Hydra writes it, `file://FOLDER` or `pkg://PACKAGE`; None for any other."""
     scheme, found, rest = str(source).rpartition("://")
     if scheme == "pkg":
-        package = importlib.util.find_spec(rest)
-        return next(iter(package.submodule_search_locations or ()), None) if package else None
+        with suppress(ModuleNotFoundError):  # Hydra says so itself
+            package = importlib.util.find_spec(rest)
+            return next(iter(package.submodule_search_locations or ()), None) if package else None
+        return None
     return rest if not found or scheme == "file" else None
 
 
 def _refuse_unusable(folder: Path) -> None:
     if not folder.is_dir():
         raise InputError(f"--config-dir={folder}: no such folder; give the one that holds backbone/, voting/ or others")
-    for file in sorted(folder.rglob("*.yaml")):
-        if (CONF_DIR / file.relative_to(folder)).is_file():
-            name = file.relative_to(folder).with_suffix("")
+    for packaged in sorted(CONF_DIR.rglob("*.yaml")):
+        file = folder / packaged.relative_to(CONF_DIR)
+        if file.is_file() and not file.samefile(packaged):
+            name = packaged.relative_to(CONF_DIR).with_suffix("")
             raise InputError(f"{file}: the package has a {name} of its own, which comes first; rename this file")
 
 
@@ -129,6 +134,12 @@ def compose_choice(group: str, name: str) -> Any:
     """Compose one choice of a config group, with the defaults that it builds on, as a command does."""
     loader = ConfigLoaderImpl(_search_path())
     return loader.load_configuration(None, [f"+{group}={name}"], RunMode.RUN, from_shell=False)[group]
+
+
+def import_own_backbones() -> None:
+    """Import the functions of the backbones in the user's own folders, and with them the layers that they register."""
+    for file in sorted(file for folder in own_folders() for file in Path(folder, "backbone").glob("[!_]*.yaml")):
+        get_method(compose_choice("backbone", file.stem).features["_target_"])
 
 
 def _search_path() -> ConfigSearchPath:

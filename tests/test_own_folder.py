@@ -59,8 +59,16 @@ from PIL import Image
 from facemask_ensemble.data.listing import Listing
 
 
+@keras.saving.register_keras_serializable()
+class Share(keras.layers.Layer):
+    """Bring 0..255 to 0..1."""
+
+    def call(self, pixels):
+        return pixels / 255
+
+
 def one_convolution(pixels, *, filters):
-    scaled = keras.layers.Rescaling(1 / 255, dtype="float32")(pixels)
+    scaled = Share(dtype="float32")(pixels)
     return keras.layers.Conv2D(filters, 3, 2, activation="relu")(scaled)
 
 

@@ -8,7 +8,7 @@ import hydra
 import pytest
 
 from facemask_ensemble.command import explain
-from facemask_ensemble.config import heatmap_method, options
+from facemask_ensemble.config import CONF_DIR, heatmap_method, options
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.search_path import ENVIRONMENT, compose_choice, config_dir_first, is_group, open_own_folders
 
@@ -99,6 +99,11 @@ def test_a_file_that_the_packages_own_would_hide_is_refused(name, mine):
     file.write_text("{}")
     with pytest.raises(InputError, match=f"mine/{name}.yaml: the package has a {name} of its own, .* rename this file"):
         open_own_folders(["--config-dir", "mine"])
+
+
+def test_the_packages_own_folder_may_be_named_too(mine):
+    open_own_folders(["--config-dir", str(CONF_DIR)])
+    assert "majority" in options("voting")
 
 
 def test_a_folder_that_is_none_is_refused(mine):

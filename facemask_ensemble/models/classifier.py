@@ -1,5 +1,6 @@
 """The classifier: one flat graph from raw pixels to class probabilities."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import keras
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.backbones import PREPROCESSING
 from facemask_ensemble.models.flattening import flatten
+from facemask_ensemble.search_path import ENVIRONMENT, import_own_backbones
 
 FEATURES, POOL, PROBABILITIES = "features", "pool", "probabilities"
 POOLINGS = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
@@ -73,9 +75,30 @@ def head_layers(model: keras.Model) -> list[keras.Layer]:
 def load_classifier(path: Path) -> keras.Model:
     """Load a saved classifier for inference.
 
+    Layers of the user's own are known once the module that registers them is imported: where one is missing, the
+    modules of the backbones in the user's own folders are.
+
     Raises:
-        InputError: it holds code, as a Lambda layer does.
+        InputError: it holds code, as a Lambda layer does, or a layer that is not registered.
     """
+    try:
+        return _load(path)
+    except TypeError as error:
+        if "Could not locate class" not in str(error):
+            raise
+    import_own_backbones()
+    try:
+        return _load(path)
+    except TypeError as error:
+        lost = re.search(r"Could not locate class '([^']+)'", str(error))
+        raise InputError(
+            f"{path.name}: its layer {lost[1] if lost else ''} is not known; decorate the class with "
+            "keras.saving.register_keras_serializable(), and give the folder of its backbone: --config-dir FOLDER, or "
+            f"{ENVIRONMENT}=FOLDER"
+        ) from None
+
+
+def _load(path: Path) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except ValueError as error:
