@@ -63,7 +63,7 @@ def explain(error: BaseException) -> str | None:
     full = full_disk(error)
     if full:
         return full
-    if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf"):
+    if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "yaml"):
         return _explain_config(error)
     return None
 
@@ -92,15 +92,19 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _explain_config(error: BaseException) -> str:
     """Turn Hydra's and OmegaConf's many-line errors into one line with the next step."""
     text = str(error)
-    missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
-    if missing:
+    if base := re.match(r"In '((?!hydra/)[^']+/[^']+)': Could not (?:load|find) '([^']+)'", text):
+        return f"{base[1]}.yaml: builds on {base[2]}, and there is no such file; mend its `defaults`"
+    if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, value = missing.groups()
-        names = options(group)
-        return f"{group}={value}: there is no such {group}; choose one of {', '.join(names)}"
+        return f"{group}={value}: there is no such {group}; choose one of {', '.join(options(group))}"
     extra = re.search(r"hydra/launcher[=/](submitit|slurm|ray)", text)
     if extra and "Could not" in text:
         name = {"submitit": "slurm"}.get(extra[1], extra[1])
         return f'hydra/launcher: this one needs a plugin; pip install "facemask-ensemble[{name}]"'
+    if place := re.search(r'in "([^"]+\.yaml)", line (\d+)', text):
+        return (
+            f"{place[1]}, line {place[2]}: not valid YAML ({' '.join(text[: place.start()].split())}); mend that line"
+        )
     if located := re.search(r"Error locating target '([^']+)'", text):
         reason = " ".join(str(error.__cause__ or "").partition(":")[2].partition("Are you sure")[0].split())
         return (

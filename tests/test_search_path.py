@@ -124,6 +124,22 @@ def test_the_folder_may_be_named_between_overrides(given, expected):
     assert config_dir_first(given) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("defaults: [_imagez, _self_]\n", "dataset/mine.yaml: builds on dataset/_imagez, and there is no such file"),
+        ("name: mine\n  root: [\n", "mine/dataset/mine.yaml, line 2: not valid YAML (mapping values are not allowed"),
+    ],
+)
+def test_a_file_that_cannot_be_composed_is_one_line_that_names_it(text, message, mine):
+    (mine / "dataset").mkdir()
+    (mine / "dataset" / "mine.yaml").write_text(text)
+    open_own_folders(["--config-dir", "mine"])
+    with pytest.raises(Exception, match="dataset|mapping") as raised:
+        compose_choice("dataset", "mine")
+    assert message in (explain(raised.value) or "")
+
+
 def test_a_target_that_cannot_be_imported_is_one_line_with_the_next_step(mine):
     with pytest.raises(Exception, match="own_rules_of_a_test") as raised:
         hydra.utils.instantiate({"_target_": "own_rules_of_a_test.x"})

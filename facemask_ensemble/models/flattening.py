@@ -52,13 +52,8 @@ class _Copies:
                 maps = self.call(self.copy(inner, layer.name), maps)
             return maps
         if isinstance(layer, keras.Model):
-            inner_copy = keras.models.clone_model(
-                layer,
-                input_tensors=args[0],
-                clone_function=lambda inner: self.copy(inner, layer.name),
-                call_function=self.call,
-            )
-            return inner_copy.output
+            # As clone_model does, which would cut what it copies from the tensors that it is given.
+            return layer._run_through_graph(args[0], lambda inner: self.copy(inner, layer.name), self.call)
         return layer(*args, **kwargs)
 
     def set_weights(self) -> None:

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.heavy
 def nested(pixels):
     """Two networks with layers of the same names, one of them called twice and one with a network inside."""
     layers = keras.layers
-    scaled = layers.Normalization(mean=[120.0, 110, 100], variance=[3600.0, 3000, 2500], dtype="float32")(pixels)
+    spread = {"mean": [120.0, 110, 100], "variance": [3600.0, 3000, 2500]}
+    scaled = layers.Normalization(**spread, dtype="float32", name="scaled")(pixels)
     twice = keras.Sequential([layers.Conv2D(3, 3, padding="same", name="conv"), layers.ReLU(name="relu")], name="twice")
     inner = keras.Sequential([layers.Conv2D(4, 3, name="conv"), layers.BatchNormalization(name="norm")], name="inner")
     entry = keras.Input((None, None, 3))
@@ -65,4 +66,4 @@ def test_a_flat_copy_keeps_the_precision_of_every_layer():
     finally:
         keras.config.set_dtype_policy("float32")
     kinds = {layer.name: layer.compute_dtype for layer in model.layers}
-    assert (kinds["inner_conv"], kinds["normalization"], kinds["probabilities"]) == ("bfloat16", "float32", "float32")
+    assert (kinds["inner_conv"], kinds["scaled"], kinds["probabilities"]) == ("bfloat16", "float32", "float32")
