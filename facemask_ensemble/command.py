@@ -1,6 +1,7 @@
 """How every command starts: with a composed config, and errors that are one line."""
 
 import os
+import sys
 from collections.abc import Callable
 
 import hydra
@@ -8,6 +9,7 @@ from omegaconf import DictConfig
 
 from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.error_lines import one_line_errors
+from facemask_ensemble.search_path import config_dir_first, open_own_folders
 from facemask_ensemble.signals import stop_on_signals
 
 
@@ -29,6 +31,8 @@ def run_command(config_name: str, work: Callable[[DictConfig], None]) -> None:
             raised.append(error)
 
     with one_line_errors():
+        sys.argv[1:] = config_dir_first(sys.argv[1:])
+        open_own_folders(sys.argv[1:])
         task()
         if raised:
             raise raised[0]

@@ -10,24 +10,28 @@ from omegaconf import DictConfig, OmegaConf
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.overrides import parse, root_of
+from facemask_ensemble.search_path import CONF_DIR, compose_choice, options
 from facemask_ensemble.settings import read
 from facemask_ensemble.weights import is_path
 
+__all__ = [
+    "CONF_DIR",
+    "absolute_paths",
+    "block_ends",
+    "chosen_groups",
+    "compose_choice",
+    "heatmap_method",
+    "options",
+    "plain",
+    "read_settings",
+    "refuse_other_rule",
+]
+
 T = TypeVar("T")
-
-_PACKAGED = Path(__file__).parent / "conf"
-CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf"
-
 
 RULE = ("voting", "ties", "study", "members")  # what a shipped ensemble brings
 FOR_OTHER_KEYS = ("variables", "hydra")  # values that other keys refer to, and Hydra's own
 REFERENCE = re.compile(r"\$\{(\.*)([A-Za-z_][\w.]*)(?![\w.:])")
-
-
-def options(group: str) -> list[str]:
-    """Name what can be chosen in a config group."""
-    return sorted(leaf.stem for leaf in (CONF_DIR / group).glob("*.yaml") if not leaf.stem.startswith("_"))
-
 
 OmegaConf.register_new_resolver("largest", max, replace=True)
 OmegaConf.register_new_resolver("options", lambda group: " | ".join(options(group)), replace=True)
@@ -35,15 +39,14 @@ OmegaConf.register_new_resolver("options", lambda group: " | ".join(options(grou
 
 def heatmap_method(name: str) -> dict[str, Any]:
     """Give the `method` of a config of the group `heatmap`."""
-    method = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "heatmap" / f"{name}.yaml"), resolve=True)
-    assert isinstance(method, dict)
-    return dict(method["method"])
+    return dict(plain(compose_choice("heatmap", name))["method"])
 
 
 def block_ends(backbone: str) -> str | None:
     """Give the regular expression of the layers that end a block of a backbone, where its own file names one."""
-    file = CONF_DIR / "backbone" / f"{backbone}.yaml"
-    known = OmegaConf.select(OmegaConf.load(file), "block_ends") if file.is_file() else None
+    if backbone not in options("backbone"):
+        return None
+    known = compose_choice("backbone", backbone).get("block_ends")
     return None if known is None else str(known)
 
 

@@ -35,7 +35,7 @@ def explain(error: BaseException) -> str | None:
     full = full_disk(error)
     if full:
         return full
-    if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf"):
+    if type(error).__module__.partition(".")[0] in ("hydra", "omegaconf", "yaml"):
         return _explain_config(error)
     return None
 
@@ -66,15 +66,24 @@ def _explain_config(error: BaseException) -> str:
     from facemask_ensemble.config import options  # whoever raised such an error has imported Hydra
 
     text = str(error)
-    missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
-    if missing:
+    if base := re.match(r"In '((?!hydra/)[^']+/[^']+)': Could not (?:load|find) '([^']+)'", text):
+        return f"{base[1]}.yaml: builds on {base[2]}, and there is no such file; fix its `defaults`"
+    if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, value = missing.groups()
-        names = options(group)
-        return f"{group}={value}: there is no such {group}; choose one of {', '.join(names)}"
+        return f"{group}={value}: there is no such {group}; choose one of {', '.join(options(group))}"
     extra = re.search(r"hydra/launcher[=/](submitit|slurm|ray)", text)
     if extra and "Could not" in text:
         name = {"submitit": "slurm"}.get(extra[1], extra[1])
         return f'hydra/launcher: this one needs a plugin; pip install "facemask-ensemble[{name}]"'
+    if place := re.search(r'in "([^"]+\.yaml)", line (\d+)', text):
+        why = " ".join(text[: place.start()].split())
+        return f"{place[1]}, line {place[2]}: not valid YAML ({why}); fix that line"
+    if located := re.search(r"Error locating target '([^']+)'", text):
+        reason = " ".join(str(error.__cause__ or "").partition(":")[2].partition("Are you sure")[0].split())
+        return (
+            f"_target_={located[1]}: cannot be imported ({reason}); put its module into the current folder or the one "
+            "of --config-dir, or install it"
+        )
     if "Missing mandatory value" in text and (unset := re.search(r"full_key: (\S+)", text)):
         return f"{unset.group(1)} needs a value; give {unset.group(1)}=…"
     key = re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: (\S+)", text)

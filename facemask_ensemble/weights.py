@@ -29,14 +29,14 @@ def check_weights(
     Args:
         weights: null, `imagenet`, a file without top, a folder of official files, a member's `.keras` file,
             `runs:/RUN_ID` or `members:/STUDY`, of which only the form is checked.
-        official: `file` (name), `md5` and `address` (the folder it is fetched from) of the backbone's official weights
-            without top, or None where there are none.
+        official: `file` (name), `md5` or `sha256`, and `address` (the folder it is fetched from) of the backbone's
+            official weights without top, or None where there are none.
         name: of the backbone, which a member's file has to bear too.
         pretrained: whether the backbone takes weights without top; small networks start from null or a member alone.
 
     Raises:
-        InputError: no such file or folder, a name missing in the folder, a wrong md5, a member's file that is damaged
-            or of another backbone, or a run id of another form.
+        InputError: no such file or folder, a name missing in the folder, a wrong check sum, a member's file that is
+            damaged or of another backbone, or a run id of another form.
     """
     if weights is None:
         return
@@ -97,10 +97,10 @@ def member_study(weights: str | None) -> str | None:
 def weights_file(weights: str | None, official: Official | None) -> str | None:
     """Resolve what Keras Applications take: None, `imagenet`, or the path of a file without top.
 
-    A file that bears the official name, alone or in the folder given, must have the official md5.
+    A file that bears the official name, alone or in the folder given, must have the official check sum.
 
     Raises:
-        InputError: no such file or folder, the official file missing in the folder, or a wrong md5.
+        InputError: no such file or folder, the official file missing in the folder, or a wrong check sum.
     """
     if weights is None or weights == IMAGENET:
         return weights
@@ -110,7 +110,7 @@ def weights_file(weights: str | None, official: Official | None) -> str | None:
     elif not path.is_file():
         raise InputError(f"backbone.weights={weights}: no such file or folder; {_CHOICES}")
     if official and path.name == official.file:
-        _check_md5(path, official)
+        _check_sum(path, official)
     return str(path)
 
 
@@ -151,15 +151,16 @@ def _in_folder(folder: Path, official: Official | None) -> Path:
     return path
 
 
-def _check_md5(path: Path, official: Official) -> None:
+def _check_sum(path: Path, official: Official) -> None:
+    kind, expected = official.checksum  # Keras knows some by one, some by the other
     try:
         with path.open("rb") as file:
-            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
     except OSError as error:
         raise InputError(f"backbone.weights={path}: cannot be read ({error.strerror}); fix that first") from error
-    if md5 != official.md5:
+    if found != expected:
         raise InputError(
-            f"backbone.weights={path}: its md5 is {md5} and the official file's {official.md5}; "
+            f"backbone.weights={path}: its {kind} is {found} and the official file's {expected}; "
             f"fetch it again from {_address(official)}, or rename a file of your own"
         )
 

@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -176,3 +177,39 @@ def real_data():
     if not folder:
         pytest.skip("FACEMASK_REAL_DATA is not set: no real photographs here")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder)]
+    subprocess.run([*command, str(Path(__file__).parents[1])], check=True, capture_output=True)
+    (built,) = folder.glob("facemask_ensemble-*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory):
+    """Run a program of a fresh environment that holds the wheel, sees the dependencies, and not the checkout."""
+    place = tmp_path_factory.mktemp("elsewhere")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "venv")], check=True)
+    programs = place / "venv" / "bin"
+    pip = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
+    (packages,) = (place / "venv").glob("lib/python*/site-packages")
+    # A path file of a folder that is itself named by one is not read: the checkout's stays unseen.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+    def run(program, *arguments, cwd=place, **more):
+        return subprocess.run(
+            [str(programs / program), *map(str, arguments)],
+            cwd=cwd,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return place, run

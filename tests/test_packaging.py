@@ -1,8 +1,4 @@
-import os
 import re
-import subprocess
-import sys
-import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -58,15 +54,6 @@ def test_no_package_is_pinned_twice_for_one_python(python, locked):
     assert split <= set(names)
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(CHECKOUT)]
-    subprocess.run(command, check=True, capture_output=True)
-    (built,) = folder.glob("facemask_ensemble-*.whl")
-    return built
-
-
 @pytest.mark.heavy
 def test_the_wheel_holds_the_package_and_its_configs_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
@@ -74,32 +61,6 @@ def test_the_wheel_holds_the_package_and_its_configs_and_nothing_else(wheel):
     assert {folder for folder in folders if not folder.endswith(".dist-info")} == {"facemask_ensemble"}
     configs = {name.removeprefix("facemask_ensemble/") for name in names if name.endswith(".yaml")}
     assert configs == {path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "conf").rglob("*.yaml")}
-
-
-@pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory):
-    """Run a program of a fresh environment that holds the wheel, sees the dependencies, and not the checkout."""
-    place = tmp_path_factory.mktemp("elsewhere")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "venv")], check=True)
-    programs = place / "venv" / "bin"
-    pip = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
-    (packages,) = (place / "venv").glob("lib/python*/site-packages")
-    # A path file of a folder that is itself named by one is not read: the checkout's stays unseen.
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-
-    def run(program, *arguments):
-        return subprocess.run(
-            [str(programs / program), *arguments],
-            cwd=place,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return place, run
 
 
 @pytest.mark.heavy

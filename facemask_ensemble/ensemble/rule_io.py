@@ -1,38 +1,41 @@
 """An ensemble's rule as it was kept in JSON, made ready to answer again: found by its name, never by what a file says.
 
-Rules and what breaks ties come from this project's `conf/voting` and `conf/ties`; from the file come names and numbers.
+Rules and what breaks ties come from the groups `voting` and `ties`, the user's own folders included; from the file come
+names and numbers.
 """
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import hydra
 import numpy as np
-from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, options
+from facemask_ensemble.config import compose_choice, options, plain
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.learning import Learned
-from facemask_ensemble.ensemble.rules import FittedRule, make_rule
+from facemask_ensemble.ensemble.rule_settings import settings_of
+from facemask_ensemble.ensemble.rules import FittedRule, function_of, make_rule
 from facemask_ensemble.errors import InputError
-
-TIE_ARGUMENTS = {"safest_class": "order", "validation_weight": "weights"}
+from facemask_ensemble.search_path import ENVIRONMENT
+from facemask_ensemble.settings import read
+from facemask_ensemble.settings.answering import Ties, Voting
 
 
 def restored(about: Mapping[str, Any]) -> FittedRule:
     """Make the voting rule that `rule_settings.described` has described.
 
     Args:
-        about: `rule`, `learned`, `ties` and `tie_arguments`, and `class_names` and `members`, which it has to fit.
+        about: `rule`, `rule_settings`, `learned`, `ties` and `tie_arguments`, and `class_names` and `members`, which it
+            has to fit.
 
     Raises:
         InputError: a name is unknown, or numbers are missing or do not fit.
     """
     name, members = about["rule"], len(about["members"])
-    built = _built("voting", name)
-    rule = make_rule(name, built, _tie(about, members))
+    rule = make_rule(name, _rule(name, about.get("rule_settings", {})), _tie(about, members))
     learned = {key: _numbers(value) for key, value in about["learned"].items()}
     wanted = _learned_arguments(rule.vote) if rule.learn else set()
     if set(learned) != wanted or not all(np.isfinite(value).all() for value in learned.values()):
@@ -45,30 +48,61 @@ def restored(about: Mapping[str, Any]) -> FittedRule:
     return fitted
 
 
+def _rule(name: str, kept: Mapping[str, Any]) -> Any:
+    """Make a rule with the settings that it was shipped with, which have to be those that its config knows."""
+    chosen = read(Voting, _choice("voting", name))
+    known = settings_of(chosen)
+    if set(kept) != set(known) or not all(map(_is_plain, kept.values())):
+        raise InputError(
+            f"voting={name}: its config sets {', '.join(sorted(known)) or 'nothing'}, and the description has "
+            f"{', '.join(sorted(kept)) or 'nothing'} or other values; evaluate and ship again"
+        )
+    return hydra.utils.instantiate(replace(chosen, rule=chosen.rule.changed(**kept)).call)
+
+
 def _tie(about: Mapping[str, Any], members: int) -> voting.Tie:
     """Make what breaks ties, with the arguments that were kept."""
     name, given = about["ties"], about["tie_arguments"]
-    call: voting.Tie = _built("ties", name)["break_tie"]
-    wanted = TIE_ARGUMENTS.get(name)
-    if set(given) != ({wanted} if wanted else set()):
+    ties = read(Ties, _choice("ties", name))
+    call: voting.Tie = hydra.utils.instantiate(ties.break_tie.call)
+    own = [key for key in ("order", "weights") if getattr(ties, key) is not None]
+    wanted = {*function_of(call)[1], *own}
+    if set(given) != wanted or not all(map(_is_plain, given.values())):
         raise InputError(
-            f"ties={name}: it needs {wanted or 'no argument'}, and the description has "
+            f"ties={name}: it needs {', '.join(sorted(wanted)) or 'no argument'}, and the description has "
             f"{', '.join(sorted(given)) or 'none'}; evaluate and ship again"
         )
-    if wanted is None:
-        return call
-    values = _numbers(given[wanted])
-    fits = sorted(values.ravel().tolist()) == list(range(len(about["class_names"])))
-    if not (fits if wanted == "order" else values.shape == (members,) and np.isfinite(values).all()):
-        raise InputError(f"ties={name}: {wanted}={given[wanted]} does not fit the ensemble; evaluate and ship again")
-    return partial(call, **{wanted: values.astype(int) if wanted == "order" else values})
+    return partial(call, **given | {key: _fitting(about, key, members) for key in own}) if wanted else call
 
 
-def _built(group: str, name: object) -> Any:
-    """Make a leaf of a config group, of those that this installation has."""
+def _fitting(about: Mapping[str, Any], key: str, members: int) -> np.ndarray:
+    """Read the order of all classes, or a weight for each member."""
+    given = about["tie_arguments"][key]
+    values = _numbers(given)
+    if key == "order":
+        fits = sorted(values.ravel().tolist()) == list(range(len(about["class_names"])))
+    else:
+        fits = values.shape == (members,) and bool(np.isfinite(values).all())
+    if not fits:
+        raise InputError(f"ties={about['ties']}: {key}={given} does not fit the ensemble; evaluate and ship again")
+    return values.astype(int) if key == "order" else values
+
+
+def _choice(group: str, name: str) -> dict[str, Any]:
+    """Compose a choice of a config group, of those that there are here."""
     if name not in options(group):
-        raise InputError(f"{group}={name}: this installation has {', '.join(options(group))}; evaluate and ship again")
-    return hydra.utils.instantiate(OmegaConf.load(CONF_DIR / group / f"{name}.yaml"))
+        raise InputError(
+            f"{group}={name}: there is no such {group} here, only {', '.join(options(group))}; one of your own needs "
+            f"the folder that has {group}/{name}.yaml: give --config-dir FOLDER, or set {ENVIRONMENT}=FOLDER"
+        )
+    return plain(compose_choice(group, name))
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether a value is data alone: Hydra makes objects of mappings, and looks up what a text refers to."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, int | float) or (isinstance(value, str) and "${" not in value)
 
 
 def _numbers(value: object) -> np.ndarray:
@@ -80,4 +114,5 @@ def _numbers(value: object) -> np.ndarray:
 
 
 def _learned_arguments(vote: Any) -> set[str]:
-    return set(inspect.signature(vote).parameters) - {"probs", "break_tie"}
+    function, given = function_of(vote)
+    return set(inspect.signature(function).parameters) - {"probs", "break_tie", *given}

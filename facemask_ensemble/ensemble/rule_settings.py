@@ -1,14 +1,14 @@
-"""The rules of `conf/voting` and `conf/ties`, ready to be fitted, and an ensemble's description that can be kept."""
+"""The rules of the groups `voting` and `ties`, ready to be fitted, and an ensemble's description that can be kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import hydra
 import numpy as np
-from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, options
+from facemask_ensemble.config import compose_choice, options, plain
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import FittedRule, Rule, make_rule, make_tie
 from facemask_ensemble.settings.answering import Ties, Voting
@@ -31,11 +31,17 @@ def chosen_rule(
         accuracy: of every member on validation, (members,); None where there is none.
     """
     break_tie = make_tie(hydra.utils.instantiate(ties.call), class_names, accuracy)
-    return make_rule(name, hydra.utils.instantiate(chosen.call), break_tie)
+    rule = make_rule(name, hydra.utils.instantiate(chosen.call), break_tie)
+    return replace(rule, settings=settings_of(chosen))
+
+
+def settings_of(chosen: Voting) -> dict[str, Any]:
+    """Give what a `voting` group passes on to the rule's function."""
+    return {key: value for key, value in chosen.rule.call.items() if not key.startswith("_")}
 
 
 def every_rule(chosen: Rule) -> list[Rule]:
-    """Make every rule of `conf/voting`, the chosen one as it was chosen, all with its tie's breaker."""
+    """Make every rule that can be chosen, the chosen one as it was chosen, all with its tie's breaker."""
     return [
         chosen if name == chosen.name else make_rule(name, _built(name), chosen.break_tie)
         for name in sorted({*options("voting"), chosen.name})
@@ -43,8 +49,7 @@ def every_rule(chosen: Rule) -> list[Rule]:
 
 
 def _built(name: str) -> Any:
-    config = OmegaConf.load(CONF_DIR / "voting" / f"{name}.yaml")
-    return hydra.utils.instantiate(OmegaConf.to_container(config, resolve=True))
+    return hydra.utils.instantiate(plain(compose_choice("voting", name)))
 
 
 def validation_accuracy(probs: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
@@ -68,6 +73,7 @@ def described(
     weights = [None] * len(members) if learned is None else learned.weights.tolist()
     return {
         "rule": fitted.name,
+        "rule_settings": dict(fitted.rule.settings),
         "ties": ties,
         "tie_arguments": {key: np.asarray(value).tolist() for key, value in known.items()},
         "learned": {key: np.asarray(value).tolist() for key, value in learned.arguments.items()} if learned else {},

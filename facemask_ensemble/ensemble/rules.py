@@ -1,7 +1,8 @@
 """Voting rules made ready to answer: what they learn is learned, and a tie has its breaker."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,13 +20,15 @@ FOLDS = 5
 class Rule:
     """A voting rule by name: `vote(probs, break_tie=…, **learned)`, and `learn(probs, labels)` where it learns.
 
-    Calling a rule that learns nothing answers at once; one that learns has to be fitted first.
+    Calling a rule that learns nothing answers at once; one that learns has to be fitted first. `settings` are what its
+    config gives to `vote`.
     """
 
     name: str
     vote: Vote
     learn: Callable[[np.ndarray, np.ndarray], Learned] | None = None
     break_tie: voting.Tie = voting.mean_probability
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, members: Sequence[int]) -> "Rule":
         """Vote with some members, by their places: a tie's breaker that weighs members keeps the weights of these."""
@@ -59,6 +62,17 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class NeverTies:
+    """A rule without the argument `break_tie`, called like those whose scores can tie."""
+
+    call: Vote
+
+    def __call__(self, probs: np.ndarray, break_tie: voting.Tie, **learned: Any) -> np.ndarray:
+        """Vote."""
+        return self.call(probs, **learned)
+
+
+@dataclass(frozen=True)
 class FittedRule:
     """A rule that answers: call it with probabilities (members, n, classes) for class indices (n,)."""
 
@@ -73,7 +87,8 @@ class FittedRule:
     def __call__(self, probs: np.ndarray, break_tie: voting.Tie | None = None) -> np.ndarray:
         """Vote, ties broken as the rule was given, or otherwise for once."""
         arguments = self.learned.arguments if self.learned else {}
-        return self.rule.vote(probs, break_tie=break_tie or self.rule.break_tie, **arguments)
+        answers = self.rule.vote(probs, break_tie=break_tie or self.rule.break_tie, **arguments)
+        return _checked(self.name, answers, probs.shape)
 
     def ties(self, probs: np.ndarray) -> np.ndarray:
         """Mark the images on which the rule's highest scores are level, bool (n,)."""
@@ -83,8 +98,14 @@ class FittedRule:
 def make_rule(name: str, built: Any, break_tie: voting.Tie = voting.mean_probability) -> Rule:
     """Make a rule from an instantiated `conf/voting/*.yaml`: a function, or a mapping of `rule` and `learn`."""
     if isinstance(built, Mapping):
-        return Rule(name, built["rule"], built["learn"], break_tie)
+        return Rule(name, _takes_break_tie(built["rule"]), built["learn"], break_tie)
     return Rule(name, _takes_break_tie(built), None, break_tie)
+
+
+def function_of(call: Any) -> tuple[Any, dict[str, Any]]:
+    """Give the function of a rule or of a tie's breaker, and the arguments that its config fixes."""
+    call = call.call if isinstance(call, NeverTies) else call
+    return getattr(call, "func", call), dict(getattr(call, "keywords", {}))
 
 
 def make_tie(built: Mapping[str, Any], class_names: Sequence[str], accuracy: np.ndarray | None) -> voting.Tie:
@@ -121,10 +142,22 @@ def folds_of(groups: Sequence[str], folds: int = FOLDS, seed: int = 0) -> np.nda
     return np.asarray(order[number] % folds)
 
 
-def _takes_break_tie(call: Vote) -> Vote:
-    """Let a rule of one argument be called like those whose scores can tie."""
-    import inspect
+def _checked(name: str, answers: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Refuse what no rule may answer, as one of the user's own may."""
+    _, images, classes = shape
+    found = np.asarray(answers)
+    if found.shape != (images,) or not np.issubdtype(found.dtype, np.integer):
+        raise InputError(
+            f"voting={name}: its function answers {found.dtype} {found.shape} to {images} images; it has to give a "
+            f"class index for each, integers ({images},)"
+        )
+    if images and not voting.ABSTAIN <= found.min() <= found.max() < classes:
+        raise InputError(
+            f"voting={name}: its function answers {found.min()} to {found.max()}; it has to give class indices from 0 "
+            f"to {classes - 1}, or {voting.ABSTAIN} for no answer"
+        )
+    return found
 
-    if "break_tie" in inspect.signature(call).parameters:
-        return call
-    return lambda probs, break_tie: call(probs)
+
+def _takes_break_tie(call: Vote) -> Vote:
+    return call if "break_tie" in inspect.signature(call).parameters else NeverTies(call)

@@ -53,6 +53,8 @@ class Exporter:
     def write(self, graphs: str, choices: Mapping[str, str]) -> list[str]:
         """Write every member's graph, one of all members that votes, or both, and `export.json`.
 
+        Where the rule is one of the user's own, members are written alone, and it is said.
+
         Args:
             graphs: `members`, `ensemble` or `both`.
             choices: the names of the `voting` rule and of what breaks `ties`.
@@ -63,6 +65,12 @@ class Exporter:
         Raises:
             InputError: all were refused, or one cannot be made.
         """
+        from facemask_ensemble.exporting.votes import missing_twin
+
+        if outside := missing_twin(self._choice.vote):
+            outside += "; the members are exported, and vote outside"
+            print(outside)
+            graphs = "members"
         work = [partial(self._member, source) for source in self._choice.sources] if graphs != "ensemble" else []
         if graphs != "members":
             work.append(partial(self._ensemble, choices))
@@ -74,7 +82,7 @@ class Exporter:
                 refused.append(str(error))
         if not written:
             raise InputError(f"{refused[0]}. Nothing was exported")
-        self._record(written, refused)
+        self._record(written, refused, outside)
         return refused
 
     def _ensemble(self, choices: Mapping[str, str]) -> dict[str, Any]:
@@ -106,7 +114,7 @@ class Exporter:
         about = {"rule": self._choice.vote.name, "ties": choices.get("ties")}
         return self._described(graph, path, check, rounded) | about
 
-    def _record(self, graphs: Sequence[dict[str, Any]], refused: Sequence[str]) -> None:
+    def _record(self, graphs: Sequence[dict[str, Any]], refused: Sequence[str], outside: str | None) -> None:
         """Write what a program needs to know."""
         from facemask_ensemble.exporting.graphs import PREPROCESSING
 
@@ -120,6 +128,7 @@ class Exporter:
             "versions": versions([*PACKAGES, *self._format.modules]),
             "graphs": list(graphs),
             "refused": list(refused),
+            "vote_outside": outside,
         }
         write_atomically(json.dumps(about, indent=2), self._folder / RECORD)
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from facemask_ensemble.ensemble import voting
-from facemask_ensemble.ensemble.rules import FittedRule
+from facemask_ensemble.ensemble.rules import FittedRule, function_of
 from facemask_ensemble.errors import InputError
 
 ROUNDING = 1e-6  # scores that differ by less are level
@@ -44,9 +44,21 @@ def vote_graph(rule: FittedRule) -> Vote:
     return vote
 
 
+def missing_twin(rule: FittedRule) -> str | None:
+    """Say which part of a rule is of the user's own, and so cannot be part of a graph; None where there is none."""
+    for call, known, what in (
+        (rule.rule.vote, SCORES, f"voting={rule.name}"),
+        (rule.rule.break_tie, TIES, f"the breaker of ties of voting={rule.name}"),
+    ):
+        function, _ = function_of(call)
+        if function not in known:
+            return f"{what} is your own function, {getattr(function, '__name__', function)}, which no graph computes"
+    return None
+
+
 def _translated(call: Any, known: Mapping[Any, Scores], what: str) -> tuple[Scores, dict[str, Any]]:
     """Find the operations of a function of `ensemble.voting`, or of a partial of one, and the partial's arguments."""
-    function, given = getattr(call, "func", call), dict(getattr(call, "keywords", {}))
+    function, given = function_of(call)
     given.pop("break_tie", None)
     if function not in known:
         names = ", ".join(one.__name__ for one in known)

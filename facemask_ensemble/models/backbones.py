@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.models.flattening import flatten
 from facemask_ensemble.settings.groups import Official
 from facemask_ensemble.weights import IMAGENET, weights_file
 
@@ -42,7 +43,8 @@ def features(
             starts, so that a deep network begins as a shallow one (Goyal et al. 2017, section 5.1, who take 0).
         initializer: from random initialisation only, Keras's name of the one for the convolutions' kernels instead of
             the network's own, for a deep network without BatchNorm (`he_normal`: He et al. 2015, section 2.2).
-        official: `file`, `md5` and `address` of the official weights without top; see `weights.check_weights`.
+        official: `file`, `md5` or `sha256`, and `address` of the official weights without top, as
+            `weights.check_weights` takes them.
 
     Returns:
         The last feature map, (n, rows, columns, channels).
@@ -56,6 +58,7 @@ def features(
         model = application(include_top=False, input_tensor=inputs, weights=source)
     except Exception as error:
         raise _refuse_weights(weights, application, error) from error
+    model = flatten(model)
     if weights is None:
         _suit_random_start(model, batch_norm_momentum)
         if residual_gamma is not None:

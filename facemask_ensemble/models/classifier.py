@@ -1,5 +1,6 @@
 """The classifier: one flat graph from raw pixels to class probabilities."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import keras
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.backbones import PREPROCESSING
 from facemask_ensemble.models.copying import half_dtypes, in_float32
+from facemask_ensemble.models.flattening import flatten
 from facemask_ensemble.models.hardware import is_faster_in
+from facemask_ensemble.search_path import ENVIRONMENT, import_own_backbones
 
 FEATURES, POOL, PROBABILITIES = "features", "pool", "probabilities"
 POOLINGS = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
@@ -44,7 +47,8 @@ def build_classifier(
     """
     _check_head(pooling, hidden)
     pixels = keras.Input((image_size, image_size, 3), name="pixels", dtype="float32")
-    features = keras.layers.Identity(name=FEATURES)(backbone(pixels))
+    trunk = flatten(keras.Model(pixels, backbone(pixels)))
+    features = keras.layers.Identity(name=FEATURES)(trunk.output)
     x = POOLINGS[pooling](name=POOL)(features)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     for number, units in enumerate(hidden, 1):
@@ -80,8 +84,11 @@ def load_classifier(path: Path, *, as_trained: bool = False) -> keras.Model:
         path: of the `.keras` file.
         as_trained: keep the precision that it was trained in, however slow.
 
+    Layers of the user's own are known once the module that registers them is imported: where one is missing, the
+    modules of the backbones in the user's own folders are.
+
     Raises:
-        InputError: it holds code, as a Lambda layer does.
+        InputError: it holds code, as a Lambda layer does, or a layer that is not registered.
     """
     model = _load(path)
     if as_trained or all(is_faster_in(dtype) for dtype in half_dtypes(model)):
@@ -90,6 +97,24 @@ def load_classifier(path: Path, *, as_trained: bool = False) -> keras.Model:
 
 
 def _load(path: Path) -> keras.Model:
+    try:
+        return _load_safely(path)
+    except TypeError as error:
+        if "Could not locate class" not in str(error):
+            raise
+    import_own_backbones()
+    try:
+        return _load_safely(path)
+    except TypeError as error:
+        lost = re.search(r"Could not locate class '([^']+)'", str(error))
+        raise InputError(
+            f"{path.name}: its layer {lost[1] if lost else ''} is not known; decorate the class with "
+            "keras.saving.register_keras_serializable(), and give the folder of its backbone: --config-dir FOLDER, or "
+            f"{ENVIRONMENT}=FOLDER"
+        ) from None
+
+
+def _load_safely(path: Path) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except ValueError as error:

@@ -68,26 +68,26 @@ def half_dtypes(model: keras.Model) -> set[str]:
     return {layer.compute_dtype for layer in _layers(model) if _computes(layer)} & {"float16", "bfloat16"}
 
 
-def in_policy(config: Any, policy: str) -> Any:
-    """Copy a layer's or a model's config with another dtype policy for every layer in it.
+def in_policy(saved: Any, policy: str) -> Any:
+    """Copy a layer's or a model's saved config with another dtype policy for every layer in it.
 
     Input layers, whose dtype is no policy, and layers that scale pixels keep theirs.
     """
-    if isinstance(config, list | tuple):
-        return type(config)(in_policy(one, policy) for one in config)
-    if not isinstance(config, dict):
-        return config
-    if config.get("class_name") == POLICY:
-        return {**config, "config": {**config["config"], "name": policy}}
-    policy = FLOAT32 if config.get("class_name") in EXACT else policy
-    return {key: in_policy(value, policy) for key, value in config.items()}
+    if isinstance(saved, list | tuple):
+        return type(saved)(in_policy(one, policy) for one in saved)
+    if not isinstance(saved, dict):
+        return saved
+    if saved.get("class_name") == POLICY:
+        return {**saved, "config": {**saved["config"], "name": policy}}
+    policy = FLOAT32 if saved.get("class_name") in EXACT else policy
+    return {key: in_policy(value, policy) for key, value in saved.items()}
 
 
 def _copy_layer(layer: keras.Layer, policy: str | None) -> keras.Layer:
-    config = layer.get_config()
+    saved = layer.get_config()
     if policy is not None:
-        config = in_policy(config, FLOAT32 if type(layer).__name__ in EXACT else policy)
-    return type(layer).from_config(config)
+        saved = in_policy(saved, FLOAT32 if type(layer).__name__ in EXACT else policy)
+    return type(layer).from_config(saved)
 
 
 def _layers(layer: keras.Layer) -> Iterator[keras.Layer]:

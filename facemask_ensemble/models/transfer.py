@@ -10,8 +10,8 @@ from facemask_ensemble.models.classifier import FEATURES, build_classifier, load
 from facemask_ensemble.models.copying import copy_model
 from facemask_ensemble.weights import check_member
 
-# Keras pads these layers of EfficientNetB0 to B7 by whether the map is even, where it was built.
-_PADDED_BY_SIZE = re.compile(r"(stem_conv|block\w+_dwconv)_pad")
+# Keras pads these layers of EfficientNetB0 to B7, MobileNetV2 and V3 by whether the map is even, where it was built.
+_PADDED_BY_SIZE = re.compile(r"(stem_conv|block\w+_dwconv|expanded_conv_\d+_depthwise|block_\d+)_pad")
 
 
 def start_from_member(

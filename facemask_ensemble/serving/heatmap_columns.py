@@ -2,16 +2,16 @@
 
 import base64
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import hydra
 import numpy as np
 import pandas as pd
-from omegaconf import OmegaConf
 from PIL import Image
 
-from facemask_ensemble.config import CONF_DIR
+from facemask_ensemble.config import heatmap_method
 from facemask_ensemble.data.chunks import Chunk
 from facemask_ensemble.serving.heatmap import heatmap
 from facemask_ensemble.serving.uploads import one_at_a_time
@@ -39,7 +39,7 @@ def explained(
     Returns:
         `heatmap`, PNG in base64, `heatmap_member`, and `heatmap_reason` where there is none, a row an image.
     """
-    method = hydra.utils.instantiate(OmegaConf.load(CONF_DIR / "heatmap" / f"{METHOD}.yaml"))["method"]
+    method = _method()
     rows: list[tuple[str | None, str | None, str]] = []
     for place, (why, answer) in enumerate(zip(chunk.reasons, answers, strict=True)):
         if why:
@@ -67,6 +67,12 @@ def spokesman(probs: np.ndarray, label: int | None) -> int:
     if label is None:
         return int(known.max(axis=1).argmax())
     return int(np.where(known.argmax(axis=1) == label, 1 + known[:, label], known[:, label]).argmax())
+
+
+@cache
+def _method() -> Callable[[Any], Any]:
+    method: Callable[[Any], Any] = hydra.utils.instantiate(heatmap_method(METHOD))
+    return method
 
 
 def _png(pixels: np.ndarray) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from facemask_ensemble.config import CONF_DIR, options, read_settings
+from facemask_ensemble.config import compose_choice, options, read_settings
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.packaging.package import read_package
 from facemask_ensemble.prediction.shipped import choice_of
@@ -108,14 +108,14 @@ class Service:
 
 
 def _runtime(given: object) -> Runtime:
-    """Resolve a leaf of `conf/runtime`, given by its name, or by its `name` and others of its values."""
+    """Resolve a choice of the group `runtime`, given by its name, or by its `name` and others of its values."""
     from omegaconf import OmegaConf
 
     changes = dict(given) if isinstance(given, Mapping) else {"name": given}
     name = changes.get("name")
     if name not in options("runtime"):
         raise InputError(f"runtime={name}: must be one of {', '.join(options('runtime'))}")
-    leaf = OmegaConf.load(CONF_DIR / "runtime" / f"{name}.yaml")
+    leaf = compose_choice("runtime", str(name))
     if unknown := sorted({*changes} - ({*leaf} - {"load"})):
         raise InputError(f"runtime.{unknown[0]}: {name} has no such value to be set")
     whole = OmegaConf.create({"runtime": {**leaf, **changes}})

@@ -68,11 +68,17 @@ class Head:
 
 @group
 class Official:
-    """A network's official weights without top: file name, md5, and the folder it is fetched from."""
+    """A network's official weights without top: file name, md5 or sha256, and the folder it is fetched from."""
 
     file: Text
-    md5: Text
     address: Text
+    md5: Text | None = None
+    sha256: Text | None = None
+
+    @property
+    def checksum(self) -> tuple[str, str]:
+        """Give the kind of check sum that Keras knows the file by, and its value."""
+        return ("sha256", self.sha256) if self.sha256 is not None else ("md5", self.md5 or "")
 
 
 @group

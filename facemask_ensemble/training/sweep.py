@@ -14,10 +14,11 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, options, read_settings
+from facemask_ensemble.config import options, read_settings
 from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.overrides import parse, root_of, value_of
+from facemask_ensemble.search_path import is_group
 from facemask_ensemble.settings.groups import Dataset, Tracking
 from facemask_ensemble.training.devices import lease
 from facemask_ensemble.training.member_process import LIVE, OUTCOME
@@ -160,7 +161,7 @@ def _check_choices(overrides: list[str]) -> None:
     """Refuse an option that is not there now, not when its turn comes: Hydra would drop all that follow it."""
     for override in parse(overrides):
         group = str(override.key_or_group)
-        if override.is_sweep_override() and (CONF_DIR / group).is_dir():
+        if override.is_sweep_override() and is_group(group):
             wrong = [name for name in override.sweep_string_iterator() if name not in options(group)]
             if wrong:
                 raise InputError(

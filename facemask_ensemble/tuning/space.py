@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, options
+from facemask_ensemble.config import options
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.search_path import is_group
 
 # Trials that were judged on other images, or logged elsewhere, cannot be compared.
 FIXED = ("dataset", "tracking", "output_dir", "study", "parent_run", "tags", "again", "hydra", "experiment")
@@ -125,7 +126,7 @@ def _check_key(item: Searched, cfg: DictConfig, given: Mapping[str, str], own: t
             f"{key}={given[key]}: is set on the command line and searched (space.{key}); leave it out, or add "
             f"'space.{key}=null' to search it no more"
         )
-    if (CONF_DIR / key).is_dir():
+    if is_group(key):
         _check_options(item)
     elif not _is_known(cfg, key):
         raise InputError(f"space.{key}: there is no such key with these options; `--cfg job` shows them all")

@@ -19,6 +19,7 @@ from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.dataset import open_dataset
 from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.search_path import open_own_folders
 from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.signals import STOPS, Stopped, started, stop_with_parent
 from facemask_ensemble.training.devices import lease
@@ -104,6 +105,7 @@ def _judge(codes: Sequence[int], said: Sequence[str]) -> None:
 def main() -> None:
     """Take part with one GPU and a share of the cores."""
     work = json.loads(sys.stdin.read())
+    open_own_folders([])
     with one_line_errors(), hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         stop_with_parent(orderly=True)
         cfg = hydra.compose("tune", work["overrides"])

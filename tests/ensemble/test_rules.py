@@ -196,6 +196,35 @@ def test_a_plain_function_of_the_probabilities_is_a_rule(built):
     assert not fitted.ties(probs).any()
 
 
+def test_a_rule_of_ones_own_that_learns_need_not_break_ties():
+    probs, labels = judged(50)
+
+    def learn(probs, labels):
+        return Learned({"member": 2}, np.full(len(probs), 1 / len(probs)))
+
+    fitted = make_rule("one", {"rule": lambda probs, member: probs[member].argmax(axis=1), "learn": learn}).fit(
+        probs, labels
+    )
+    assert (fitted(probs) == probs[2].argmax(axis=1)).all()
+    assert not fitted.ties(probs).any()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda probs: probs.max(axis=0), r"answers float64 \(9, 3\) to 9 images; .* integers \(9,\)"),
+        (lambda probs: probs[0].argmax(axis=1).astype(float), r"answers float64 \(9,\)"),
+        (lambda probs: probs[0].argmax(axis=1)[:4], r"answers int64 \(4,\)"),
+        (lambda probs: np.full(9, 3), "answers 3 to 3; it has to give class indices from 0 to 2, or -1 for no answer"),
+        (lambda probs: np.full(9, -2), "answers -2 to -2"),
+        (lambda probs: None, r"answers object \(\)"),
+    ],
+)
+def test_what_no_rule_may_answer_is_refused_by_the_rules_name(answer, message):
+    with pytest.raises(InputError, match=f"voting=mine: its function {message}"):
+        make_rule("mine", answer).fit(*judged(9))(judged(9)[0])
+
+
 # Folds.
 
 

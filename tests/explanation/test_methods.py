@@ -256,6 +256,8 @@ BACKBONES = {
     "densenet201": (96, "mixed_float16", (124, 116, 104)),
     "inceptionv3": (139, "float32", 127),
     "inceptionresnetv2": (139, "float32", 127),
+    "convnexttiny": (96, "mixed_bfloat16", (124, 116, 104)),
+    "mobilenetv3large": (96, "mixed_float16", 127),
 }
 every_backbone = pytest.mark.parametrize("backbone", list(BACKBONES), indirect=True)
 

@@ -88,6 +88,20 @@ def test_every_format_answers_as_keras_does_alone_and_as_an_ensemble(name, tmp_p
     np.testing.assert_allclose(whole["agreement"], table["agreement"], atol=1e-3)
 
 
+def test_beside_a_rule_of_ones_own_the_members_are_exported_and_it_is_said(tmp_path, sources, photos, capsys):
+    made, _ = exporter(tmp_path, sources[:2], photos, "savedmodel", rule=most_confident)
+    assert made.write("ensemble", {"voting": "rule", "ties": "mean_probability"}) == []
+    told = "voting=rule is your own function, most_confident, which no graph computes; the members are exported"
+    assert told in capsys.readouterr().out
+    record = json.loads((tmp_path / "export.json").read_text())
+    assert [graph["name"] for graph in record["graphs"]] == ["ada", "bea"]
+    assert record["vote_outside"].startswith(told)
+
+
+def most_confident(probs):
+    return probs.max(axis=0).argmax(axis=1)
+
+
 @pytest.mark.parametrize(("name", "precision"), [("litert", "float16"), ("litert", "int8"), ("openvino", "float16")])
 def test_smaller_numbers_make_smaller_files_within_their_own_bound(name, precision, tmp_path, sources, photos):
     sizes = {}

@@ -10,22 +10,28 @@ from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.errors import InputError
 
 KERAS_MODULE = {
+    "convnexttiny": "convnext",
     "densenet201": "densenet",
     "efficientnetb3": "efficientnet",
     "efficientnetv2s": "efficientnet_v2",
     "inceptionresnetv2": "inception_resnet_v2",
     "inceptionv3": "inception_v3",
+    "mobilenetv3large": "mobilenet_v3",
     "resnet50": "resnet50",
     "resnet50v2": "resnet_v2",
     "vgg16": "vgg16",
     "xception": "xception",
 }
+# Keras prepares the pixels inside these networks; we do it before them.
+INSIDE = {"convnexttiny": "ConvNeXtTiny", "mobilenetv3large": "MobileNetV3Large"}
 BLOCKS = {  # as the papers and Keras's names count them; what is not in a block belongs to a neighbour
+    "convnexttiny": 3 + 3 + 9 + 3,
     "densenet201": 4,
     "efficientnetb3": 2 + 3 + 3 + 5 + 5 + 6 + 2,
     "efficientnetv2s": 2 + 4 + 4 + 6 + 9 + 15,
     "inceptionresnetv2": 1 + 10 + 1 + 20 + 1 + 10,
     "inceptionv3": 11,
+    "mobilenetv3large": 15,
     "resnet50": 3 + 4 + 6 + 3,
     "resnet50v2": 3 + 4 + 6 + 3,
     "vgg16": 5,
@@ -73,7 +79,7 @@ def test_every_pretrained_leaf_is_tested_here():
     assert leaves == set(KERAS_MODULE)
 
 
-@pytest.mark.parametrize("name", KERAS_MODULE)
+@pytest.mark.parametrize("name", [name for name in KERAS_MODULE if name not in INSIDE])
 def test_preprocessing_equals_that_of_keras(name, tmp_path):
     import keras
 
@@ -87,6 +93,36 @@ def test_preprocessing_equals_that_of_keras(name, tmp_path):
     expected = module.preprocess_input(some_pixels(8).copy())
     answer = load_classifier(tmp_path / "own.keras").predict(some_pixels(8), verbose=0)
     np.testing.assert_allclose(answer, expected, rtol=1e-6, atol=2e-6)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_file_of_weights_gives_the_features_of_keras_with_its_own_preprocessing(name, tmp_path):
+    """The file is written as the official ones are, with the preprocessing's layer in the network."""
+    import h5py
+    import keras
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    from facemask_ensemble.models.classifier import build_classifier
+
+    cfg = backbone_config(name)
+    official = getattr(
+        keras.applications, {"convnexttiny": "ConvNeXtTiny", "mobilenetv3large": "MobileNetV3Large"}[name]
+    )
+    keras.utils.set_random_seed(0)
+    source = official(include_top=False, weights=None, input_shape=(64, 64, 3))
+    for weight in source.weights:  # 1e-6 of a block's own output would hide all of it
+        if "layer_scale" in weight.path:
+            weight.assign(keras.ops.ones_like(weight))
+    with h5py.File(tmp_path / "own_notop.h5", "w") as file:
+        save_weights_to_hdf5_group(file, source)
+    features = instantiate(cfg.features, weights=str(tmp_path / "own_notop.h5"))
+    model = build_classifier(name, features, 64, 3)
+    assert_same_features(features_of(model, some_pixels(64)), source.predict(some_pixels(64), verbose=0))
+
+
+def test_the_two_backbones_that_came_later_take_a_file_of_eight_lines():
+    assert [len((CONF_DIR / "backbone" / f"{name}.yaml").read_text().splitlines()) for name in INSIDE] == [8, 8]
 
 
 def test_caffe_turns_red_green_blue_round_and_takes_the_mean_off():
@@ -133,7 +169,8 @@ def test_the_official_file_is_the_one_that_keras_fetches(name, monkeypatch):
         pass
 
     def get_file(fname, origin, file_hash, **options):
-        raise FetchedError({"file": fname, "address": origin.removesuffix(f"/{fname}"), "md5": file_hash})
+        kind = "md5" if len(file_hash) == 32 else "sha256"
+        raise FetchedError({"file": fname, "address": origin.removesuffix(f"/{fname}"), kind: file_hash})
 
     monkeypatch.setattr(file_utils, "get_file", get_file)
     cfg = backbone_config(name)
@@ -148,17 +185,19 @@ def test_every_backbone_has_its_blocks_and_each_begins_where_the_last_one_ends(n
     import keras
 
     from facemask_ensemble.models.classifier import backbone_layers
+    from facemask_ensemble.models.flattening import flatten
     from facemask_ensemble.models.freezing import blocks
 
     cfg = backbone_config(name)
     model = build(name)
     found = blocks(model, cfg.block_ends)
     assert len(found) == BLOCKS[name]
+    order = {layer.name: place for place, layer in enumerate(model.layers)}
     for before, block in zip(found, found[1:], strict=False):
         inside = {layer.name for layer in block}
-        assert entries(block) - inside == {before[-1].name}
-    application = instantiate(cfg.features.application)(
-        include_top=False, weights=None, input_shape=model.input.shape[1:]
+        assert entries(block, order) - inside == {before[-1].name}
+    application = flatten(
+        instantiate(cfg.features.application)(include_top=False, weights=None, input_shape=model.input.shape[1:])
     )
     kinds = [type(layer) for layer in application.layers]
     assert [type(layer) for layer in backbone_layers(model)] == kinds
@@ -168,10 +207,17 @@ def test_every_backbone_has_its_blocks_and_each_begins_where_the_last_one_ends(n
     assert {key: own[key] for key in named if key in own} == {key: at for key, at in named.items() if key in own}
 
 
-def entries(block):
-    """Name the layers that a block reads from."""
+def entries(block, order):
+    """Name the layers that a block reads from; of an addition that is no layer, the later of those that it adds."""
+
+    def source(tensor):
+        operation = tensor._keras_history.operation
+        if operation.name in order:
+            return operation.name
+        return max((source(given) for given in operation._inbound_nodes[-1].input_tensors), key=order.get)
+
     inputs = [layer.input if isinstance(layer.input, list) else [layer.input] for layer in block]
-    return {tensor._keras_history.operation.name for tensors in inputs for tensor in tensors}
+    return {source(tensor) for tensors in inputs for tensor in tensors}
 
 
 @pytest.mark.heavy

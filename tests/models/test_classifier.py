@@ -280,3 +280,41 @@ def test_a_classifier_made_under_jax_answers_the_same_under_tensorflow(tmp_path)
     subprocess.run([sys.executable, "-c", UNDER_JAX, str(tmp_path)], env=environment, check=True)
     probs = load_classifier(tmp_path / "model.keras").predict(some_pixels(12), verbose=0)
     np.testing.assert_allclose(probs, np.load(tmp_path / "probs.npy"), atol=1e-5)
+
+
+OWN_LAYERS = """
+import keras
+
+@keras.saving.register_keras_serializable()
+class ShareOfATest(keras.layers.Layer):
+    def call(self, pixels):
+        return pixels / 255
+
+def network(pixels):
+    return keras.layers.Conv2D(4, 3)(ShareOfATest()(pixels))
+"""
+
+
+def test_a_layer_of_ones_own_is_found_through_the_backbones_of_ones_own_folder(tmp_path, monkeypatch):
+    import importlib
+
+    import keras
+
+    from facemask_ensemble.models.classifier import build_classifier, load_classifier
+    from facemask_ensemble.search_path import ENVIRONMENT
+
+    (tmp_path / "backbone").mkdir()
+    file = tmp_path / "backbone" / "own.yaml"
+    file.write_text("defaults: [_network]\nname: own\nfeatures: {_target_: own_layers_of_a_test.network}\n")
+    (tmp_path / "own_layers_of_a_test.py").write_text(OWN_LAYERS)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    model = build_classifier("own", importlib.import_module("own_layers_of_a_test").network, 8, 2)
+    model.save(tmp_path / "model.keras")
+    keras.saving.get_custom_objects().pop("Custom>ShareOfATest")
+    del sys.modules["own_layers_of_a_test"]
+    with pytest.raises(InputError, match="model.keras: its layer ShareOfATest is not known; .*_CONFIG_DIR=FOLDER"):
+        load_classifier(tmp_path / "model.keras")
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path))
+    pixels = some_pixels(8, count=2)
+    answers = load_classifier(tmp_path / "model.keras").predict(pixels, verbose=0)
+    np.testing.assert_array_equal(answers, model.predict(pixels, verbose=0))

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from facemask_ensemble.ensemble.rule_settings import chosen_rule, described
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.packaging.package import PackagedMember, read_package, write_package
 from facemask_ensemble.prediction.shipped import shipped_choice
+from facemask_ensemble.search_path import ENVIRONMENT
 from facemask_ensemble.settings import read
 from facemask_ensemble.settings.answering import Ties, Voting
 
@@ -96,6 +99,77 @@ def test_a_rule_that_was_kept_answers_as_before(name, ties):
     assert again.ties(probs).tolist() == fitted.ties(probs).tolist()
 
 
+OWN_RULES = """
+import numpy as np
+from facemask_ensemble.ensemble.learning import Learned
+
+def power_mean(probs, power):
+    return (probs**power).sum(axis=0).argmax(axis=1)
+
+def nearest(probs, reach, centre):
+    return np.abs(probs.mean(axis=0) - centre).argmin(axis=1) if reach else np.zeros(probs.shape[1], int)
+
+def learn(probs, labels):
+    return Learned({"centre": probs.mean()}, np.full(len(probs), 1 / len(probs)))
+
+def last(probs, leading, back):
+    return leading.shape[1] - 1 - leading[:, ::-1].argmax(axis=1) * back
+"""
+OWN = {
+    "power_mean": {"_target_": "own_rules_of_packages.power_mean", "power": 1, **PARTIAL},
+    "nearest": {
+        "rule": {"_target_": "own_rules_of_packages.nearest", "reach": 0, **PARTIAL},
+        "learn": {"_target_": "own_rules_of_packages.learn", **PARTIAL},
+    },
+}
+LAST = {"break_tie": {"_target_": "own_rules_of_packages.last", "back": 0, **PARTIAL}}
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """A folder with rules of one's own, one of which learns, and what breaks ties; the environment names it."""
+    folder = tmp_path / "mine"
+    for name, config in {**{f"voting/{name}": config for name, config in OWN.items()}, "ties/last": LAST}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.yaml").write_text(json.dumps(config))
+    (folder / "own_rules_of_packages.py").write_text(OWN_RULES)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
+    monkeypatch.setenv(ENVIRONMENT, str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_rule_of_ones_own_is_kept_with_its_settings_and_found_in_its_folder(name, own_folder, monkeypatch):
+    given = {"power_mean": {"power": 3}, "nearest": {"reach": 1}}[name]
+    chosen = replace(read(Voting, OWN[name]), rule=read(Voting, OWN[name]).rule.changed(**given))
+    probs, labels = random_answers(1)
+    tie = {"break_tie": {**LAST["break_tie"], "back": 1}}
+    fitted = chosen_rule(name, chosen, read(Ties, tie), CLASSES, None).fit(probs, labels)
+    kept = json.loads(json.dumps(described(fitted, "last", [("a", "1"), ("b", "2"), ("c", "3")], CLASSES)))
+    assert (kept["rule_settings"], kept["tie_arguments"]) == (given, {"back": 1})
+    others, _ = random_answers(2)
+    again = restored(kept)
+    assert again(others).tolist() == fitted(others).tolist()
+    assert again.rule.break_tie.keywords == {"back": 1}
+    plain = chosen_rule(name, read(Voting, OWN[name]), read(Ties, LAST), CLASSES, None).fit(probs, labels)
+    assert fitted(others).tolist() != plain(others).tolist()
+    monkeypatch.delenv(ENVIRONMENT)
+    message = f"voting={name}: there is no such voting here, only .*majority.* needs the folder that has voting/{name}"
+    with pytest.raises(InputError, match=message):
+        restored(kept)
+
+
+@pytest.mark.parametrize("settings", [{}, {"power": 2, "more": 1}, {"power": {"a": 1}}, {"power": "${oc.env:HOME}"}])
+def test_settings_that_the_rules_own_file_does_not_know_or_that_are_no_data_are_refused(settings, own_folder):
+    probs, labels = random_answers(1)
+    fitted = chosen_rule("power_mean", read(Voting, OWN["power_mean"]), read(Ties, LAST), CLASSES, None).fit(
+        probs, labels
+    )
+    kept = described(fitted, "last", [("a", "1"), ("b", "2"), ("c", "3")], CLASSES)
+    with pytest.raises(InputError, match="voting=power_mean: its config sets power, and the description has .*again"):
+        restored(kept | {"rule_settings": settings})
+
+
 def test_a_package_is_a_choice_with_its_members_in_order(package):
     choice = shipped_choice(str(package))
     assert choice.class_names == CLASSES
@@ -148,12 +222,12 @@ def test_a_member_that_was_changed_or_lost_is_named(package):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rule": "os.system"}, "voting=os.system: this installation has .*majority"),
-        ({"rule": "../voting/majority"}, "voting=../voting/majority: this installation has"),
+        ({"rule": "os.system"}, "voting=os.system: there is no such voting here, only .*majority.*--config-dir"),
+        ({"rule": "../voting/majority"}, "voting=../voting/majority: there is no such voting here"),
         ({"rule": {"_target_": "os.system"}}, "names a _target_, and nothing that a file names is run"),
         ({"learned": {"deep": [{"_target_": "os.system"}]}}, "names a _target_"),
         ({"rule": ["majority"]}, "lacks members, their files or numbers; evaluate and ship again"),
-        ({"ties": "coin"}, "ties=coin: this installation has abstain, "),
+        ({"ties": "coin"}, "ties=coin: there is no such ties here, only abstain, "),
         ({"tie_arguments": {}}, "ties=safest_class: it needs order, and the description has none"),
         ({"tie_arguments": {"order": [0, 0, 1]}}, r"ties=safest_class: order=\[0, 0, 1\] does not fit"),
         ({"ties": "abstain"}, "ties=abstain: it needs no argument, and the description has order"),
