@@ -12,6 +12,8 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.overrides import parse, root_of
 from facemask_ensemble.search_path import CONF_DIR, compose_choice, options
 from facemask_ensemble.settings import read
+from facemask_ensemble.settings.answering import Heatmap
+from facemask_ensemble.settings.groups import Backbone
 from facemask_ensemble.weights import is_path
 
 __all__ = [
@@ -22,7 +24,7 @@ __all__ = [
     "compose_choice",
     "heatmap_method",
     "options",
-    "plain",
+    "read_choice",
     "read_settings",
     "refuse_other_rule",
 ]
@@ -39,15 +41,16 @@ OmegaConf.register_new_resolver("options", lambda group: " | ".join(options(grou
 
 def heatmap_method(name: str) -> dict[str, Any]:
     """Give the `method` of a config of the group `heatmap`."""
-    return dict(plain(compose_choice("heatmap", name))["method"])
+    method = read_choice(Heatmap, "heatmap", name).method
+    assert method is not None
+    return method.call
 
 
 def block_ends(backbone: str) -> str | None:
     """Give the regular expression of the layers that end a block of a backbone, where its own file names one."""
     if backbone not in options("backbone"):
         return None
-    known = compose_choice("backbone", backbone).get("block_ends")
-    return None if known is None else str(known)
+    return read_choice(Backbone, "backbone", backbone).block_ends
 
 
 def absolute_paths(cfg: DictConfig) -> DictConfig:
@@ -90,6 +93,12 @@ def read_settings(kind: type[T], cfg: DictConfig, group: str = "") -> T:
     return read(kind, own, above=group, referred=referred_keys(cfg))
 
 
+def read_choice(kind: type[T], group: str, name: str) -> T:
+    """Read one choice of a config group, as a command would that chose it."""
+    root = OmegaConf.create({group: compose_choice(group, name)})
+    return read_settings(kind, root, group)
+
+
 def referred_keys(cfg: DictConfig) -> set[str]:
     """Name the keys that a config itself refers to, and those above them."""
     return set(_referred(OmegaConf.to_container(cfg)))
@@ -103,10 +112,3 @@ def _referred(node: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
         for dots, key in REFERENCE.findall(node):
             full = [*(path[: -len(dots)] if dots else ()), *filter(None, key.split("."))]
             yield from (".".join(full[:end]) for end in range(1, len(full) + 1))
-
-
-def plain(cfg: DictConfig) -> dict[str, Any]:
-    """Resolve a config into plain dicts, lists and values."""
-    resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}

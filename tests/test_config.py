@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, absolute_paths, plain, refuse_other_rule
+from facemask_ensemble.config import CONF_DIR, absolute_paths, refuse_other_rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluate import changes_of_data
 
@@ -74,7 +74,7 @@ def test_a_backbone_leaf_holds_no_more_than_its_name_its_input_and_its_applicati
         "md5": "b0042744bf5b25fce3cb969f33bebb97",
         "address": "https://storage.googleapis.com/tensorflow/keras-applications/xception",
     }
-    assert plain(cfg.backbone) == {
+    assert OmegaConf.to_container(cfg.backbone, resolve=True) == {
         "name": "xception",
         "weights": "imagenet",
         "smallest_side": 71,

@@ -8,20 +8,21 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import hydra
 import numpy as np
 
-from facemask_ensemble.config import compose_choice, options, plain
+from facemask_ensemble.config import options, read_choice
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.learning import Learned
 from facemask_ensemble.ensemble.rule_settings import settings_of
 from facemask_ensemble.ensemble.rules import FittedRule, function_of, make_rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.search_path import ENVIRONMENT
-from facemask_ensemble.settings import read
 from facemask_ensemble.settings.answering import Ties, Voting
+
+T = TypeVar("T")
 
 
 def restored(about: Mapping[str, Any]) -> FittedRule:
@@ -50,7 +51,7 @@ def restored(about: Mapping[str, Any]) -> FittedRule:
 
 def _rule(name: str, kept: Mapping[str, Any]) -> Any:
     """Make a rule with the settings that it was shipped with, which have to be those that its config knows."""
-    chosen = read(Voting, _choice("voting", name))
+    chosen = _choice(Voting, "voting", name)
     known = settings_of(chosen)
     if set(kept) != set(known) or not all(map(_is_plain, kept.values())):
         raise InputError(
@@ -63,7 +64,7 @@ def _rule(name: str, kept: Mapping[str, Any]) -> Any:
 def _tie(about: Mapping[str, Any], members: int) -> voting.Tie:
     """Make what breaks ties, with the arguments that were kept."""
     name, given = about["ties"], about["tie_arguments"]
-    ties = read(Ties, _choice("ties", name))
+    ties = _choice(Ties, "ties", name)
     call: voting.Tie = hydra.utils.instantiate(ties.break_tie.call)
     own = [key for key in ("order", "weights") if getattr(ties, key) is not None]
     wanted = {*function_of(call)[1], *own}
@@ -88,14 +89,14 @@ def _fitting(about: Mapping[str, Any], key: str, members: int) -> np.ndarray:
     return values.astype(int) if key == "order" else values
 
 
-def _choice(group: str, name: str) -> dict[str, Any]:
-    """Compose a choice of a config group, of those that there are here."""
+def _choice(kind: type[T], group: str, name: str) -> T:
+    """Read a choice of a config group, of those that there are here."""
     if name not in options(group):
         raise InputError(
             f"{group}={name}: there is no such {group} here, only {', '.join(options(group))}; one of your own needs "
             f"the folder that has {group}/{name}.yaml: give --config-dir FOLDER, or set {ENVIRONMENT}=FOLDER"
         )
-    return plain(compose_choice(group, name))
+    return read_choice(kind, group, name)
 
 
 def _is_plain(value: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import hydra
 import numpy as np
 
-from facemask_ensemble.config import compose_choice, options, plain
+from facemask_ensemble.config import options, read_choice
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import FittedRule, Rule, make_rule, make_tie
 from facemask_ensemble.settings.answering import Ties, Voting
@@ -49,7 +49,7 @@ def every_rule(chosen: Rule) -> list[Rule]:
 
 
 def _built(name: str) -> Any:
-    return hydra.utils.instantiate(plain(compose_choice("voting", name)))
+    return hydra.utils.instantiate(read_choice(Voting, "voting", name).call)
 
 
 def validation_accuracy(probs: np.ndarray, labels: np.ndarray) -> np.ndarray | None:

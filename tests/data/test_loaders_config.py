@@ -3,7 +3,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, options, plain
+from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.training.launch import check
 
@@ -22,7 +22,7 @@ def train_config(*overrides, **options):
 def test_each_loader_has_the_labels_and_the_loss_that_its_users_take(name, labels, loss):
     config = train_config(f"loader={name}")
     check(config)
-    loader = plain(config.loader)
+    loader = OmegaConf.to_container(config.loader, resolve=True)
     assert (loader["name"], loader["labels"], loader["loss"], loader["resize"]) == (name, labels, loss, "ours")
     read = instantiate(loader["batches"])
     assert (read.func.__name__, read.keywords["labels"]) == (name, labels)
@@ -35,7 +35,7 @@ def test_there_are_three_loaders_and_our_own_is_the_default():
 
 
 def test_the_way_of_resizing_reaches_the_reader():
-    loader = plain(train_config("loader=directory", "loader.resize=reader").loader)
+    loader = train_config("loader=directory", "loader.resize=reader").loader
     assert loader["batches"]["resize"] == "reader"
 
 

@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, options, plain
+from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.explanation.heatmaps import heatmaps
 from facemask_ensemble.explanation.overlay import enlarge
@@ -243,7 +243,7 @@ def test_channels_that_cannot_be_counted_are_refused(channels):
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_the_channels_are_a_key_of_the_commands(command):
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = plain(compose(command, ["heatmap=scorecam", "heatmap.channels=8", "++input=here"]))
+        config = compose(command, ["heatmap=scorecam", "heatmap.channels=8", "++input=here"])
     assert instantiate(config["heatmap"]["method"])(colour_network()).channels == 8
 
 
@@ -276,7 +276,7 @@ def backbone(request):
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             config = compose("train", [f"backbone={request.param}", "backbone.weights=null"])
         pixels = keras.Input((None, None, 3), name="pixels", dtype="float32")
-        last = instantiate(plain(config)["backbone"]["features"])(pixels)
+        last = instantiate(config.backbone.features)(pixels)
         features = keras.layers.Identity(name="features")(last)
         pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features)
         probs = keras.layers.Dense(3, activation="softmax", dtype="float32", name="probabilities")
