@@ -17,7 +17,7 @@ from facemask_ensemble.config import CONF_DIR, absolute_paths, plain
 from facemask_ensemble.data.inputs import open_input
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.faces.drawing import STYLES, strip_height
-from facemask_ensemble.faces.prediction import COLUMNS
+from facemask_ensemble.faces.prediction import COLUMNS, COUNTS
 from facemask_ensemble.faces.recording import Recorder
 from facemask_ensemble.faces.video import Footage
 from facemask_ensemble.predict import predict
@@ -203,7 +203,7 @@ def test_stopped_in_the_middle_and_started_again_no_image_and_no_face_is_missing
 
 @pytest.mark.heavy
 def test_a_parquet_table_has_its_numbers_as_numbers(place, answered):
-    to_parquet(place / "whole" / "answers.csv", place / "answers.parquet", COLUMNS)
+    to_parquet(place / "whole" / "answers.csv", place / "answers.parquet", COLUMNS, COUNTS)
     table = pd.read_parquet(place / "answers.parquet")
     pd.testing.assert_frame_equal(table, answered[1], check_dtype=False)
     assert table["faces"].sum() == answered[1]["faces"].sum()
