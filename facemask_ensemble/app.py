@@ -40,6 +40,7 @@ def app(config: dict[str, Any], choices: Mapping[str, str]) -> None:
     from facemask_ensemble.page.service import Desk
     from facemask_ensemble.prediction.loading import choose_ensemble
     from facemask_ensemble.serving.uploads import Limits
+    from facemask_ensemble.task import chosen_task
 
     with bind(config["host"], config["port"]) as listener:
         choice = choose_ensemble(config, choices)
@@ -53,6 +54,7 @@ def app(config: dict[str, Any], choices: Mapping[str, str]) -> None:
             find_card(config),
             Limits(**config["limits"]),
             hydra.utils.instantiate(method) if method else None,
+            chosen_task(config.get("task"), choice.task),
         )
         serve(desk, listener, config["keep_minutes"] * 60, config["open_browser"])
 

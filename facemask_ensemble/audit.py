@@ -119,7 +119,7 @@ def _log(config: Mapping[str, Any], folder: Path, metrics: Mapping[str, float]) 
 
     def log() -> None:
         store = tracking.open_store(config["tracking"]["uri"], Path(config["output_dir"]))
-        tracking.log_audit(store, config["dataset"]["name"], folder, metrics)
+        tracking.log_audit(store, config["dataset"]["name"], config["task"]["name"], folder, metrics)
 
     return tracking.protect(log)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest
     from facemask_ensemble.evaluation.rule_predictions import Ballot, Judged
     from facemask_ensemble.evaluation.verdict import MemberPredictions
+    from facemask_ensemble.task import Task
 
 SAME = ("dataset.root", "dataset.table", "dataset.name")  # they do not change what is judged
 
@@ -49,7 +50,7 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
     from facemask_ensemble import tracking
     from facemask_ensemble.data.dataset import open_dataset
     from facemask_ensemble.ensemble.members import load_predictions, members_of, model_file
-    from facemask_ensemble.ensemble.rule_settings import chosen_rule, every_rule, validation_accuracy
+    from facemask_ensemble.ensemble.rule_settings import chosen_rule, every_rule, validation_accuracy, with_order
     from facemask_ensemble.evaluation.explanations import explain_answers, write_explanations
     from facemask_ensemble.evaluation.gallery import choose
     from facemask_ensemble.evaluation.rule_predictions import cast
@@ -58,16 +59,19 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
     from facemask_ensemble.report.explanation_cards import gallery_overlays
     from facemask_ensemble.report.page import write_report
     from facemask_ensemble.report.tables import terminal_table
+    from facemask_ensemble.task import chosen_task
 
     output_dir = Path(config["output_dir"])
     store = tracking.open_store(config["tracking"]["uri"], output_dir)
     whole = open_dataset(config["dataset"], output_dir)
     cache = output_dir / "data" / "artifacts"
     members, manifest = members_of(store, whole, config["study"], config["members"], cache, seen=config["seen"])
+    task = chosen_task(config.get("task"), members[0].task)
     predictions = load_predictions(store, members, manifest, cache)
     validation, test = (judged_split(predictions, manifest, split) for split in ("validation", "test"))
     accuracy = validation_accuracy(validation.probs, validation.labels)
-    rule = chosen_rule(choices["voting"], config["voting"], config["ties"], manifest.class_names, accuracy)
+    ties = with_order(config["ties"], task)
+    rule = chosen_rule(choices["voting"], config["voting"], ties, manifest.class_names, accuracy)
     models = {member.name: model_file(store, member, cache) for member in members}
     analysis = {
         "costs": _costs(models, output_dir) if config["costs"] else {},
@@ -84,14 +88,14 @@ def evaluate(config: dict[str, Any], choices: Mapping[str, str], *, changed: Seq
     folder = output_dir / study
     about = (list(test.paths), list(models), manifest.class_names)
     gallery = choose(test.probs, test.labels, ballot.answers, *about, config["gallery"])
-    faces = hydra.utils.instantiate(config["dataset"]["faces"])
+    boxes = hydra.utils.instantiate(config["dataset"]["boxes"])
     shown = [item["index"] for item in gallery]
-    explained = explain_answers(config, models, test, ballot.answers, manifest, faces, shown)
+    explained = explain_answers(config, models, test, ballot.answers, manifest, boxes, task.boxes, shown)
     images = images_of(report, gallery, manifest)
     overlays = gallery_overlays(explained, gallery, images) if explained else {}
-    why = write_explanations(explained, faces, report, test, ballot.answers, manifest, command, folder)
+    why = write_explanations(explained, boxes, task.boxes, report, test, ballot.answers, manifest, command, folder)
     page = write_report(report, gallery, images, overlays, contact_sheet(manifest), command, folder, bool(why))
-    _keep_ensemble(report, ballot, predictions, manifest, study, command, folder / "ensemble")
+    _keep_ensemble(report, ballot, predictions, manifest, task, study, command, folder / "ensemble")
     unlogged = tracking.protect(lambda: tracking.log_report(store, study, manifest, folder, report["ensemble"]))
     Console().print(terminal_table(report))
     if unlogged:
@@ -127,6 +131,7 @@ def _keep_ensemble(
     ballot: "Ballot",
     predictions: Sequence["MemberPredictions"],
     manifest: "Manifest",
+    task: "Task",
     study: str,
     command: str,
     folder: Path,
@@ -139,14 +144,14 @@ def _keep_ensemble(
     folder.mkdir(parents=True, exist_ok=True)
     members = [(member.name, member.run_id) for member in predictions]
     about = described(ballot.fitted, report["break_tie"], members, manifest.class_names)
-    about |= {"name": manifest.name, "study": study, "fingerprint": manifest.fingerprint}
+    about |= {"name": manifest.name, "task": task.name, "study": study, "fingerprint": manifest.fingerprint}
     for member in about["members"]:
         member["milliseconds"] = report["costs"].get(member["name"], {}).get("milliseconds")
     about["temperatures"] = [row["temperature"] for row in report["calibration"]["rows"]]
     (folder / "ensemble.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
     rows = manifest.split("test")[["sha256", "label"]].assign(prediction=ballot.answers)
     rows.to_parquet(folder / "answers.parquet", index=False)
-    write_card(ship_card(report, study, command), folder)
+    write_card(ship_card(report, task, study, command), folder)
 
 
 def _command() -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from facemask_ensemble.task import Task
     from facemask_ensemble.tracking import Store
     from facemask_ensemble.tracking.registry import Version
 
@@ -54,6 +55,7 @@ def ship(config: dict[str, Any]) -> "Version":
         InputError: there is no report or no ensemble in it, or the champion stays what it is.
     """
     from facemask_ensemble import tracking
+    from facemask_ensemble.task import GENERIC, task_named
     from facemask_ensemble.tracking import registry
 
     output_dir, cache = Path(config["output_dir"]), Path(config["output_dir"]) / "data" / "artifacts"
@@ -62,14 +64,15 @@ def ship(config: dict[str, Any]) -> "Version":
     run_id, study = registry.find_report(store, study, report)
     again = f"write that report again: python -m facemask_ensemble.evaluate study={study}"
     new = read_shipment(registry.ensemble_folder(store, run_id, cache, again))
-    name = str(config["name"] or f"facemask-{new.about['name']}")
+    task = task_named(new.about.get("task", GENERIC))
+    name = str(config["name"] or f"{task.model_prefix}{new.about['name']}")
     before, old = registry.champion(store, name), None
     if config["champion"] and before and before.run_id != run_id:
         restore = f"it is the champion, {name} version {before.number}: restore it, or move the alias in MLflow by hand"
         old = read_shipment(registry.ensemble_folder(store, before.run_id, cache, restore))
         _refuse_other_classes(name, new, old)
     if not registry.has_model(store, run_id):
-        keep_model(store, run_id, new, output_dir)
+        keep_model(store, run_id, new, task, output_dir)
     version, made = registry.register(store, name, run_id, _tags(new), new.card["sentence"])
     print(f"{name} version {version.number}{'' if made else ' (registered before)'}: {_summary(new)}")
     print(f"card: {new.page}\nto see it: {registry.page_of(store, version)}")
@@ -92,7 +95,7 @@ def read_shipment(folder: Path) -> Shipment:
     return Shipment(about, card, pd.read_parquet(folder / "answers.parquet"), folder / "card.html")
 
 
-def keep_model(store: "Store", run_id: str, new: Shipment, output_dir: Path) -> None:
+def keep_model(store: "Store", run_id: str, new: Shipment, task: "Task", output_dir: Path) -> None:
     """Put the whole ensemble, members and all, beside what the report keeps of it, as a model that MLflow loads.
 
     Raises:
@@ -110,7 +113,7 @@ def keep_model(store: "Store", run_id: str, new: Shipment, output_dir: Path) -> 
         package, saved = Path(place) / "ensemble", Path(place) / "model"
         write_package(new.about, members, new.page.parent, package)
         names = [member["name"] for member in new.about["members"]]
-        save_model(package, names, new.about["class_names"], SETTINGS, PARAMS, saved)
+        save_model(package, names, new.about["class_names"], SETTINGS, PARAMS, task.example(), saved)
         add_model(store, run_id, saved)
 
 

@@ -98,7 +98,7 @@ def test_the_judged_ensemble_becomes_champion_with_its_card(place, command):
     done = command("ship", "study=pair", cwd=place)
     assert (done.returncode, done.stderr) == (0, "")
     client = MlflowClient(f"sqlite:///{place}/outputs/mlflow.db")
-    version = client.get_model_version_by_alias("facemask-folders", "champion")
+    version = client.get_model_version_by_alias("folders", "champion")
     assert {item.path for item in client.list_artifacts(version.run_id, "ensemble")} >= {
         f"ensemble/{name}" for name in ("ensemble.json", "card.html", "card.json", "answers.parquet")
     }
@@ -109,11 +109,11 @@ def test_the_champion_answers_with_its_own_members_its_own_weights_and_its_own_w
         "predict", "input=masks", "study=pair", "voting=greedy", "ties=abstain", "output=store.csv", cwd=place
     )
     assert done.returncode == 0, done.stderr
-    shipped = "ensemble=models:/facemask-folders@champion"
+    shipped = "ensemble=models:/folders@champion"
     done = command("predict", "input=masks", shipped, "output=shipped.csv", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "greedy vote as shipped: basic_cnn, deep_cnn" in done.stdout
     pd.testing.assert_frame_equal(pd.read_csv(place / "shipped.csv"), pd.read_csv(place / "store.csv"))
     refused = command("predict", "input=masks", shipped, "voting=soft", "output=other.csv", cwd=place)
     assert refused.returncode == 2
-    assert "voting=soft: ensemble=models:/facemask-folders@champion brings its own members" in refused.stderr
+    assert "voting=soft: ensemble=models:/folders@champion brings its own members" in refused.stderr

@@ -11,6 +11,8 @@ from omegaconf import OmegaConf
 from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import FittedRule, Rule, make_rule, make_tie
+from facemask_ensemble.errors import InputError
+from facemask_ensemble.task import Task
 
 
 def chosen_rule(
@@ -31,6 +33,22 @@ def chosen_rule(
     """
     break_tie = make_tie(hydra.utils.instantiate(ties), class_names, accuracy)
     return make_rule(name, hydra.utils.instantiate(config), break_tie)
+
+
+def with_order(ties: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
+    """Fill in the order of a resolved `ties` group that leaves it to the task.
+
+    Raises:
+        InputError: the task has none.
+    """
+    if ties.get("order", ()) is not None:
+        return ties
+    if task.safest is None:
+        raise InputError(
+            f"ties.order: task {task.name} does not say which class is the safest; give ties.order=[CLASS,…], the "
+            "safest first"
+        )
+    return {**ties, "order": list(task.safest)}
 
 
 def every_rule(chosen: Rule) -> list[Rule]:

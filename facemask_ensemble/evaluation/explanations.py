@@ -8,11 +8,12 @@ import hydra
 import numpy as np
 
 from facemask_ensemble.config import heatmap_method
-from facemask_ensemble.data.face_boxes import Faces
+from facemask_ensemble.data.boxes import Boxes
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.report.explanation_cards import explanation_cards
 from facemask_ensemble.report.explanation_page import remove_explanation_page, write_explanation_page
+from facemask_ensemble.task import BoxWords
 
 if TYPE_CHECKING:
     from facemask_ensemble.explanation.evaluated_heatmaps import Explained
@@ -24,7 +25,8 @@ def explain_answers(
     test: Judged,
     winners: np.ndarray,
     manifest: Manifest,
-    faces: Faces | None,
+    boxes: Boxes | None,
+    words: BoxWords,
     shown: Sequence[int],
 ) -> "Explained | None":
     """Draw the members' heatmaps of the images shown, and judge them on a sample of the test images.
@@ -35,7 +37,8 @@ def explain_answers(
         test: what the members answered to all test images.
         winners: the vote's answers, int (n,).
         manifest: of these images.
-        faces: their boxes by path, where the dataset has them.
+        boxes: on them by path, where the dataset has them.
+        words: what boxes hold, and which speak for a class.
         shown: places of the images that a page shows.
 
     Returns:
@@ -50,8 +53,19 @@ def explain_answers(
     from facemask_ensemble.explanation.evaluated_heatmaps import explain
 
     files = [manifest.root / path for path in test.paths]
-    numbers = {"images": why["images"], "trust": why["trust"]}
-    return explain(models, files, test, winners, manifest.class_names, methods, shown=shown, faces=faces, **numbers)
+    return explain(
+        models,
+        files,
+        test,
+        winners,
+        manifest.class_names,
+        methods,
+        shown=shown,
+        words=words,
+        boxes=boxes,
+        images=why["images"],
+        trust=why["trust"],
+    )
 
 
 def _methods(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +79,8 @@ def _methods(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_explanations(
     explained: "Explained | None",
-    faces: Faces | None,
+    boxes: Boxes | None,
+    words: BoxWords,
     report: Mapping[str, Any],
     test: Judged,
     winners: np.ndarray,
@@ -77,7 +92,8 @@ def write_explanations(
 
     Args:
         explained: what `explain_answers` gives.
-        faces: as there, like `test`, `winners` and `manifest`.
+        boxes: as there, like `test`, `winners` and `manifest`.
+        words: as there.
         report: of the evaluation.
         test: what the members answered.
         winners: the vote's answers.
@@ -89,6 +105,6 @@ def write_explanations(
     if explained is None or explained.why is None:
         return None
     members = [member["backbone"] for member in report["members"]]
-    cards = explanation_cards(explained, test, winners, members, manifest.class_names, manifest.root, faces)
+    cards = explanation_cards(explained, test, winners, members, manifest.class_names, manifest.root, boxes, words)
     random = any("random" in str(member.get("init")) for member in report["members"])
-    return write_explanation_page(explained.why, cards, report["dataset"], random, command, folder)
+    return write_explanation_page(explained.why, cards, report["dataset"], words, random, command, folder)

@@ -18,6 +18,7 @@ from facemask_ensemble.models.initialization import summed_up
 from facemask_ensemble.packaging.description import ABOUT, read_description, refuse_older
 from facemask_ensemble.prediction.loading import Choice
 from facemask_ensemble.prediction.runtimes import Source
+from facemask_ensemble.task import GENERIC
 
 if TYPE_CHECKING:
     from facemask_ensemble.ensemble.rules import FittedRule
@@ -72,6 +73,7 @@ class Package:
             self.about["name"],
             {"ensemble": self.about},
             f"{what}{f' ({starts})' if starts else ''}, {self.about['rule']} vote as shipped: {', '.join(names)}",
+            self.about.get("task", GENERIC),
         )
 
 

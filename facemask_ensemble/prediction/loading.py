@@ -13,6 +13,7 @@ from facemask_ensemble.ensemble.rules import FittedRule
 from facemask_ensemble.models.initialization import summed_up
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
 from facemask_ensemble.prediction.runtimes import Source
+from facemask_ensemble.task import GENERIC, chosen_task
 
 if TYPE_CHECKING:
     from facemask_ensemble.tracking import LoggedMember, Store
@@ -23,7 +24,7 @@ class Choice:
     """An ensemble that is not in memory yet.
 
     `about` tells one from another, as JSON can hold it; `introduction` says who answers, in a line; `price` is what
-    each member costs, in any unit; `dataset` is what the members were trained on.
+    each member costs, in any unit; `dataset` is what the members were trained on, and `task` the name of their task.
     """
 
     class_names: Sequence[str]
@@ -33,6 +34,7 @@ class Choice:
     dataset: str
     about: Mapping[str, Any]
     introduction: str
+    task: str = GENERIC
 
     def load(self, runtime: Mapping[str, Any], batch_size: int, votes: str) -> Ensemble:
         """Bring it into memory.
@@ -68,11 +70,14 @@ def choose_ensemble(config: Mapping[str, Any], choices: Mapping[str, str]) -> Ch
         return shipped_choice(config)
     from facemask_ensemble import tracking
     from facemask_ensemble.ensemble.members import latest_members, model_file, training_images, validation_answers
+    from facemask_ensemble.ensemble.rule_settings import with_order
 
     output_dir = Path(config["output_dir"])
     cache = output_dir / "data" / "artifacts"
     store = tracking.open_store(config["tracking"]["uri"], output_dir)
     members = latest_members(store, config["study"], config["members"])
+    task = members[0].task
+    ties = with_order(config["ties"], chosen_task(config.get("task"), task))
     models = {member.name: model_file(store, member, cache) for member in members}
     sources = [
         Source(
@@ -86,15 +91,16 @@ def choose_ensemble(config: Mapping[str, Any], choices: Mapping[str, str]) -> Ch
     return Choice(
         members[0].class_names,
         sources,
-        _fitted(config, choices["voting"], store, members, cache),
+        _fitted({**config, "ties": ties}, choices["voting"], store, members, cache),
         _price(members, models, output_dir / "data" / "costs", config["runtime"]["name"]),
         members[0].tags["dataset"],
         {
             "members": [member.run_id for member in members],
             "rule": {"name": choices["voting"], **config["voting"]},
-            "ties": config["ties"],
+            "ties": ties,
         },
         _introduce(members),
+        task,
     )
 
 

@@ -27,6 +27,7 @@ def tags(
         "backend": keras.backend.backend(),
         "device": _device(),
         "dataset": manifest.name,
+        "task": config["task"]["name"],
         "fingerprint": manifest.fingerprint,
         "class_names": json.dumps(manifest.class_names),
         "image_size": str(config["image_size"]),

@@ -10,7 +10,7 @@ from facemask_ensemble.models.backend import backend
 from facemask_ensemble.models.weights import is_path
 
 MEMBER = "member.txt"  # in a job's folder of a sweep: where its training lies
-APART = ("output_dir", "study", "dataset", "tracking", "parent_run", "tags", "again")
+APART = ("output_dir", "study", "dataset", "task", "tracking", "parent_run", "tags", "again")
 
 
 def folder_of(config: Mapping[str, Any], fingerprint: str) -> Path:

@@ -22,7 +22,7 @@ from PIL import Image
 pytestmark = pytest.mark.heavy
 
 BOUND = 1e-5  # of a probability
-ADDRESS = "models:/facemask-lights@champion"
+ADDRESS = "models:/lights@champion"
 FRESH = """
 import json, sys
 import mlflow, numpy as np, pandas as pd
