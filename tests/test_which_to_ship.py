@@ -19,7 +19,8 @@ def place(tmp_path_factory, make_place, command, draw_faces):
     place = make_place(tmp_path_factory.mktemp("ship"))
     draw_faces(place / "masks", ["bare", "masked"], 40)
     for backbone, epochs in (("deep_cnn", 6), ("basic_cnn", 1)):
-        done = command("train", f"backbone={backbone}", f"schedule.epochs={epochs}", *SMALL, *FOLDERS, cwd=place)
+        given = [f"backbone={backbone}", f"schedule.epochs={epochs}", "task=masks"]
+        done = command("train", *given, *SMALL, *FOLDERS, cwd=place)
         assert done.returncode == 0, done.stderr
     judged = ("voting=greedy", "ties=abstain", "shift=4", "resamples=200", "heatmap=none", "dataset.limit=80")
     done = command("evaluate", *FOLDERS, *judged, "study=pair", cwd=place)
@@ -94,11 +95,16 @@ def test_predict_leaves_a_tie_without_an_answer_where_it_is_told_to_abstain(plac
     assert table["tie"].equals(split)
 
 
+def test_what_is_judged_is_of_the_task_that_its_members_were_trained_for(place):
+    assert read(place, "ensemble/ensemble.json")["task"] == "masks"  # `folders` alone would say nothing
+    assert read(place, "ensemble/card.json")["name"] == "facemask-folders"
+
+
 def test_the_judged_ensemble_becomes_champion_with_its_card(place, command):
     done = command("ship", "study=pair", cwd=place)
     assert (done.returncode, done.stderr) == (0, "")
     client = MlflowClient(f"sqlite:///{place}/outputs/mlflow.db")
-    version = client.get_model_version_by_alias("folders", "champion")
+    version = client.get_model_version_by_alias("facemask-folders", "champion")
     assert {item.path for item in client.list_artifacts(version.run_id, "ensemble")} >= {
         f"ensemble/{name}" for name in ("ensemble.json", "card.html", "card.json", "answers.parquet")
     }
@@ -109,11 +115,11 @@ def test_the_champion_answers_with_its_own_members_its_own_weights_and_its_own_w
         "predict", "input=masks", "study=pair", "voting=greedy", "ties=abstain", "output=store.csv", cwd=place
     )
     assert done.returncode == 0, done.stderr
-    shipped = "ensemble=models:/folders@champion"
+    shipped = "ensemble=models:/facemask-folders@champion"
     done = command("predict", "input=masks", shipped, "output=shipped.csv", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "greedy vote as shipped: basic_cnn, deep_cnn" in done.stdout
     pd.testing.assert_frame_equal(pd.read_csv(place / "shipped.csv"), pd.read_csv(place / "store.csv"))
     refused = command("predict", "input=masks", shipped, "voting=soft", "output=other.csv", cwd=place)
     assert refused.returncode == 2
-    assert "voting=soft: ensemble=models:/folders@champion brings its own members" in refused.stderr
+    assert "voting=soft: ensemble=models:/facemask-folders@champion brings its own members" in refused.stderr
