@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.settings.reading import unknown_key
+from facemask_ensemble.settings.messages import unknown_key
 from facemask_ensemble.signals import exit_code
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

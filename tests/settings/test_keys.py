@@ -16,7 +16,7 @@ from facemask_ensemble.settings import dump, read
 NEEDED = {"predict": ["input=here"], "export": ["output=there"], "upload": ["folder=there"]}
 COMMANDS = ("train", "tune", "evaluate", "predict", "app", "webcam", "export", "ship", "audit", "upload")
 OPTIONAL = {("Mixup", "alpha"), ("Mixup", "classes")}  # a mixup of one's own may leave them out
-OF_KERAS = ("models/transfer.py", "models/twin.py", "weights.py")  # whose `config` is a layer's or a network's
+OF_KERAS = ("models/copying.py", "models/transfer.py", "weights.py")  # whose `config` is a layer's or a network's
 SERVED = "ServeSettings"  # of MLflow's model, which has no config
 
 

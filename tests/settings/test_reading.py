@@ -13,7 +13,7 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.settings import Target, dump, read
 from facemask_ensemble.settings.answering import Detector, Ties, Voting
 from facemask_ensemble.settings.groups import Augmentation, Dataset, Head, Mixup, Tracking
-from facemask_ensemble.settings.reading import shown
+from facemask_ensemble.settings.messages import shown
 from facemask_ensemble.settings.train import TrainSettings
 
 CALL = {"_target_": "mine.rule", "_partial_": True, "strength": 2, "by_label": {0: "none", 1: "all"}}
@@ -67,7 +67,7 @@ def test_whole_numbers_are_taken_for_shares_and_numbers_for_texts():
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (Tracking, {}, "tracking.uri needs a value; give tracking.uri=…"),
+        (Tracking, {}, r"tracking.uri is missing; give \+tracking.uri=…, or put it into the YAML file of tracking"),
         (Tracking, {"uri": "???"}, "tracking.uri needs a value; give tracking.uri=…"),
         (Mixup, {"alpha": "much"}, "tracking.alpha=much: must be a number above 0"),
         (Mixup, {"alpha": True}, "tracking.alpha=true: must be a number above 0"),
@@ -76,7 +76,7 @@ def test_whole_numbers_are_taken_for_shares_and_numbers_for_texts():
         (Mixup, {"classes": "all"}, "tracking.classes=all: must be one of same, any"),
         (Mixup, {"clases": "any"}, "tracking.clases: there is no such key; did you mean tracking.classes?"),
         (Mixup, {"beta": 1}, r"tracking.beta: there is no such key \(known: alpha, classes\); one of your own is "),
-        (Head, {"pooling": "average"}, r"tracking.hidden needs a value \(a list of whole numbers of at least 1, "),
+        (Head, {"pooling": "average"}, r"tracking.hidden is missing \(a list of whole numbers of at least 1, "),
         (Head, {"pooling": "average", "hidden": [2, 0]}, r"tracking.hidden=\[2,0\]: must be a list of whole numbers"),
         (Augmentation, {"name": "a", "layers": [], "mixup": 3}, "tracking.mixup=3: must be a group of keys"),
         (Voting, {"rule": {"_target_": 3}}, "tracking.rule={_target_:3}: must be a call, which names its function"),
@@ -129,6 +129,14 @@ def test_what_an_experiment_refers_to_lies_below_variables_and_is_no_setting():
     settings = read_settings(TrainSettings, cfg)
     assert settings.schedule.call["epochs"] == 10
     assert "variables" not in dump(settings)
+
+
+@pytest.mark.parametrize("key", ["backbone.features.application._target_", "backbone.features.padding"])
+def test_an_argument_without_a_value_is_named_in_full(key):
+    cfg = config_of("train", "backbone=deep_cnn" if "padding" in key else "backbone=vgg16")
+    OmegaConf.update(cfg, key, "???")
+    with pytest.raises(InputError, match=f"{key} needs a value; give {key}=…"):
+        read_settings(TrainSettings, cfg)
 
 
 def test_reading_leaves_the_config_as_it_is():

@@ -59,7 +59,7 @@ REFUSED = {
         ("again=perhaps", "again=perhaps: must be true or false"),
         ("deterministic=1", "deterministic=1: must be true or false"),
         ("devices=most", "devices=most: must be a whole number of at least 1, or all"),
-        ("~study", "study needs a value; give study=…"),
+        ("~study", r"study is missing; give \+study=…"),
     ],
     "tune": [
         ("trials=0", "trials=0: must be a whole number of at least 1"),
