@@ -15,7 +15,15 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.files import write_atomically
 from facemask_ensemble.models.freezing import freeze
 from facemask_ensemble.training import checkpoint
-from facemask_ensemble.training.callbacks import Averaged, BestWeights, Checkpoint, EpochReport, FiniteLoss, Metrics
+from facemask_ensemble.training.callbacks import (
+    Averaged,
+    BestWeights,
+    Callbacks,
+    Checkpoint,
+    EpochReport,
+    FiniteLoss,
+    Metrics,
+)
 from facemask_ensemble.training.checkpoint import Progress, Writer
 from facemask_ensemble.training.features import Features, compute_features, head_batches, head_of
 from facemask_ensemble.training.run_files import FILES, HISTORY
@@ -152,13 +160,13 @@ class _Training:
             "augmentation": self.data.randomness,
             "optimizer": network.optimizer.variables,
         }
+        train = self.data.share(train)
         network.fit(
-            self.data.share(train),
+            train,
             validation_data=self.data.share(validation),
             epochs=phase.epochs,
             initial_epoch=self.progress.epoch,
-            callbacks=self._callbacks(phase, kept),
-            verbose=1 if self.show_bar else 0,
+            callbacks=self._callbacks(phase, kept, network, train),
             shuffle=False,
         )
 
@@ -191,7 +199,9 @@ class _Training:
         )
         return self.recipe.optimizer(learning_rate=rate)
 
-    def _callbacks(self, phase: Phase, kept: checkpoint.Variables) -> list[keras.callbacks.Callback]:
+    def _callbacks(
+        self, phase: Phase, kept: checkpoint.Variables, network: keras.Model, train: tf.data.Dataset
+    ) -> Callbacks:
         controls: list[keras.callbacks.Callback] = []
         if phase.decay == "plateau":
             controls.append(keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=2))
@@ -203,7 +213,10 @@ class _Training:
         keep = Checkpoint(self.folder, self.progress, kept, controls, self.best, phase.epochs, passes)
         finite = FiniteLoss(self.progress, phase.learning_rate)
         averaged = [Averaged()] if _averages(self.recipe.optimizer) else []
-        return [finite, *averaged, self.best, *controls, report, keep]
+        steps = int(train.cardinality())  # below 0 where it is not known
+        bar = {"add_progbar": self.show_bar, "verbose": 1, "epochs": phase.epochs, "steps": max(steps, 0) or None}
+        listed = [finite, *averaged, self.best, *controls, report, keep]
+        return Callbacks(listed, add_history=True, model=network, **bar)
 
 
 def _build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:
