@@ -14,6 +14,7 @@ from facemask_ensemble.data.pipelines import without_autotune
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.files import write_atomically
 from facemask_ensemble.models.freezing import freeze
+from facemask_ensemble.models.optimizers import Adam
 from facemask_ensemble.training import checkpoint
 from facemask_ensemble.training.callbacks import (
     Averaged,
@@ -26,6 +27,7 @@ from facemask_ensemble.training.callbacks import (
 )
 from facemask_ensemble.training.checkpoint import Progress, Writer
 from facemask_ensemble.training.features import Features, compute_features, head_batches, head_of
+from facemask_ensemble.training.inference import share_inference
 from facemask_ensemble.training.run_files import FILES, HISTORY
 from facemask_ensemble.training.schedules import Phase
 
@@ -59,7 +61,7 @@ class Data:
 class Recipe:
     """How it learns, whatever the phase: the optimizer, made from a rate, the loss, and what ends a block."""
 
-    optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.Adam
+    optimizer: Callable[..., keras.optimizers.Optimizer] = Adam
     loss: str | keras.losses.Loss = "categorical_crossentropy"
     block_ends: str | None = None
 
@@ -151,6 +153,7 @@ class _Training:
             network, validation = self.model, self.data.validation
             train = self.data.train(self.progress.passes)
         network.compile(self._optimizer(phase), self.recipe.loss, metrics=["accuracy"])
+        share_inference(network)
         network.optimizer.build(network.trainable_variables)
         _build_metrics(network, validation, self.data.batch_size)
         if arrays:
