@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from facemask_ensemble.resources import usable_cores
+
 ROUNDS = 8  # each way in turn; the best of each counts, so that a busy neighbour does not
 SIZE = 224
 REGISTRY = "benchmarks.data"
@@ -34,7 +36,7 @@ def draw(folder: Path, count: int, width: int, height: int) -> list[Path]:
             image += (np.asarray(layer.resize((width, height)), float) - 128) * 2 / side**0.5
         Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(files[number], quality=90)
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         list(pool.map(write, range(count)))
     return files
 
@@ -97,7 +99,7 @@ def auditing(folder: Path, count: int) -> list[str]:
             image.load()
 
     def bare() -> None:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             list(pool.map(decode, files))
 
     place = folder / "audit"

@@ -47,6 +47,7 @@ def model_of(members: "Members", folder: Path) -> Path:
     from facemask_ensemble.packaging.package import packaged_members, write_package
     from facemask_ensemble.serving.ensemble_model import save_model
     from facemask_ensemble.serving.service import PARAMS, SETTINGS
+    from facemask_ensemble.task import example_image
 
     saved = folder / "model"
     if saved.exists():
@@ -64,7 +65,7 @@ def model_of(members: "Members", folder: Path) -> Path:
         (cards / name).write_text("{}")
     write_package(about, packaged_members(store, about, folder / "cache"), cards, folder / "ensemble")
     names = [member.name for member in found]
-    save_model(folder / "ensemble", names, about["class_names"], SETTINGS, PARAMS, saved)
+    save_model(folder / "ensemble", names, about["class_names"], SETTINGS, PARAMS, example_image(), saved)
     return saved
 
 

@@ -6,6 +6,7 @@ and prints a line an epoch.
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from facemask_ensemble.data.dataset import open_dataset
 from facemask_ensemble.data.loaders import read_split
 from facemask_ensemble.settings import read
 from facemask_ensemble.settings.train import TrainSettings
+from facemask_ensemble.training import fit
 from facemask_ensemble.training.initialization import build
+from facemask_ensemble.training.member import train_member
+from facemask_ensemble.training.run_files import FILES
 
 RATE = 1e-4
 
@@ -73,6 +77,24 @@ def member(settings: TrainSettings, file: Path, epochs: int) -> None:
     build(settings.backbone, settings.image_size, 3).save(file)
 
 
+def folder(settings: TrainSettings, place: Path, epochs: int) -> None:
+    """Prepare the folder of a training, as the command does before it starts the training's process."""
+    open_dataset(settings.dataset, settings.output_dir).save(place / FILES / "manifest")
+
+
+def first(settings: TrainSettings, place: Path, epochs: int) -> None:
+    """Train a member as its process does."""
+    train_member(settings, place, show_bar=False)
+
+
+def first_by_keras(settings: TrainSettings, place: Path, epochs: int) -> None:
+    """Train a member with Keras's Adam, and with a graph each for training, validation and prediction."""
+    make = settings.optimizer.make
+    keras_own = make.changed(_target_=f"keras.optimizers.{make.name}")
+    fit.share_inference = lambda network: None
+    train_member(replace(settings, optimizer=replace(settings.optimizer, make=keras_own)), place, show_bar=False)
+
+
 def operations(settings: TrainSettings, file: Path, epochs: int) -> None:
     """Print the floating-point operations of one image's way forward: a multiplication and an addition are two."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -105,7 +127,9 @@ def _told(epochs: int) -> dict[str, Any]:
     return {"epochs": epochs, "verbose": 0, "callbacks": [keras.callbacks.LambdaCallback(on_epoch_end=tell)]}
 
 
-WAYS = {way.__name__: way for way in (arrays, bare, frozen, reference, member, operations)}
+WAYS = {
+    way.__name__: way for way in (arrays, bare, frozen, reference, member, folder, first, first_by_keras, operations)
+}
 
 if __name__ == "__main__":
     WAYS[sys.argv[1]](read(TrainSettings, json.load(sys.stdin)), Path(sys.argv[2]), int(sys.argv[3]))

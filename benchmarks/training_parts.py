@@ -10,6 +10,7 @@ from benchmarks.process_watch import MEMBER, WAITING, WORKER, Watched
 from benchmarks.training_workspace import Place
 from facemask_ensemble.models.throughput import NotMeasured, Workload, measure
 from facemask_ensemble.settings.train import TrainSettings
+from facemask_ensemble.training.run_files import FILES, PROBABILITIES
 
 SEVEN = (
     "inceptionresnetv2", "densenet201", "efficientnetv2s", "efficientnetb3", "inceptionv3", "xception", "resnet50v2",
@@ -37,7 +38,7 @@ class Settings:
         peaks: TFLOP/s of the card in float32 and with mixed_float16, by its maker, for `gpu` to give the share.
     """
 
-    parts: list[str] = field(default_factory=lambda: ["bare", "reference", "frozen", "sweep", "memory"])
+    parts: list[str] = field(default_factory=lambda: ["bare", "reference", "frozen", "first", "sweep", "memory"])
     backbones: list[str] | None = None
     image_size: int | None = None
     images: int | None = None
@@ -132,6 +133,31 @@ def sweep(asked: Settings, folder: Path) -> Iterator[Row]:
     yield Row.at_most("of that, two workers / one after another", both / alone, 0.65)
 
 
+def first(asked: Settings, folder: Path) -> Iterator[Row]:
+    """From a member's start to the end of its first validation and prediction, beside Keras's Adam and graphs."""
+    images, size = asked.images or 96, asked.image_size or "${largest:64,${backbone.smallest_side}}"
+    place = Place.prepare(folder, images, f"image_size={size}", "batch_size=16", "schedule.epochs=1")
+    place.train("backbone=deep_cnn")  # makes MLflow's store; reads the program's files once
+    sums = dict.fromkeys(("first_by_keras", "first"), 0.0)
+    for name in asked.backbones or SEVEN:
+        place.arrays(f"backbone={name}")  # reads the images in its size
+        seconds = {way: _until_predicted(place, way, name) for way in sums}
+        sums = {way: sums[way] + seconds[way] for way in sums}
+        before, after = seconds.values()
+        figure = f"{before:.1f} s and {after:.1f} s, {after / before:.2f}"
+        yield Row(f"{name}: to the first prediction, with Keras's Adam and graphs, and with ours", figure)
+    before, after = sums.values()
+    yield Row.at_most(f"all of them, {before:.0f} s and {after:.0f} s: ours / Keras's", after / before, 0.6)
+
+
+def _until_predicted(place: Place, way: str, name: str) -> float:
+    """Train a member for an epoch; give the seconds from the start of its process to the file of its probabilities."""
+    member = place.folder / f"{way}-{name}"
+    place.other("folder", member, 0, f"backbone={name}")
+    seen = place.other(way, member, 1, f"backbone={name}")
+    return (member / FILES / PROBABILITIES).stat().st_mtime - seen.started
+
+
 def _by_joblib() -> tuple[str, str]:
     return "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"
 
@@ -201,6 +227,7 @@ PARTS: Mapping[str, Callable[[Settings, Path], Iterator[Row]]] = {
     "bare": bare,
     "reference": reference,
     "frozen": frozen,
+    "first": first,
     "sweep": sweep,
     "memory": memory,
     "gpu": gpu,

@@ -43,6 +43,7 @@ def app(settings: AppSettings, choices: Mapping[str, str]) -> None:
     from facemask_ensemble.page.service import Desk
     from facemask_ensemble.prediction.loading import choose_ensemble
     from facemask_ensemble.serving.uploads import Limits
+    from facemask_ensemble.task import chosen_task
 
     with bind(settings.host, settings.port) as listener:
         choice = choose_ensemble(settings, choices, settings.runtime.name)
@@ -56,6 +57,7 @@ def app(settings: AppSettings, choices: Mapping[str, str]) -> None:
             find_card(settings),
             Limits(limits.megabytes, limits.megapixels, limits.images),
             hydra.utils.instantiate(method.call) if method else None,
+            chosen_task(settings.task, choice.task),
         )
         serve(desk, listener, settings.keep_minutes * 60, settings.open_browser)
 

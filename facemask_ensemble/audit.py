@@ -121,7 +121,7 @@ def _log(settings: AuditSettings, folder: Path, metrics: Mapping[str, float]) ->
 
     def log() -> None:
         store = tracking.open_store(settings.tracking.uri, settings.output_dir)
-        tracking.log_audit(store, settings.dataset.name, folder, metrics)
+        tracking.log_audit(store, settings.dataset.name, settings.task.name, folder, metrics)
 
     return tracking.protect(log)
 

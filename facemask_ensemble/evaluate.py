@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from facemask_ensemble.data.manifest import Manifest
     from facemask_ensemble.ensemble.predictions import MemberPredictions
     from facemask_ensemble.evaluation.rule_predictions import Judged, RuleAnswers
+    from facemask_ensemble.settings.task import Task
 
 SAME = ("dataset.root", "dataset.table", "dataset.name")  # they do not change what is judged
 
@@ -69,7 +70,7 @@ def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed:
     from facemask_ensemble import tracking
     from facemask_ensemble.data.dataset import open_dataset
     from facemask_ensemble.ensemble.members import members_of, model_file
-    from facemask_ensemble.ensemble.rule_settings import chosen_rule, every_rule, validation_accuracy
+    from facemask_ensemble.ensemble.rule_settings import chosen_rule, every_rule, validation_accuracy, with_order
     from facemask_ensemble.evaluation.gallery import choose
     from facemask_ensemble.evaluation.rule_predictions import answer_by
     from facemask_ensemble.evaluation.verdict import judge, judged_split
@@ -80,16 +81,19 @@ def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed:
     from facemask_ensemble.report.page import write_report
     from facemask_ensemble.report.shown_images import contact_sheet, images_of
     from facemask_ensemble.report.tables import terminal_table
+    from facemask_ensemble.task import chosen_task
 
     output_dir = settings.output_dir
     store = tracking.open_store(settings.tracking.uri, output_dir)
     whole = open_dataset(settings.dataset, output_dir)
     cache = output_dir / "data" / "artifacts"
     members, manifest = members_of(store, whole, settings.study, settings.members, cache, seen=settings.seen)
+    task = chosen_task(settings.task, members[0].task)
     predictions = load_predictions(store, members, manifest, cache)
     validation, test = (judged_split(predictions, manifest, split) for split in ("validation", "test"))
     accuracy = validation_accuracy(validation.probs, validation.labels)
-    rule = chosen_rule(choices["voting"], settings.voting, settings.ties, manifest.class_names, accuracy)
+    ties = with_order(settings.ties, task)
+    rule = chosen_rule(choices["voting"], settings.voting, ties, manifest.class_names, accuracy)
     models = {member.name: model_file(store, member, cache) for member in members}
     analysis = {
         "costs": _costs(models, output_dir) if settings.costs else {},
@@ -108,16 +112,18 @@ def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed:
     folder = output_dir / study
     about = (list(test.paths), list(models), manifest.class_names)
     gallery = choose(test.probs, test.labels, rule_answers.answers, *about, settings.gallery)
-    faces = hydra.utils.instantiate(boxes.call) if (boxes := settings.dataset.faces) else None
+    boxes = hydra.utils.instantiate(found.call) if (found := settings.dataset.boxes) else None
     shown = [item["index"] for item in gallery]
     explained = explain_answers(
-        settings.heatmap, settings.explanation, models, test, rule_answers.answers, manifest, faces, shown
+        settings.heatmap, settings.explanation, models, test, rule_answers.answers, manifest, boxes, task.boxes, shown
     )
     images = images_of(report, gallery, manifest)
     overlays = gallery_overlays(explained, gallery, images) if explained else {}
-    why = write_explanations(explained, faces, report, test, rule_answers.answers, manifest, command, folder)
+    why = write_explanations(
+        explained, boxes, task.boxes, report, test, rule_answers.answers, manifest, command, folder
+    )
     page = write_report(report, gallery, images, overlays, contact_sheet(manifest), command, folder, bool(why))
-    _keep_ensemble(report, rule_answers, predictions, manifest, study, command, folder / "ensemble")
+    _keep_ensemble(report, rule_answers, predictions, manifest, task, study, command, folder / "ensemble")
     unlogged = tracking.protect(lambda: tracking.log_report(store, study, manifest, folder, report["ensemble"]))
     Console().print(terminal_table(report))
     if unlogged:
@@ -158,6 +164,7 @@ def _keep_ensemble(
     rule_answers: "RuleAnswers",
     predictions: Sequence["MemberPredictions"],
     manifest: "Manifest",
+    task: "Task",
     study: str,
     command: str,
     folder: Path,
@@ -170,14 +177,14 @@ def _keep_ensemble(
     folder.mkdir(parents=True, exist_ok=True)
     members = [(member.name, member.run_id) for member in predictions]
     about = described(rule_answers.fitted, report["break_tie"], members, manifest.class_names)
-    about |= {"name": manifest.name, "study": study, "fingerprint": manifest.fingerprint}
+    about |= {"name": manifest.name, "task": task.name, "study": study, "fingerprint": manifest.fingerprint}
     for member in about["members"]:
         member["milliseconds"] = report["costs"].get(member["name"], {}).get("milliseconds")
     about["temperatures"] = [row["temperature"] for row in report["calibration"]["rows"]]
     (folder / "ensemble.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
     rows = manifest.split("test")[["sha256", "label"]].assign(prediction=rule_answers.answers)
     rows.to_parquet(folder / "answers.parquet", index=False)
-    write_card(ship_card(report, study, command), folder)
+    write_card(ship_card(report, task, study, command), folder)
 
 
 def _command() -> str:

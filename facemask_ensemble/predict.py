@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from facemask_ensemble.data.inputs import InputImages
     from facemask_ensemble.prediction.choice import Choice
     from facemask_ensemble.prediction.results_table import AnswerTable
+    from facemask_ensemble.settings.task import Submission
 
-COMPETITION = "kaggle_masks"  # the dataset whose members write a submission
 MOST_SHOWN = 1600  # longest side of an overlay, pixels: a chunk of images is in memory at once
 
 
@@ -49,7 +49,7 @@ def predict(settings: PredictSettings, images: "InputImages", choices: Mapping[s
         choices: the names of the `voting` rule and of what breaks `ties`.
 
     Returns:
-        The table of answers. Beside it lie `quarantine.csv`, with members trained on the competition's images
+        The table of answers. Beside it lie `quarantine.csv`, with members trained on a competition's images
         `submission.csv`, and, with a heatmap method, `overlays/`.
 
     Raises:
@@ -58,6 +58,7 @@ def predict(settings: PredictSettings, images: "InputImages", choices: Mapping[s
     """
     from facemask_ensemble.prediction.loading import choose_ensemble
     from facemask_ensemble.prediction.results_table import AnswerTable
+    from facemask_ensemble.task import chosen_task
 
     if settings.detector.find:
         from facemask_ensemble.prediction.face_predictions import predict_faces
@@ -72,7 +73,7 @@ def predict(settings: PredictSettings, images: "InputImages", choices: Mapping[s
     try:
         table.open(belongs, settings.again, replace=settings.output is None)
         _answer(settings, images, table, choice)
-        _conclude(table, choice)
+        _conclude(table, choice, chosen_task(settings.task, choice.task).submission)
     finally:
         table.close()
     return settings.table
@@ -126,7 +127,7 @@ def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTabl
         print(f"heatmaps: {overlays}")
 
 
-def _conclude(table: "AnswerTable", choice: "Choice") -> None:
+def _conclude(table: "AnswerTable", choice: "Choice", competition: "Submission | None") -> None:
     """Say what was answered, and write what can only be written at the end."""
     import pandas as pd
 
@@ -140,24 +141,30 @@ def _conclude(table: "AnswerTable", choice: "Choice") -> None:
         raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give others")
     for name, count in found["predictions"].items():
         print(f"{name or 'no answer'}: {count}")
-    if choice.dataset == COMPETITION:
+    if competition and choice.dataset == competition.dataset:
         rows = pd.concat(table.passes(["path", "prediction", "reason"]))
         bad = rows["reason"] != ""
-        _submit(rows[~bad], rows[bad], choice.class_names, folder / "submission.csv")
+        _submit(rows[~bad], rows[bad], choice.class_names, competition.columns, folder / "submission.csv")
     table.finish()
     readable = found["images"] - found["unreadable"]
     print(f"asked: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} images)")
     print(f"answers: {table.file}")
 
 
-def _submit(table: "pd.DataFrame", quarantine: "pd.DataFrame", class_names: Sequence[str], file: Path) -> None:
+def _submit(
+    table: "pd.DataFrame",
+    quarantine: "pd.DataFrame",
+    class_names: Sequence[str],
+    columns: tuple[str, str],
+    file: Path,
+) -> None:
     """Write the competition's file, in which every image must have an answer."""
     from facemask_ensemble.data.listing import is_image
     from facemask_ensemble.prediction.answers import submission
 
     mute = quarantine.loc[[is_image(Path(path)) for path in quarantine["path"]]]
     try:
-        rows, guess = submission(table, mute, class_names)
+        rows, guess = submission(table, mute, class_names, columns)
     except InputError as error:
         print(f"no submission.csv: {error}", file=sys.stderr)
         return

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hydra
 from omegaconf import DictConfig
 
 from facemask_ensemble.command import run_command
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from facemask_ensemble.settings.task import Task
     from facemask_ensemble.tracking import Store
     from facemask_ensemble.tracking.registry import Version
 
@@ -45,6 +47,8 @@ def ship(settings: ShipSettings) -> "Version":
         InputError: there is no report or no ensemble in it, or the champion stays what it is.
     """
     from facemask_ensemble import tracking
+    from facemask_ensemble.settings.task import GENERIC
+    from facemask_ensemble.task import task_named
     from facemask_ensemble.tracking import registry
 
     output_dir, cache = settings.output_dir, settings.output_dir / "data" / "artifacts"
@@ -52,14 +56,15 @@ def ship(settings: ShipSettings) -> "Version":
     run_id, study = registry.find_report(store, settings.study, settings.report)
     again = f"write that report again: python -m facemask_ensemble.evaluate study={study}"
     new = read_shipment(registry.ensemble_folder(store, run_id, cache, again))
-    name = settings.name or f"facemask-{new.about['name']}"
+    task = task_named(new.about.get("task", GENERIC))
+    name = settings.name or f"{task.model_prefix}{new.about['name']}"
     before, old = registry.champion(store, name), None
     if settings.champion and before and before.run_id != run_id:
         restore = f"it is the champion, {name} version {before.number}: restore it, or move the alias in MLflow by hand"
         old = read_shipment(registry.ensemble_folder(store, before.run_id, cache, restore))
         _refuse_other_classes(name, new, old)
     if not registry.has_model(store, run_id):
-        keep_model(store, run_id, new, output_dir)
+        keep_model(store, run_id, new, task, output_dir)
     version, made = registry.register(store, name, run_id, _tags(new), new.card["sentence"])
     print(f"{name} version {version.number}{'' if made else ' (registered before)'}: {_summary(new)}")
     print(f"card: {new.page}\nto see it: {registry.page_of(store, version)}")
@@ -82,7 +87,7 @@ def read_shipment(folder: Path) -> Shipment:
     return Shipment(about, card, pd.read_parquet(folder / "answers.parquet"), folder / "card.html")
 
 
-def keep_model(store: "Store", run_id: str, new: Shipment, output_dir: Path) -> None:
+def keep_model(store: "Store", run_id: str, new: Shipment, task: "Task", output_dir: Path) -> None:
     """Put the whole ensemble, members and all, beside what the report keeps of it, as a model that MLflow loads.
 
     Raises:
@@ -100,7 +105,15 @@ def keep_model(store: "Store", run_id: str, new: Shipment, output_dir: Path) -> 
         package, saved = Path(place) / "ensemble", Path(place) / "model"
         write_package(new.about, members, new.page.parent, package)
         names = [member["name"] for member in new.about["members"]]
-        save_model(package, names, new.about["class_names"], SETTINGS, PARAMS, saved)
+        save_model(
+            package,
+            names,
+            new.about["class_names"],
+            SETTINGS,
+            PARAMS,
+            hydra.utils.instantiate(task.example.call),
+            saved,
+        )
         add_model(store, run_id, saved)
 
 

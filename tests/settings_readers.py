@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -113,6 +114,15 @@ class Reads(ast.NodeVisitor):
 @cache
 def modules():
     return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
+
+
+@cache
+def fields_shown():
+    """Find the fields of a task that templates read, and the page, which holds its task in an attribute."""
+    shown = [*ROOT.rglob("*.j2"), *(ROOT / "page").glob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in shown]
+    by_name = {"BoxWords": r"\bwords\.(\w+)", "Task": r"\.task\.(\w+)"}
+    return {(kind, name) for kind, wanted in by_name.items() for text in texts for name in re.findall(wanted, text)}
 
 
 @cache

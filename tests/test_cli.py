@@ -251,7 +251,7 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
     assert "http://" not in page.replace("http://www.w3.org", "")
     why = json.loads((place / "outputs" / "folders" / "explanation.json").read_text())
     assert (why["method"], why["images"]) == ("gradcam", report["dataset"]["images"])
-    assert why["faces"] is False
+    assert why["boxes"] is False
     assert "no face boxes" in (place / "outputs" / "folders" / "explanation.html").read_text()
 
 

@@ -51,7 +51,7 @@ def log_report(store, folder, right=90, wrong=10, study="masks", start=0, classe
     judged = answers(right, wrong, start)
     members = [{"name": name, "run_id": member(store, folder, name), "weight": 0.5} for name in ("ada", "bea")]
     about = {
-        "name": "masks", "rule": "greedy", "ties": "mean_probability", "tie_arguments": {},
+        "name": "masks", "task": "masks", "rule": "greedy", "ties": "mean_probability", "tie_arguments": {},
         "learned": {"weights": [0.5, 0.5]}, "temperatures": None, "class_names": classes, "members": members,
         "fingerprint": "f1", "study": study,
     }  # fmt: skip

@@ -13,6 +13,7 @@ from facemask_ensemble.prediction.answers import submission
 from facemask_ensemble.scenes import draw_scene
 
 CLASSES = ("none", "all", "some")
+COLUMNS = ("Id", "Category")
 
 
 def answered(**predictions):
@@ -24,27 +25,29 @@ def unreadable(*paths):
 
 
 def test_a_submission_has_a_row_for_every_image_in_the_order_of_their_names():
-    rows, guess = submission(answered(c="some", a="none", b="some"), unreadable("test/0.png", "test/bb.jpg"), CLASSES)
+    rows, guess = submission(
+        answered(c="some", a="none", b="some"), unreadable("test/0.png", "test/bb.jpg"), CLASSES, COLUMNS
+    )
     assert guess == "some"
     assert rows.to_csv(index=False) == "Id,Category\n0.png,2\na.jpg,0\nb.jpg,2\nbb.jpg,2\nc.jpg,2\n"
 
 
 def test_of_several_most_frequent_answers_the_first_class_is_guessed():
-    rows, guess = submission(answered(a="some", b="all"), unreadable("x.jpg"), CLASSES)
+    rows, guess = submission(answered(a="some", b="all"), unreadable("x.jpg"), CLASSES, COLUMNS)
     assert guess == "all"
     assert dict(zip(rows["Id"], rows["Category"], strict=True)) == {"a.jpg": 2, "b.jpg": 1, "x.jpg": 1}
 
 
 def test_two_images_of_one_name_have_no_submission():
     with pytest.raises(InputError, match=r"1 images have the name of another, such as a\.jpg: give one folder"):
-        submission(answered(a="some", b="all"), unreadable("deeper/a.jpg"), CLASSES)
+        submission(answered(a="some", b="all"), unreadable("deeper/a.jpg"), CLASSES, COLUMNS)
 
 
 def test_a_folder_of_sound_images_needs_no_guess_and_a_name_twice_is_no_failure(tmp_path, capsys):
-    _submit(answered(b="all", a="some"), unreadable(), CLASSES, tmp_path / "submission.csv")
+    _submit(answered(b="all", a="some"), unreadable(), CLASSES, COLUMNS, tmp_path / "submission.csv")
     assert (tmp_path / "submission.csv").read_text() == "Id,Category\na.jpg,2\nb.jpg,1\n"
     assert capsys.readouterr() == (f"submission: {tmp_path / 'submission.csv'}\n", "")
-    _submit(answered(a="all"), unreadable("x/a.jpg"), CLASSES, tmp_path / "other.csv")
+    _submit(answered(a="all"), unreadable("x/a.jpg"), CLASSES, COLUMNS, tmp_path / "other.csv")
     assert "no submission.csv: 1 images have the name of another" in capsys.readouterr().err
     assert not (tmp_path / "other.csv").exists()
 

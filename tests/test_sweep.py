@@ -16,6 +16,7 @@ from processes import HANG, start, wait_until
 
 from facemask_ensemble import tracking
 from facemask_ensemble.config import CONF_DIR
+from facemask_ensemble.training import sweep
 from facemask_ensemble.training.sweep import Sweep, parent_run, sweeps_over_data, threads_per_job
 from facemask_ensemble.training.sweep_jobs import LiveTable, standings
 
@@ -61,7 +62,7 @@ def states_of(place, labels):
 
 @pytest.mark.parametrize(("jobs", "threads"), [(1, 8), (2, 4), (3, 2), (16, 1), (-1, 1)])
 def test_jobs_side_by_side_share_the_cores(jobs, threads, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(sweep, "usable_cores", lambda: 8)
     assert threads_per_job(OmegaConf.create({"launcher": {"n_jobs": jobs}})) == threads
 
 

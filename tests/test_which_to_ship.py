@@ -19,7 +19,8 @@ def place(tmp_path_factory, make_place, command, draw_faces):
     place = make_place(tmp_path_factory.mktemp("ship"))
     draw_faces(place / "masks", ["bare", "masked"], 40)
     for backbone, epochs in (("deep_cnn", 6), ("basic_cnn", 1)):
-        done = command("train", f"backbone={backbone}", f"schedule.epochs={epochs}", *SMALL, *FOLDERS, cwd=place)
+        given = [f"backbone={backbone}", f"schedule.epochs={epochs}", "task=masks"]
+        done = command("train", *given, *SMALL, *FOLDERS, cwd=place)
         assert done.returncode == 0, done.stderr
     judged = ("voting=greedy", "ties=abstain", "shift=4", "resamples=200", "heatmap=none", "dataset.limit=80")
     done = command("evaluate", *FOLDERS, *judged, "study=pair", cwd=place)
@@ -92,6 +93,11 @@ def test_predict_leaves_a_tie_without_an_answer_where_it_is_told_to_abstain(plac
     split = table["vote_deep_cnn"] != table["vote_basic_cnn"]
     assert table["prediction"].isna().equals(split)
     assert table["tie"].equals(split)
+
+
+def test_what_is_judged_is_of_the_task_that_its_members_were_trained_for(place):
+    assert read(place, "ensemble/ensemble.json")["task"] == "masks"  # `folders` alone would say nothing
+    assert read(place, "ensemble/card.json")["name"] == "facemask-folders"
 
 
 def test_the_judged_ensemble_becomes_champion_with_its_card(place, command):

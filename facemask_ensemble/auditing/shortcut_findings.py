@@ -24,9 +24,9 @@ SEES = {
 }
 ADVICE = {
     "size": "If the images of one size are one series (one camera, one place, the same people), give them one group, "
-    "so that they stay on one side of a split: dataset=street_masks takes "
-    "dataset.source.series_sizes=[[WIDTH,HEIGHT]], dataset=table a column group. If not, add images of the other "
-    "classes at this size.",
+    "so that they stay on one side of a split: dataset=table takes a column group, and a dataset whose source has "
+    "series_sizes takes dataset.source.series_sizes=[[WIDTH,HEIGHT]]. If not, add images of the other classes at this "
+    "size.",
     "bytes": "Save all images with one program at one quality, and judge on images from another source.",
     "format": "Find out why one class is stored in another way, and add images of the other classes from there.",
     "colour": "See whether light or background differ by class; add images of every class under the same light, and "

@@ -1,6 +1,5 @@
 """Images in chunks: each is decoded once, for every size that it is wanted in, and no more than two are in memory."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from facemask_ensemble.data.decoding import ImageError
 from facemask_ensemble.data.input_images import Item
 from facemask_ensemble.data.resizing import read_content, squeeze
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.resources import usable_cores
 
 Show = Callable[[bytes], np.ndarray]
 CHUNK = 256  # images that are decoded before they are answered
@@ -60,7 +60,7 @@ def read_chunks(
     Raises:
         InputError: the input ends in damage; what came before it is yielded first.
     """
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(usable_cores())
     try:
         ahead: tuple[Chunk, list[Future]] | None = None
         while True:

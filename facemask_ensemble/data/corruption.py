@@ -13,7 +13,7 @@
 
 Every length is relative to the image, and what is finer than a network sees does not count: an image of 64 pixels
 and one of 2,000 suffer much alike, the small one rather more from `jpeg` and `small`. A person can still answer, but a
-rectangle may hide the one face that decides: nobody has to be right on all of `occluded`.
+rectangle may hide the one thing that decides: nobody has to be right on all of `occluded`.
 
 Source: D. Hendrycks and T. Dietterich, "Benchmarking neural network robustness to common corruptions and
 perturbations", ICLR 2019; the kinds and strengths here are this project's own.

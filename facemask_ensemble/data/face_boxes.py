@@ -1,46 +1,22 @@
-"""Where the faces of a dataset are, by the boxes that came with its images: what explanations are judged by."""
+"""The boxes of faces that came with a dataset: of the kind `masked`, `bare`, or neither."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from facemask_ensemble.data.boxes import Box
 from facemask_ensemble.data.sources.annotated import annotated_photos
 from facemask_ensemble.data.voc import AnnotationError, boxes_of, read_tree, size_of
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.scenes.folder import read_truth
 
-MASKED = {
-    "unmasked": {"with_mask": True, "without_mask": False, "mask_weared_incorrect": False},
-    "masked": {"with_mask": True, "without_mask": False, "mask_weared_incorrect": True},
-    "drop": {"with_mask": True, "without_mask": False},
+KINDS = {
+    "unmasked": {"with_mask": "masked", "without_mask": "bare", "mask_weared_incorrect": "bare"},
+    "masked": {"with_mask": "masked", "without_mask": "bare", "mask_weared_incorrect": "masked"},
+    "drop": {"with_mask": "masked", "without_mask": "bare"},
 }
 
 
-class Face(NamedTuple):
-    """A face: left, top, right and bottom in shares of the image's width and height, and whether a mask is worn.
-
-    `masked` is None where a mask worn incorrectly counts as neither.
-    """
-
-    box: tuple[float, float, float, float]
-    masked: bool | None
-
-
-Faces = Mapping[str, Sequence[Face]]  # by path, as in the manifest
-
-
-class Regions(NamedTuple):
-    """Pixels of masked faces, of bare ones, and of faces of any kind, each bool (n, h, w)."""
-
-    masked: NDArray[np.bool_]
-    bare: NDArray[np.bool_]
-    faces: NDArray[np.bool_]
-
-
-def drawn_faces(folder: str | Path) -> dict[str, list[Face]]:
+def drawn_faces(folder: str | Path) -> dict[str, list[Box]]:
     """Read the faces of a folder of drawn scenes.
 
     Raises:
@@ -51,20 +27,22 @@ def drawn_faces(folder: str | Path) -> dict[str, list[Face]]:
         raise InputError(f"{folder} holds no drawn scenes, and so no face boxes: name the folder that was trained on")
     size = truth["settings"]["size"]
     return {
-        path: [Face(_shares(face["box"], size, size), bool(face["masked"])) for face in record["faces"]]
+        path: [
+            Box(_shares(face["box"], size, size), "masked" if face["masked"] else "bare") for face in record["faces"]
+        ]
         for path, record in truth["images"].items()
     }
 
 
-def annotated_faces(root: str | Path | None, worn_incorrectly: str = "unmasked") -> dict[str, list[Face]]:
+def annotated_faces(root: str | Path | None, worn_incorrectly: str = "unmasked") -> dict[str, list[Box]]:
     """Read the faces of `images/` from `annotations/*.xml` (Pascal VOC); an image without a sound one has no entry.
 
     Args:
         root: the folder of both.
         worn_incorrectly: a mask worn incorrectly counts as `unmasked` or `masked`; with `drop` as neither.
     """
-    if worn_incorrectly not in MASKED:
-        raise InputError(f"dataset.worn_incorrectly={worn_incorrectly} is not known: choose {', '.join(MASKED)}")
+    if worn_incorrectly not in KINDS:
+        raise InputError(f"dataset.worn_incorrectly={worn_incorrectly} is not known: choose {', '.join(KINDS)}")
     _, photos, _ = annotated_photos(root, "street_masks")
     found = {}
     for photo in photos:
@@ -74,21 +52,9 @@ def annotated_faces(root: str | Path | None, worn_incorrectly: str = "unmasked")
             boxes = boxes_of(tree)
         except AnnotationError:
             continue  # the dataset left its image out, and said why
-        masked = MASKED[worn_incorrectly]
-        found[photo.path] = [Face(_shares(box, width, height), masked.get(state)) for box, state in boxes]
+        kinds = KINDS[worn_incorrectly]
+        found[photo.path] = [Box(_shares(box, width, height), kinds.get(state)) for box, state in boxes]
     return found
-
-
-def regions_of(images: Sequence[Sequence[Face]], height: int, width: int) -> Regions:
-    """Mark the pixels that every image's boxes touch, on images squeezed to (height, width)."""
-    marked = np.zeros((3, len(images), height, width), bool)
-    for place, faces in enumerate(images):
-        for (left, top, right, bottom), masked in faces:
-            rows = slice(int(top * height), max(int(top * height) + 1, int(np.ceil(bottom * height))))
-            columns = slice(int(left * width), max(int(left * width) + 1, int(np.ceil(right * width))))
-            kinds = [2] if masked is None else [0 if masked else 1, 2]
-            marked[kinds, place, rows, columns] = True
-    return Regions(*marked)
 
 
 def _shares(box: Sequence[float], width: int, height: int) -> tuple[float, float, float, float]:

@@ -1,6 +1,5 @@
 """All cores at one long list, in order, with a progress bar."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from facemask_ensemble.resources import usable_cores
 
 TIMEOUT_SECONDS = 2.0  # seconds before a progress bar appears
 HANDFUL = 8  # items a thread takes at a time
@@ -69,7 +70,7 @@ class _Speed(ProgressColumn):
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
     """Yield the results in order, worked out by all cores, with a progress bar."""
     handfuls = [items[start : start + HANDFUL] for start in range(0, len(items), HANDFUL)]
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    pool = ThreadPoolExecutor(max_workers=usable_cores())
     try:
         done = pool.map(lambda handful: [work(item) for item in handful], handfuls)
         yield from with_progress((result for results in done for result in results), len(items), title)
@@ -88,7 +89,7 @@ def in_processes(work: Callable[[Item], Result], items: Sequence[Item], title: s
     from joblib import Parallel, delayed
 
     armfuls = [items[start : start + ARMFUL] for start in range(0, len(items), ARMFUL)]
-    done = Parallel(n_jobs=os.cpu_count(), return_as="generator", batch_size=1)(
+    done = Parallel(n_jobs=usable_cores(), return_as="generator", batch_size=1)(
         delayed(_each)(work, armful) for armful in armfuls
     )
     yield from with_progress((result for results in done for result in results), len(items), title)

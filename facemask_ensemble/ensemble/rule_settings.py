@@ -11,7 +11,9 @@ import numpy as np
 from facemask_ensemble.config import options, read_choice
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import FittedRule, Rule, make_rule, make_tie
+from facemask_ensemble.errors import InputError
 from facemask_ensemble.settings.answering import Ties, Voting
+from facemask_ensemble.settings.task import Task
 
 
 def chosen_rule(
@@ -38,6 +40,22 @@ def chosen_rule(
 def settings_of(chosen: Voting) -> dict[str, Any]:
     """Give what a `voting` group passes on to the rule's function."""
     return {key: value for key, value in chosen.rule.call.items() if not key.startswith("_")}
+
+
+def with_order(ties: Ties, task: Task) -> Ties:
+    """Fill in the order of classes that `ties` leaves to the task.
+
+    Raises:
+        InputError: the task has none.
+    """
+    if ties.order != "task":
+        return ties
+    if task.safest is None:
+        raise InputError(
+            f"ties.order: task {task.name} does not say which class is the safest; give ties.order=[CLASS,…], the "
+            "safest first"
+        )
+    return replace(ties, order=task.safest)
 
 
 def every_rule(chosen: Rule) -> list[Rule]:

@@ -5,15 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from facemask_ensemble.models.initialization import RANDOM
+from facemask_ensemble.settings.task import Misuse, Task
 
 SENT = 0.04  # share of images sent to a person that the card speaks of
 
 
-def ship_card(report: Mapping[str, Any], study: str, command: str) -> dict[str, Any]:
+def ship_card(report: Mapping[str, Any], task: Task, study: str, command: str) -> dict[str, Any]:
     """Choose from the report what belongs on the card.
 
     Args:
         report: what `verdict.judge` gives with an analysis, `break_tie`, `shift`, its dataset's `changed` and `seen`.
+        task: that it is about.
         study: whose members these are.
         command: that made the report.
     """
@@ -26,7 +28,7 @@ def ship_card(report: Mapping[str, Any], study: str, command: str) -> dict[str, 
     known = [cost for cost in costs if cost]
     complete = len(known) == len(costs)
     return {
-        "name": f"facemask-{data['name']}",
+        "name": f"{task.model_prefix}{data['name']}",
         "study": study,
         "rule": report["shipped"],
         "ties": report["break_tie"],
@@ -58,7 +60,7 @@ def ship_card(report: Mapping[str, Any], study: str, command: str) -> dict[str, 
         "dataset": data["name"],
         "dataset_images": sum(sum(counts.values()) for counts in data["counts"].values()),
         "warnings": warnings(report),
-        "must_not": _must_not(report),
+        "must_not": _must_not(report, task.misuse),
         "per_class_recall": {name: found["recall"] for name, found in scores["per_class"].items() if found["support"]},
         "command": command,
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -93,13 +95,13 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _must_not(report: Mapping[str, Any]) -> list[str]:
+def _must_not(report: Mapping[str, Any], misuse: Misuse) -> list[str]:
     data, scores = report["dataset"], report["ensemble"][report["shipped"]]
     wrong = 100 * (1 - scores["accuracy"])
     lines = [
-        f"Deciding about a person without another person looking: {wrong:.1f} of 100 answers here are wrong.",
+        f"{misuse.alone}: {wrong:.1f} of 100 answers here are wrong.",
         f"Images unlike those of {data['name']}: nothing is known of how it does there.",
-        "Saying who somebody is, or how healthy: it answers " + ", ".join(data["class_names"]) + " and nothing else.",
+        f"{misuse.beyond}: it answers {', '.join(data['class_names'])} and nothing else.",
     ]
     if report["shift"]:
         lines.append(report["shift"]["sentence"])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemask_ensemble.config import block_ends
-from facemask_ensemble.data.face_boxes import Faces, Regions
+from facemask_ensemble.data.boxes import Boxes, Regions
 from facemask_ensemble.data.pixel_cache import load_pixels
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.evaluation.rule_predictions import Judged
@@ -31,6 +31,7 @@ from facemask_ensemble.explanation.overlay import enlarge
 from facemask_ensemble.explanation.overlays import GRID
 from facemask_ensemble.explanation.trust import measure_trust
 from facemask_ensemble.models.classifier import load_classifier
+from facemask_ensemble.settings.task import BoxWords
 
 Method = Callable[[keras.Model], Any]
 
@@ -62,7 +63,8 @@ def explain(
     methods: Mapping[str, Method],
     *,
     shown: Sequence[int],
-    faces: Faces | None = None,
+    words: BoxWords,
+    boxes: Boxes | None = None,
     images: int = 0,
     trust: int = 0,
 ) -> Explained:
@@ -76,7 +78,8 @@ def explain(
         class_names: in label order.
         methods: by name, of tf-keras-vis; the first is the one whose maps are shown, the others are judged beside it.
         shown: places of images that are explained whether they are judged or not.
-        faces: their boxes by path, where the dataset has them.
+        words: what boxes hold, and which speak for a class.
+        boxes: of all test images by path, where the dataset has them.
         images: how many test images are judged, drawn alike from all classes; 0: none.
         trust: how many of these go through `measure_trust`; 0: none.
     """
@@ -84,7 +87,7 @@ def explain(
     indices = np.union1d(np.asarray(shown, int), judged)
     places = np.searchsorted(indices, judged)
     votes = voting.votes(test.probs)[:, indices]
-    court = _court(test, judged, class_names, faces)
+    court = _court(test, judged, class_names, boxes, words)
     main = next(iter(methods))
     explaining = {name: partial(heatmaps, method=method) for name, method in methods.items()}
     maps, reasons, trusted = [], [], {}
@@ -105,8 +108,8 @@ def explain(
     why = None
     if images:
         ranked = court.rule(main, stacked[:, places], votes[:, places], winners[judged], judged)
-        about = {"methods": list(methods), "images": len(judged), "faces": faces is not None, "trusted": trust}
-        why = explanation_report(main, court.rows, ranked, court.silent, trusted, **about)
+        about = {"methods": list(methods), "images": len(judged), "boxes": boxes is not None, "trusted": trust}
+        why = explanation_report(main, court.rows, ranked, court.silent, trusted, words.plural, **about)
     return Explained(indices, stacked, reasons, why)
 
 
@@ -117,6 +120,7 @@ class _Court:
     test: Judged
     class_names: Sequence[str]
     regions: Regions | None
+    kinds: Mapping[str, str]
     controls: Mapping[str, NDArray[np.floating]]
     rows: list[dict[str, Any]] = field(default_factory=list)
     silent: list[dict[str, Any]] = field(default_factory=list)
@@ -131,7 +135,7 @@ class _Court:
     ) -> None:
         """Judge one member's maps by one method, where its answers are right."""
         right = answers == self.test.labels
-        rows = grounded(maps, right, self.regions, self.test.labels, self.class_names, self.controls)
+        rows = grounded(maps, right, self.regions, self.test.labels, self.class_names, self.controls, self.kinds)
         self.rows += [{"member": name, "method": method, **row} for row in rows]
         if any(reasons):
             told = next(reason for reason in reasons if reason)
@@ -152,14 +156,16 @@ class _Court:
         return rank(maps, answers, winners, self.test, self.regions, indices)
 
 
-def _court(test: Judged, judged: NDArray[np.intp], class_names: Sequence[str], faces: Faces | None) -> _Court:
+def _court(
+    test: Judged, judged: NDArray[np.intp], class_names: Sequence[str], boxes: Boxes | None, words: BoxWords
+) -> _Court:
     paths = [test.paths[index] for index in judged]
     controls = {
         "centre": np.repeat(centre_map(GRID, GRID)[None], len(judged), axis=0),
         "random": random_maps(len(judged), GRID, GRID, seed=0),
     }
     images = Judged(test.probs[:, judged], test.labels[judged], paths=paths)
-    return _Court(images, class_names, locate(paths, faces, GRID), controls)
+    return _Court(images, class_names, locate(paths, boxes, words.kinds, GRID), words.evidence, controls)
 
 
 def _on_grid(found: Heatmaps) -> Heatmaps:

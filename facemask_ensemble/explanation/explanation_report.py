@@ -1,12 +1,12 @@
 """Why an ensemble answers as it does: what its members' heatmaps are worth, as the contents of explanation.json."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask_ensemble.data.face_boxes import Face, Regions, regions_of
+from facemask_ensemble.data.boxes import ANY, Boxes, Regions, regions_of
 from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.evaluation.verdict import plain
 from facemask_ensemble.explanation.consensus import overlap, share
@@ -30,9 +30,9 @@ def sample(labels: NDArray[np.integer], count: int, seed: int = 0) -> NDArray[np
     return drawn
 
 
-def locate(paths: Sequence[str], faces: Mapping[str, Sequence[Face]] | None, side: int) -> Regions | None:
-    """Mark the faces of images on maps of `side` cells; None where the dataset has no boxes."""
-    return None if faces is None else regions_of([faces.get(path, ()) for path in paths], side, side)
+def locate(paths: Sequence[str], boxes: Boxes | None, kinds: Iterable[str], side: int) -> Regions | None:
+    """Mark the boxes of images on maps of `side` cells, by kind; None where the dataset has no boxes."""
+    return None if boxes is None else regions_of([boxes.get(path, ()) for path in paths], kinds, side, side)
 
 
 def grounded(
@@ -42,13 +42,14 @@ def grounded(
     labels: NDArray[np.integer],
     class_names: Sequence[str],
     controls: Controls,
+    kinds: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Judge maps, (n, h, w), of the images that are answered right, by the faces; [] without boxes."""
+    """Judge maps, (n, h, w), of the images that are answered right, by the boxes; [] without any."""
     if regions is None or not right.any():
         return []
-    chosen = Regions(*(kind[right] for kind in regions))
+    chosen = {kind: marked[right] for kind, marked in regions.items()}
     classes = [class_names[label] for label in labels[right]]
-    return ground(maps[right], chosen, classes, {name: drawn[right] for name, drawn in controls.items()})
+    return ground(maps[right], chosen, classes, {name: drawn[right] for name, drawn in controls.items()}, kinds)
 
 
 def rank(
@@ -66,13 +67,13 @@ def rank(
         answers: of the members, int (members, n).
         winners: the vote's, int (n,).
         test: the same n images.
-        regions: of their faces, or None.
+        regions: of their boxes, or None.
         indices: by which the ranking names the n images, int (n,).
 
     Returns:
-        `wrong_reason` (None without boxes): `right`, how many images the vote answers right, with a map and a face to
-        see; `off`, of how many the consensus has its peak off every face; and `images`, those, the least energy on
-        faces first, each with `index` and `energy`. `different_reasons`: `agreed`, how many images all members give
+        `wrong_reason` (None without boxes): `right`, how many images the vote answers right, with a map and a box to
+        see; `off`, of how many the consensus has its peak off every box; and `images`, those, the least energy in
+        boxes first, each with `index` and `energy`. `different_reasons`: `agreed`, how many images all members give
         the same right answer to; `overlap`, the mean share of mass that two members' maps of them have in common; and
         `images`, those of the least, each with `index` and `overlap`. `lost`: the images answered wrong, those of
         the most votes first, each with `index`.
@@ -96,11 +97,12 @@ def rank(
     }
 
 
-def beyond_controls(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Say how many members point at faces more often than what looks at no image does, and whether that is sure.
+def beyond_controls(rows: Sequence[Mapping[str, Any]], plural: str) -> dict[str, Any] | None:
+    """Say how many members point at boxes more often than what looks at no image does, and whether that is sure.
 
     Args:
         rows: what `ground` gives, with `member` and `method`, of single members and one method.
+        plural: what the boxes hold.
 
     Returns:
         `members`, how many were judged; by control `above`, `sure`, `below` and `significantly_below`, counts of them;
@@ -118,11 +120,10 @@ def beyond_controls(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         if one["below"]
     ]
     sentence = (
-        f"The maps of {centre['above']} of {len(judged)} members point at the faces of their answer more often than "
+        f"The maps of {centre['above']} of {len(judged)} members point at the {plural} of their answer more often than "
         f"{CONTROLS['centre']} does ({centre['sure'] or 'none'} significantly), and those of {noise['above']} more "
-        "often than "
-        f"{CONTROLS['random']} does ({noise['sure'] or 'none'} significantly).{''.join(less)} Significantly: p < "
-        f"{SURE}, exact "
+        f"often than {CONTROLS['random']} does ({noise['sure'] or 'none'} significantly).{''.join(less)} "
+        f"Significantly: p < {SURE}, exact "
         "McNemar test."
     )
     return {"members": len(judged), **found, "sentence": sentence}
@@ -145,6 +146,7 @@ def explanation_report(
     ranked: Mapping[str, Any],
     silent: Sequence[Mapping[str, Any]],
     trust: Mapping[str, Any],
+    plural: str,
     **about: Any,
 ) -> dict[str, Any]:
     """Put the findings together, without nan.
@@ -155,6 +157,7 @@ def explanation_report(
         ranked: what `rank` gives.
         silent: by member and method, how many maps explain nothing (`count`), and the first `reason`.
         trust: by member, what `measure_trust` gives; may be empty.
+        plural: what the boxes hold.
         about: what else the page tells.
     """
     single = [row for row in rows if row["method"] == main and row["member"] != TOGETHER]
@@ -163,7 +166,7 @@ def explanation_report(
             "method": main,
             **about,
             "grounding": list(rows),
-            "beyond_controls": beyond_controls(single),
+            "beyond_controls": beyond_controls(single, plural),
             **ranked,
             "silent": list(silent),
             "trust": dict(trust),
@@ -174,12 +177,12 @@ def explanation_report(
 def _wrong_reasons(
     consensus: NDArray[np.floating], right: NDArray[np.bool_], regions: Regions, indices: NDArray[np.integer]
 ) -> dict[str, Any]:
-    faced = right & regions.faces.any(axis=(1, 2))
-    off = np.flatnonzero(faced & ~points_at(consensus, regions.faces))
-    energy = energy_in(consensus[off], regions.faces[off])
+    boxed = right & regions[ANY].any(axis=(1, 2))
+    off = np.flatnonzero(boxed & ~points_at(consensus, regions[ANY]))
+    energy = energy_in(consensus[off], regions[ANY][off])
     order = np.argsort(energy, kind="stable")
     return {
-        "right": int(faced.sum()),
+        "right": int(boxed.sum()),
         "off": len(off),
         "images": [{"index": int(indices[off[place]]), "energy": float(energy[place])} for place in order[:LISTED]],
     }

@@ -1,25 +1,24 @@
-"""Do heatmaps lie on the faces that the answer is about? The pointing game and the share of a map's energy."""
+"""Do heatmaps lie in the boxes that the answer is about? The pointing game and the share of a map's energy."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask_ensemble.data.face_boxes import Regions
+from facemask_ensemble.data.boxes import ANY, Regions
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.evaluation.resampling import resampled
 from facemask_ensemble.evaluation.statistics import mcnemar, wilson_interval
 
-# Which faces speak for a class: that nobody wears a mask is seen on bare faces, that some do on both kinds.
-SPEAK = {"none": "bare", "all": "masked", "some": "faces"}
 EVERY_CLASS = "all classes"
 FLAT = 0.999  # share of the highest value from which on a map is at its peak
 
 
-def evidence(regions: Regions, classes: Sequence[str]) -> NDArray[np.bool_]:
-    """Mark the faces that speak for each image's class, bool (n, h, w): for other classes than SPEAK, any face."""
-    return np.stack([getattr(regions, SPEAK.get(name, "faces"))[place] for place, name in enumerate(classes)])
+def evidence(regions: Regions, classes: Sequence[str], kinds: Mapping[str, str]) -> NDArray[np.bool_]:
+    """Mark the boxes that speak for each image's class, bool (n, h, w): of the kind named for it, else of any."""
+    return np.stack([regions[kinds.get(name, ANY)][place] for place, name in enumerate(classes)])
 
 
 def points_at(maps: NDArray[np.floating], region: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -62,33 +61,36 @@ def ground(
     regions: Regions,
     classes: Sequence[str],
     controls: Mapping[str, NDArray[np.floating]],
+    kinds: Mapping[str, str],
     *,
     draws: int = 2_000,
 ) -> list[dict[str, Any]]:
-    """Judge the maps of one member or several by the faces that speak for their classes.
+    """Judge the maps of one member or several by the boxes that speak for their classes.
 
     Args:
         maps: (n, h, w) in 0..1, each of a class that is the image's true one; all zero where there is none.
         regions: of the same images.
         classes: the name of every image's class.
         controls: by name, maps (n, h, w) that look at no image; each is judged on the images that have a map.
+        kinds: of boxes that speak for a class; for the others any box does.
         draws: of the bootstrap of mean energies.
 
     Returns:
-        For every class that occurs, and for EVERY_CLASS: `class`, `images` that have a map and a face to point at,
-        `no_map`, `no_face` (left out), `pointing` and `energy` (shares; None where there is no image), each with
-        its 95 % `…_interval`; `area`, the share of the image that the faces cover, which is what chance points at;
-        `masked_energy`, `bare_energy` and `faces_energy`; and by control `pointing`, `energy` and the `p_value`
+        For every class that occurs, and for EVERY_CLASS: `class`, `images` that have a map and a box to point at,
+        `no_map`, `no_box` (left out), `pointing` and `energy` (shares; None where there is no image), each with
+        its 95 % `…_interval`; `area`, the share of the image that the boxes cover, which is what chance points at;
+        for every kind of boxes and for any its `…_energy`; and by control `pointing`, `energy` and the `p_value`
         of pointing as often (exact McNemar test).
     """
-    region = evidence(regions, classes)
-    given, faced = maps.any(axis=(1, 2)), region.any(axis=(1, 2))
+    region = evidence(regions, classes, kinds)
+    given, boxed = maps.any(axis=(1, 2)), region.any(axis=(1, 2))
     names = np.asarray(classes)
-    groups = {name: names == name for name in sorted(set(classes), key=_order)} | {EVERY_CLASS: names == names}
+    ordered = sorted(set(classes), key=partial(_order, list(kinds)))
+    groups = {name: names == name for name in ordered} | {EVERY_CLASS: names == names}
     rows = []
     for name, chosen in groups.items():
-        counts = {"no_face": int((chosen & ~faced).sum()), "no_map": int((chosen & faced & ~given).sum())}
-        judged = chosen & faced & given
+        counts = {"no_box": int((chosen & ~boxed).sum()), "no_map": int((chosen & boxed & ~given).sum())}
+        judged = chosen & boxed & given
         rows.append(
             {"class": name, "images": int(judged.sum()), **counts, **_row(maps, regions, region, judged, draws)}
         )
@@ -104,23 +106,22 @@ def _row(
     hits, energy = points_at(maps[judged], region[judged]), energy_in(maps[judged], region[judged])
     if not len(hits):
         keys = ("pointing", "pointing_interval", "energy", "energy_interval", "area")
-        return dict.fromkeys([*keys, *(f"{kind}_energy" for kind in Regions._fields)])
+        return dict.fromkeys([*keys, *(f"{kind}_energy" for kind in regions)])
     found = resampled(energy[:, None], lambda sums: sums / len(energy), draws=draws)
-    kinds = zip(Regions._fields, regions, strict=True)
     return {
         "pointing": float(hits.mean()),
         "pointing_interval": list(wilson_interval(int(hits.sum()), len(hits))),
         "energy": float(energy.mean()),
         "energy_interval": [float(found["low"][0]), float(found["high"][0])],
         "area": float(region[judged].mean()),
-        **{f"{kind}_energy": float(energy_in(maps[judged], marked[judged]).mean()) for kind, marked in kinds},
+        **{f"{kind}_energy": float(energy_in(maps[judged], marked[judged]).mean()) for kind, marked in regions.items()},
     }
 
 
 def _beside(
     maps: NDArray[np.floating], control: NDArray[np.floating], region: NDArray[np.bool_]
 ) -> dict[str, float | None]:
-    """Judge a control on the same images, and test whether it points at faces as often."""
+    """Judge a control on the same images, and test whether it points at boxes as often."""
     if not len(maps):
         return {"pointing": None, "energy": None, "p_value": None}
     ours, theirs = points_at(maps, region), points_at(control, region)
@@ -131,13 +132,13 @@ def _beside(
     }
 
 
-def _order(name: str) -> tuple[int, str]:
-    return (list(SPEAK).index(name) if name in SPEAK else len(SPEAK), name)
+def _order(first: Sequence[str], name: str) -> tuple[int, str]:
+    return (first.index(name) if name in first else len(first), name)
 
 
 def _refuse_wrong(maps: NDArray[np.floating], region: NDArray[np.bool_]) -> None:
     if maps.ndim != 3 or maps.shape != region.shape or region.dtype != bool:
         raise InputError(
             f"maps are (n, h, w) and the region bool of the same shape, received {maps.shape} and {region.dtype} "
-            f"{region.shape}: mark the faces at the maps' size"
+            f"{region.shape}: mark the boxes at the maps' size"
         )

@@ -8,11 +8,12 @@ import hydra
 import numpy as np
 
 from facemask_ensemble.config import heatmap_method
-from facemask_ensemble.data.face_boxes import Faces
+from facemask_ensemble.data.boxes import Boxes
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.settings.answering import Heatmap
 from facemask_ensemble.settings.evaluate import Explanation
+from facemask_ensemble.settings.task import BoxWords
 
 if TYPE_CHECKING:
     from facemask_ensemble.explanation.evaluated_heatmaps import Explained
@@ -25,7 +26,8 @@ def explain_answers(
     test: Judged,
     winners: np.ndarray,
     manifest: Manifest,
-    faces: Faces | None,
+    boxes: Boxes | None,
+    words: BoxWords,
     shown: Sequence[int],
 ) -> "Explained | None":
     """Draw the members' heatmaps of the images shown, and judge them on a sample of the test images.
@@ -37,7 +39,8 @@ def explain_answers(
         test: what the members answered to all test images.
         winners: the vote's answers, int (n,).
         manifest: of these images.
-        faces: their boxes by path, where the dataset has them.
+        boxes: on them by path, where the dataset has them.
+        words: what boxes hold, and which speak for a class.
         shown: places of the images that a page shows.
 
     Returns:
@@ -52,8 +55,19 @@ def explain_answers(
     from facemask_ensemble.explanation.evaluated_heatmaps import explain
 
     files = [manifest.root / path for path in test.paths]
-    numbers = {"images": explanation.images, "trust": explanation.trust}
-    return explain(models, files, test, winners, manifest.class_names, methods, shown=shown, faces=faces, **numbers)
+    return explain(
+        models,
+        files,
+        test,
+        winners,
+        manifest.class_names,
+        methods,
+        shown=shown,
+        words=words,
+        boxes=boxes,
+        images=explanation.images,
+        trust=explanation.trust,
+    )
 
 
 def _methods(heatmap: Heatmap, explanation: Explanation) -> dict[str, Any]:

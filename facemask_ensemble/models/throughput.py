@@ -72,14 +72,16 @@ def images_per_second(workload: Workload, policy: str) -> float:
     import keras
     import numpy as np
 
+    from facemask_ensemble.models.optimizers import Adam
+
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(0)
     model = _build(workload)
-    model.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy")
+    model.compile(Adam(1e-4), "categorical_crossentropy")
     size, batch = workload.image_size, workload.batch_size
-    dice = np.random.default_rng(0)
-    pixels = keras.ops.convert_to_tensor(dice.uniform(0, 255, (batch, size, size, 3)).astype(np.float32))
-    labels = keras.ops.convert_to_tensor(np.eye(CLASSES, dtype=np.float32)[dice.integers(CLASSES, size=batch)])
+    rng = np.random.default_rng(0)
+    pixels = keras.ops.convert_to_tensor(rng.uniform(0, 255, (batch, size, size, 3)).astype(np.float32))
+    labels = keras.ops.convert_to_tensor(np.eye(CLASSES, dtype=np.float32)[rng.integers(CLASSES, size=batch)])
     durations: list[float] = []
     while len(durations) <= FEWEST or sum(durations[1:]) < SECONDS:
         started = time.perf_counter()

@@ -47,6 +47,7 @@ def _is_sound(about: Mapping[str, Any]) -> bool:
     members, classes = about["members"], about["class_names"]
     return (
         all(isinstance(about[key], str) for key in ("rule", "ties", "name"))
+        and isinstance(about.get("task", ""), str)
         and all(isinstance(about.get(key, {}), dict) for key in ("rule_settings", "tie_arguments", "learned"))
         and isinstance(classes, list)
         and all(isinstance(name, str) for name in classes)

@@ -22,7 +22,7 @@ element.addEventListener('click', event => {
 
 def build_page(desk: Desk, keep_seconds: float, address: str) -> gr.Blocks:
     """Build the page of an ensemble at an address; what was sent is forgotten after so many seconds."""
-    title = f"{question(desk.ensemble.class_names)} · facemask_ensemble"
+    title = f"{question(desk.ensemble.class_names, desk.task)} · facemask_ensemble"
     keep = max(1, int(keep_seconds))
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(min(SWEEP, keep), keep)) as page:
         gr.HTML(views.head(desk), elem_id="head")

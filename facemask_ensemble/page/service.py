@@ -17,6 +17,7 @@ from facemask_ensemble.prediction.ensemble import Ensemble
 from facemask_ensemble.report.encoding import encode
 from facemask_ensemble.serving.heatmap import heatmap, heatmap_together
 from facemask_ensemble.serving.uploads import Limits, ask, shown_name, upload
+from facemask_ensemble.settings.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,13 +53,17 @@ class Answered:
 
 @dataclass(frozen=True)
 class Desk:
-    """An ensemble with its introduction, its ship card if it has one, what may be sent, and how heatmaps are made."""
+    """An ensemble with its introduction, its ship card if it has one, what may be sent, and how heatmaps are made.
+
+    `task` is what it is about.
+    """
 
     ensemble: Ensemble
     introduction: str
     card: Card
     limits: Limits
     method: Callable[[Any], Any] | None
+    task: Task
 
     def answer(self, sent: Sequence[Sent]) -> Answered:
         """Answer files, those beyond the limits with a reason."""

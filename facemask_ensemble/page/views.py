@@ -18,7 +18,7 @@ TOGETHER = {BEHIND: "those behind the answer", OTHERS: "the others"}
 
 def head(desk: Desk) -> str:
     """Show what is asked, and who answers."""
-    asked, told = wording.question(desk.ensemble.class_names), desk.introduction
+    asked, told = wording.question(desk.ensemble.class_names, desk.task), desk.introduction
     return render("head", question=asked, introduction=told, random=RANDOM in told, all_random=f"({RANDOM})" in told)
 
 
@@ -29,7 +29,8 @@ def hint(desk: Desk) -> str:
 
 def foot(desk: Desk, keep_seconds: float) -> str:
     """Show what this page is."""
-    return render("foot", version=__version__, rule=desk.ensemble.vote.name, minutes=keep_seconds / 60)
+    about = {"rule": desk.ensemble.vote.name, "caution": desk.task.caution}
+    return render("foot", version=__version__, minutes=keep_seconds / 60, **about)
 
 
 def card(desk: Desk) -> str:
@@ -58,7 +59,7 @@ def answer(desk: Desk, answered: Answered, place: int) -> str:
     return render(
         "answer",
         row=row.to_dict(),
-        meaning=wording.meaning(row["prediction"], classes),
+        meaning=wording.meaning(row["prediction"], classes, desk.task),
         sentence=wording.said(asked, row["prediction"], bool(row["tie"]), len(asked) == len(given)) if asked else "",
         counts=[(name, counts[name]) for name in sorted(classes, key=lambda name: -counts[name])],
         asked=len(asked),

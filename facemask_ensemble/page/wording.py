@@ -3,21 +3,21 @@
 from collections import Counter
 from collections.abc import Sequence
 
-TASK = {"none": "Nobody wears a mask.", "all": "Everybody wears a mask.", "some": "Some wear a mask, others do not."}
+from facemask_ensemble.settings.task import Task
 
 
-def question(class_names: Sequence[str]) -> str:
-    """Ask what the ensemble answers."""
-    if set(class_names) == set(TASK):
-        return "Who wears a mask: all, some or none?"
+def question(class_names: Sequence[str], task: Task) -> str:
+    """Ask what the ensemble answers: the task's question, where its classes are answered."""
+    if task.question and set(class_names) == set(task.meanings):
+        return task.question
     if len(class_names) > 6:
         return f"Which of {len(class_names)} is it?"
     return f"Which is it: {_listed(class_names, 'or')}?"
 
 
-def meaning(prediction: str, class_names: Sequence[str]) -> str:
-    """Say what a class means, where that is known."""
-    return TASK.get(prediction, "") if set(class_names) == set(TASK) else ""
+def meaning(prediction: str, class_names: Sequence[str], task: Task) -> str:
+    """Say what a class means, where the task's classes are answered."""
+    return task.meanings.get(prediction, "") if set(class_names) == set(task.meanings) else ""
 
 
 def said(votes: Sequence[str], prediction: str, tie: bool, everyone: bool = True) -> str:

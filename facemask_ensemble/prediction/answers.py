@@ -93,30 +93,32 @@ def _by_members_asked(asked: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarra
 
 
 def submission(
-    answered: pd.DataFrame, unreadable: pd.DataFrame, class_names: Sequence[str]
+    answered: pd.DataFrame, unreadable: pd.DataFrame, class_names: Sequence[str], columns: tuple[str, str]
 ) -> tuple[pd.DataFrame, str]:
-    """Lay out the competition's file: `Id` and `Category`, one row an image, sorted by Id.
+    """Lay out a competition's file: an image's name and the number of its class, one row an image, sorted by name.
 
     Args:
         answered: `path` and `prediction`.
         unreadable: `path` of the images without an answer; they are given the most frequent one.
-        class_names: a class's place is its Category.
+        class_names: a class's place is its number.
+        columns: what name and number are called.
 
     Returns:
         The rows, and the most frequent answer: of several, the first in the order of the classes.
 
     Raises:
-        InputError: two images share a name, and so an Id.
+        InputError: two images share a name.
     """
+    image, label = columns
     mute = answered["prediction"] == NO_ANSWER
     category = answered.loc[~mute, "prediction"].map(list(class_names).index)
     most = int(np.bincount(category).argmax()) if len(category) else 0
     unreadable = pd.concat([unreadable[["path"]], answered.loc[mute, ["path"]]])
     paths = [*answered.loc[~mute, "path"], *unreadable["path"]]
     rows = pd.DataFrame(
-        {"Id": [Path(path).name for path in paths], "Category": [*category, *[most] * len(unreadable)]}
-    ).sort_values("Id", ignore_index=True)
-    twins = rows.loc[rows["Id"].duplicated(), "Id"]
+        {image: [Path(path).name for path in paths], label: [*category, *[most] * len(unreadable)]}
+    ).sort_values(image, ignore_index=True)
+    twins = rows.loc[rows[image].duplicated(), image]
     if len(twins):
         raise InputError(f"{len(twins)} images have the name of another, such as {twins.iloc[0]}: give one folder")
     return rows, class_names[most]

@@ -12,6 +12,7 @@ from facemask_ensemble.ensemble.rules import FittedRule
 from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
 from facemask_ensemble.settings.answering import Runtime
+from facemask_ensemble.settings.task import GENERIC
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Choice:
     """An ensemble that is not in memory yet.
 
     `about` tells one from another, as JSON can hold it; `introduction` says who answers, in a line; `price` is what
-    each member costs, in any unit; `dataset` is what the members were trained on.
+    each member costs, in any unit; `dataset` is what the members were trained on, and `task` the name of their task.
     """
 
     class_names: Sequence[str]
@@ -29,6 +30,7 @@ class Choice:
     dataset: str
     about: Mapping[str, Any]
     introduction: str
+    task: str = GENERIC
 
     def load(self, runtime: Runtime, batch_size: int, votes: str) -> Ensemble:
         """Bring it into memory.

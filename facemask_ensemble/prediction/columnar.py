@@ -4,16 +4,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 NUMBERS = ("confidence", "agreement")
-COUNTS = ("faces", "masked")
 
 
-def to_parquet(rows: Path, file: Path, columns: Sequence[str]) -> None:
-    """Write a table of rows as Parquet, a part at a time; what is empty becomes null."""
+def to_parquet(rows: Path, file: Path, columns: Sequence[str], counts: Sequence[str] = ()) -> None:
+    """Write a table of rows as Parquet, a part at a time; what is empty becomes null, `counts` are whole numbers."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
     from pyarrow import parquet
 
-    known = dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(COUNTS, pa.int64()) | {"tie": pa.bool_()}
+    known = dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(counts, pa.int64()) | {"tie": pa.bool_()}
     kinds = {name: known.get(name, pa.string()) for name in columns}
     convert = arrow_csv.ConvertOptions(column_types=kinds, null_values=[""], strings_can_be_null=True)
 

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from facemask_ensemble.data.decoding import ImageError, decode
 from facemask_ensemble.data.pixel_cache import READER_VERSION
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.files import write_atomically
+from facemask_ensemble.resources import usable_cores
 
 Case = tuple[str, int]  # kind and strength
 CASES: tuple[Case, ...] = tuple((kind, strength) for kind in KINDS for strength in STRENGTHS)
@@ -117,7 +117,7 @@ def _decode(side: int, file: Path) -> np.ndarray:
 
 
 def _in_threads(work: partial[np.ndarray], *items: Sequence) -> list[np.ndarray]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         return list(pool.map(work, *items))
 
 

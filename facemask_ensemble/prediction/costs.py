@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from rich.progress import track
 
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.files import write_atomically
+from facemask_ensemble.resources import usable_cores
 
 if TYPE_CHECKING:
     import keras
@@ -82,7 +82,7 @@ def _here(batch_size: int, images: int) -> tuple[dict[str, Any], str]:
     """Describe what a measurement depends on beside the model, and name the machine in words."""
     from facemask_ensemble.models.hardware import this_machine
 
-    machine, cores = this_machine(), os.cpu_count() or 1
+    machine, cores = this_machine(), usable_cores()
     where = machine.gpus[0] if machine.gpus else f"{machine.processor}, {cores} core{'s' if cores > 1 else ''}"
     return {**asdict(machine), "cores": cores, "batch_size": batch_size, "images": images}, where
 

@@ -28,7 +28,8 @@ from facemask_ensemble.prediction.results_table import AnswerTable, summary
 from facemask_ensemble.settings import dump
 from facemask_ensemble.settings.predict import PredictSettings
 
-COLUMNS = ["path", "prediction", "confidence", "faces", "masked", "boxes", "reason"]
+COUNTS = ["faces", "masked"]
+COLUMNS = ["path", "prediction", "confidence", *COUNTS, "boxes", "reason"]
 FACE_COLUMNS = ["path", "face", "left", "top", "width", "height", "score", "mask", "prediction", "confidence"]
 TOGETHER = 4  # photographs in full size that are in memory, and as many that are being read
 LEAST_SHOWN, MOST_SHOWN = 800, 1600  # longer side in pixels of an image with its boxes
@@ -50,7 +51,7 @@ def predict_faces(settings: PredictSettings, images: InputImages, choices: Mappi
     """
     opened = open_detector(settings, choices)
     print(opened.choice.introduction)
-    table = AnswerTable(settings.table, COLUMNS)
+    table = AnswerTable(settings.table, COLUMNS, COUNTS)
     belongs = {
         **opened.choice.about,
         "votes": settings.votes,
@@ -106,7 +107,7 @@ def _rows(chunk: Chunk, detector: MaskDetector, folder: Path, first: int) -> pd.
         rows.append([name, *answer_of(faces), ""])
         drawn = draw_faces(*_shown(chunk.shown[place], faces))
         Image.fromarray(drawn).save(folder / f"{first + place:05d}_{Path(name).stem}.jpg", quality=88)
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"faces": "Int64", "masked": "Int64"})
+    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def _shown(image: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[Face]]:

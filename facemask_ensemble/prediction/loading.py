@@ -10,7 +10,8 @@ from facemask_ensemble.ensemble.rules import FittedRule
 from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.models.initialization import summed_up
 from facemask_ensemble.prediction.choice import Choice
-from facemask_ensemble.settings.answering import EnsembleSettings
+from facemask_ensemble.settings.answering import EnsembleSettings, Ties, Voting
+from facemask_ensemble.task import chosen_task
 
 if TYPE_CHECKING:
     from facemask_ensemble.tracking import LoggedMember, Store
@@ -33,11 +34,14 @@ def choose_ensemble(settings: EnsembleSettings, choices: Mapping[str, str], runt
         return shipped_choice(settings.ensemble, settings.tracking.uri, settings.output_dir)
     from facemask_ensemble import tracking
     from facemask_ensemble.ensemble.members import latest_members, model_file, training_images, validation_answers
+    from facemask_ensemble.ensemble.rule_settings import with_order
 
     output_dir = settings.output_dir
     cache = output_dir / "data" / "artifacts"
     store = tracking.open_store(settings.tracking.uri, output_dir)
     members = latest_members(store, settings.study, settings.members)
+    task = members[0].task
+    ties = with_order(settings.ties, chosen_task(settings.task, task))
     models = {member.name: model_file(store, member, cache) for member in members}
     sources = [
         Source(
@@ -51,29 +55,30 @@ def choose_ensemble(settings: EnsembleSettings, choices: Mapping[str, str], runt
     return Choice(
         members[0].class_names,
         sources,
-        _fitted(settings, choices["voting"], store, members, cache),
+        _fitted(settings.voting, ties, choices["voting"], store, members, cache),
         _price(members, models, output_dir / "data" / "costs", runtime),
         members[0].tags["dataset"],
         {
             "members": [member.run_id for member in members],
             "rule": {"name": choices["voting"], **settings.voting.call},
-            "ties": settings.ties.call,
+            "ties": ties.call,
         },
         _introduce(members),
+        task,
     )
 
 
 def _fitted(
-    settings: EnsembleSettings, name: str, store: "Store", members: Sequence["LoggedMember"], cache: Path
+    voting: Voting, ties: Ties, name: str, store: "Store", members: Sequence["LoggedMember"], cache: Path
 ) -> FittedRule:
     """Make the voting rule; what it learns, it learns from the members' validation images."""
     from facemask_ensemble.ensemble.members import shared_validation
     from facemask_ensemble.ensemble.rule_settings import chosen_rule, validation_accuracy
 
-    learns = settings.voting.learn is not None or settings.ties.weights is not None
+    learns = voting.learn is not None or ties.weights is not None
     probs, labels = shared_validation(store, members, cache) if learns else (np.empty((0, 0, 0)), np.empty(0, int))
     accuracy = validation_accuracy(probs, labels)
-    rule = chosen_rule(name, settings.voting, settings.ties, members[0].class_names, accuracy)
+    rule = chosen_rule(name, voting, ties, members[0].class_names, accuracy)
     return rule.fit(probs, labels)
 
 

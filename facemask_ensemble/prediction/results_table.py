@@ -28,10 +28,13 @@ ADVICE = "give again=true to begin anew, or another output=FILE"
 
 
 class AnswerTable:
-    """Answers in `file`, a `.csv` or `.parquet`, of the given columns; `rows` is the file that they are added to."""
+    """Answers in `file`, a `.csv` or `.parquet`, of the given columns; `rows` is the file that they are added to.
 
-    def __init__(self, file: Path, columns: Sequence[str]) -> None:
-        self.file, self.columns = file, list(columns)
+    `counts` are columns of whole numbers beside those that every table has.
+    """
+
+    def __init__(self, file: Path, columns: Sequence[str], counts: Sequence[str] = ()) -> None:
+        self.file, self.columns, self._counts = file, list(columns), counts
         self.rows = file if file.suffix != PARQUET else file.with_name(f"{file.name}.rows.csv")
         self.about = file.with_name(f"{file.name}.json")
         self._lock = filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=0)
@@ -99,7 +102,7 @@ class AnswerTable:
     def finish(self) -> None:
         """Bring the rows into their final file."""
         if self.file.suffix == PARQUET:
-            to_parquet(self.rows, self.file, self.columns)
+            to_parquet(self.rows, self.file, self.columns, self._counts)
             self.rows.unlink()
         write_atomically(json.dumps(self._about() | {"finished": True}, indent=2), self.about)
 

@@ -8,6 +8,7 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.models.initialization import summed_up
 from facemask_ensemble.packaging.package import HERE, REGISTERED, Package, package_folder, read_package
 from facemask_ensemble.prediction.choice import Choice
+from facemask_ensemble.settings.task import GENERIC
 
 
 def shipped_choice(ensemble: str, uri: str | None = None, output_dir: Path = HERE) -> Choice:
@@ -41,6 +42,7 @@ def choice_of(package: Package) -> Choice:
         package.about["name"],
         {"ensemble": package.about},
         f"{what}{f' ({starts})' if starts else ''}, {package.about['rule']} vote as shipped: {', '.join(names)}",
+        package.about.get("task", GENERIC),
     )
 
 

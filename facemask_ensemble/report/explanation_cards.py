@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask_ensemble.data.face_boxes import Faces
+from facemask_ensemble.data.boxes import Boxes
 from facemask_ensemble.evaluation.gallery import described
 from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.explanation.consensus import share
 from facemask_ensemble.explanation.overlay import overlay
 from facemask_ensemble.report.explanation_page import Card
 from facemask_ensemble.report.numbers import percent
+from facemask_ensemble.settings.task import BoxWords
 
 if TYPE_CHECKING:
     from facemask_ensemble.explanation.evaluated_heatmaps import Explained
@@ -40,7 +41,8 @@ def explanation_cards(
     members: Sequence[str],
     class_names: Sequence[str],
     root: Path,
-    faces: Faces | None,
+    boxes: Boxes | None,
+    words: BoxWords,
 ) -> dict[str, list[Card]]:
     """Lay out the ranked images of `explained.why`, by what they are ranked for.
 
@@ -51,7 +53,8 @@ def explanation_cards(
         members: names in the order of `test.probs`.
         class_names: in label order.
         root: of the images' paths.
-        faces: their boxes by path, where the dataset has them.
+        boxes: by path, where the dataset has them.
+        words: what boxes hold.
     """
 
     def card(index: int, note: str) -> Card:
@@ -60,14 +63,15 @@ def explanation_cards(
         answers = np.array([[class_names.index(answer)] for answer in item["votes"].values()])
         shared = {name: one[0] for name, one in share(maps[:, None], answers, winners[[index]])._asdict().items()}
         path = item["path"]
-        return Card(item, root / path, (faces or {}).get(path, ()), maps, reasons, shared, note)
+        return Card(item, root / path, (boxes or {}).get(path, ()), maps, reasons, shared, note)
 
     why = explained.why or {}
     wrong = (why["wrong_reason"] or {"images": []})["images"]
     alike = why["different_reasons"]["images"]
     return {
         "wrong_reason": [
-            card(one["index"], f"{percent(one['energy'])} % of the winners' map lies on faces.") for one in wrong
+            card(one["index"], f"{percent(one['energy'])} % of the winners' map lies on {words.plural}.")
+            for one in wrong
         ],
         "different_reasons": [
             card(one["index"], f"Two members' maps share {percent(one['overlap'])} % on average.") for one in alike

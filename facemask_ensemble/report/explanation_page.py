@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from facemask_ensemble.data.boxes import Box
 from facemask_ensemble.data.decoding import decode
 from facemask_ensemble.data.display_images import show
-from facemask_ensemble.data.face_boxes import Face
 from facemask_ensemble.explanation.localization import EVERY_CLASS
 from facemask_ensemble.explanation.overlay import overlay
 from facemask_ensemble.report.encoding import encode
 from facemask_ensemble.report.environment import environment
+from facemask_ensemble.settings.task import BoxWords
 from facemask_ensemble.versions import versions
 
 SHOWN = 320  # longest side of an image on the page, pixels
@@ -31,7 +32,7 @@ TOGETHER = {
 
 
 class Card(NamedTuple):
-    """An image to look at: what `gallery.described` tells of it, its file, its faces, and maps in 0..1.
+    """An image to look at: what `gallery.described` tells of it, its file, its boxes, and maps in 0..1.
 
     `maps` (members, rows, columns) are each member's, in the order of `item["votes"]`, `reasons` say why one is all
     zero, `together` are maps (rows, columns) by the names in TOGETHER. `note` is the line above the image.
@@ -39,7 +40,7 @@ class Card(NamedTuple):
 
     item: Mapping[str, Any]
     file: Path
-    faces: Sequence[Face]
+    boxes: Sequence[Box]
     maps: NDArray[np.floating]
     reasons: Sequence[str | None]
     together: Mapping[str, NDArray[np.floating]]
@@ -50,6 +51,7 @@ def write_explanation_page(
     why: Mapping[str, Any],
     cards: Mapping[str, Sequence[Card]],
     dataset: Mapping[str, Any],
+    words: BoxWords,
     random: bool,
     command: str,
     folder: Path,
@@ -60,6 +62,7 @@ def write_explanation_page(
         why: what `explanation.explanation_report.explanation_report` gives.
         cards: images by what they are shown for: wrong_reason, different_reasons, lost.
         dataset: of the report.
+        words: what its boxes hold.
         random: whether a member started from random weights.
         command: the command line that made it.
         folder: of the report.
@@ -68,7 +71,7 @@ def write_explanation_page(
     images.mkdir(parents=True, exist_ok=True)
     text = json.dumps(why, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "explanation.json").write_text(text, encoding="utf-8")
-    drawn = {kind: [_drawn(card, images) for card in found] for kind, found in cards.items()}
+    drawn = {kind: [_drawn(card, words, images) for card in found] for kind, found in cards.items()}
     page = folder / "explanation.html"
     html = (
         environment()
@@ -76,6 +79,7 @@ def write_explanation_page(
         .render(
             why=why,
             data=dataset,
+            words=words,
             random=random,
             cards=drawn,
             table=_by_member(why),
@@ -101,15 +105,16 @@ def remove_explanation_page(folder: Path) -> None:
         stale.unlink(missing_ok=True)
 
 
-def with_boxes(pixels: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
-    """Draw faces' boxes on an image, uint8 (h, w, 3): a whole line for masked ones, a corner mark more for bare ones.
+def with_boxes(pixels: NDArray[np.uint8], boxes: Sequence[Box], first: str | None) -> NDArray[np.uint8]:
+    """Draw boxes on an image, uint8 (h, w, 3).
 
-    Masked faces are blue, bare ones orange with a bar across their lower edge, so that no colour is needed to tell.
+    Those of the `first` kind are blue, others orange with a bar across their lower edge, so that no colour is needed
+    to tell.
     """
     image = Image.fromarray(pixels)
     pen, (width, height) = ImageDraw.Draw(image), image.size
     line = max(1, round(max(width, height) / 110))
-    for (left, top, right, bottom), masked in faces:
+    for (left, top, right, bottom), kind in boxes:
         box = [
             left * width,
             top * height,
@@ -117,13 +122,13 @@ def with_boxes(pixels: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.u
             max(top * height + 1, bottom * height - 1),
         ]
         pen.rectangle([box[0] - line, box[1] - line, box[2] + line, box[3] + line], outline=BLACK, width=line)
-        pen.rectangle(box, outline=BLUE if masked else ORANGE, width=line)
-        if not masked:
+        pen.rectangle(box, outline=BLUE if kind == first else ORANGE, width=line)
+        if kind != first:
             pen.rectangle([box[0], box[3] - 3 * line, box[2], box[3]], fill=ORANGE, outline=BLACK)
     return np.asarray(image)
 
 
-def _drawn(card: Card, folder: Path) -> dict[str, Any]:
+def _drawn(card: Card, words: BoxWords, folder: Path) -> dict[str, Any]:
     """Draw an image's maps, small for the page and at the image's own size for the folder."""
     content = card.file.read_bytes()
     whole, small, tile = np.asarray(decode(content)), show(content, SHOWN), show(content, TILE)
@@ -150,7 +155,8 @@ def _drawn(card: Card, folder: Path) -> dict[str, Any]:
     return {
         **card.item,
         "note": card.note,
-        "image": encode(with_boxes(small, card.faces)),
+        "boxed": bool(card.boxes),
+        "image": encode(with_boxes(small, card.boxes, next(iter(words.kinds), None))),
         "right": card.item["prediction"] == card.item["truth"],
         "behind": sum(answer == card.item["prediction"] for answer in card.item["votes"].values()),
         "members": members,

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facemask_ensemble.data.face_boxes import Faces
+from facemask_ensemble.data.boxes import Boxes
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.report.explanation_cards import explanation_cards
 from facemask_ensemble.report.explanation_page import remove_explanation_page, write_explanation_page
+from facemask_ensemble.settings.task import BoxWords
 
 if TYPE_CHECKING:
     from facemask_ensemble.explanation.evaluated_heatmaps import Explained
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 def write_explanations(
     explained: "Explained | None",
-    faces: Faces | None,
+    boxes: Boxes | None,
+    words: BoxWords,
     report: Mapping[str, Any],
     test: Judged,
     winners: np.ndarray,
@@ -30,7 +32,8 @@ def write_explanations(
 
     Args:
         explained: what `explanation.requested_heatmaps.explain_answers` gives.
-        faces: as there, like `test`, `winners` and `manifest`.
+        boxes: as there, like `words`, `test`, `winners` and `manifest`.
+        words: as there.
         report: of the evaluation.
         test: what the members answered.
         winners: the vote's answers.
@@ -42,6 +45,6 @@ def write_explanations(
     if explained is None or explained.why is None:
         return None
     members = [member["backbone"] for member in report["members"]]
-    cards = explanation_cards(explained, test, winners, members, manifest.class_names, manifest.root, faces)
+    cards = explanation_cards(explained, test, winners, members, manifest.class_names, manifest.root, boxes, words)
     random = any("random" in str(member.get("init")) for member in report["members"])
-    return write_explanation_page(explained.why, cards, report["dataset"], random, command, folder)
+    return write_explanation_page(explained.why, cards, report["dataset"], words, random, command, folder)

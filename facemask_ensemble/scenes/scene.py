@@ -55,6 +55,11 @@ def draw_scene(
     return Scene(finish(image.reduce(finer), rng, level), label, faces, len(cast))
 
 
+def example_image() -> np.ndarray:
+    """Draw a small scene, uint8 (64, 64, 3)."""
+    return draw_scene(seed=0, index=1, size=64).pixels
+
+
 def _clip(box: tuple[float, float, float, float], finer: int, size: int) -> tuple[int, int, int, int]:
     x0, y0, x1, y1 = (int(side) for side in box)
     return max(x0 // finer, 0), max(y0 // finer, 0), min(x1 // finer + 1, size), min(y1 // finer + 1, size)

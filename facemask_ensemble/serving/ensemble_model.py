@@ -9,15 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 import mlflow.pyfunc
+import numpy as np
 import pandas as pd
 from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
+from numpy.typing import NDArray
 from PIL import Image
 
 from facemask_ensemble.packaging.package import INSIDE, MEMBERS, link_or_copy
-from facemask_ensemble.scenes import draw_scene
 
 CODE = Path(__file__).with_name("model.py")
 PACKAGE = "ensemble"
@@ -32,6 +33,7 @@ def save_model(
     class_names: Sequence[str],
     settings: Mapping[str, object],
     params: Mapping[str, object],
+    example: NDArray[np.uint8],
     folder: Path,
 ) -> None:
     """Save a package as a model that `mlflow.pyfunc.load_model` loads.
@@ -42,6 +44,7 @@ def save_model(
         class_names: in label order.
         settings: what may be set when the model is loaded, with their values.
         params: what may be given with every call, with their values.
+        example: the image of the model's input example, uint8 (h, w, 3).
         folder: not there yet; the package's members are linked into it where it lies on the same disk.
     """
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # its remarks on the example
@@ -53,7 +56,7 @@ def save_model(
             python_model=str(CODE),
             artifacts={PACKAGE: str(light)},
             signature=signature(members, class_names, params),
-            input_example=pd.DataFrame({"image": [example_image()]}),
+            input_example=pd.DataFrame({"image": [as_png(example)]}),
             pip_requirements=[f"{name}=={version(name)}" for name in NEEDED],
             model_config=dict(settings),
         )
@@ -73,11 +76,10 @@ def _correct(folder: Path) -> None:
     described.save(str(file))
 
 
-def example_image() -> bytes:
-    """Draw a small scene, as PNG: the input example of every ensemble."""
-    scene = draw_scene(seed=0, index=1, size=64)
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode an image, uint8 (h, w, 3)."""
     content = io.BytesIO()
-    Image.fromarray(scene.pixels).save(content, "PNG")
+    Image.fromarray(pixels).save(content, "PNG")
     return content.getvalue()
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.settings.fields import Folder, From0, Positive, PositiveOrNull, Rule, Target, Text, group
 from facemask_ensemble.settings.groups import Tracking
+from facemask_ensemble.settings.task import Task
 
 LEAST_SEARCHED = 64  # pixels
 Votes = Literal["decided", "all"]
@@ -34,16 +35,17 @@ class Voting:
 
 @group
 class Ties:
-    """What breaks a tie, and what it needs: an `order` of the classes, or the members' `weights`."""
+    """What breaks a tie, and what it needs: an `order` of the classes, or of the `task`, or the members' `weights`."""
 
     break_tie: Target
-    order: tuple[Text, ...] | None = None
+    order: Annotated[tuple[Text, ...] | Literal["task"] | None, Rule("a list of classes, or task")] = None
     weights: Literal["validation"] | None = None
 
     @property
     def call(self) -> dict[str, Any]:
         """Give what `hydra.utils.instantiate` makes the breaker of, as the YAML has it."""
-        own = {"order": None if self.order is None else list(self.order), "weights": self.weights}
+        order = list(self.order) if isinstance(self.order, tuple) else self.order
+        own = {"order": order, "weights": self.weights}
         return {key: value for key, value in own.items() if value is not None} | {"break_tie": self.break_tie.call}
 
 
@@ -52,6 +54,7 @@ class EnsembleSettings:
     """Who answers: a shipped `ensemble`, or members of the store under a rule.
 
     Attributes:
+        task: what the classes are about; null for that of the members.
         voting: the rule of members of the store.
         ties: what breaks its ties.
         tracking: the store.
@@ -61,6 +64,7 @@ class EnsembleSettings:
         output_dir: holds the embedded store.
     """
 
+    task: Task | None = None
     voting: Voting
     ties: Ties
     tracking: Tracking

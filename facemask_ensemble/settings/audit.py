@@ -2,6 +2,7 @@
 
 from facemask_ensemble.settings.fields import Folder, group
 from facemask_ensemble.settings.groups import Dataset, Tracking
+from facemask_ensemble.settings.task import Task
 
 
 @group
@@ -9,11 +10,13 @@ class AuditSettings:
     """The settings of an audit; `conf/audit.yaml` has their defaults.
 
     Attributes:
+        task: what the classes are about.
         dataset: that is examined.
         tracking: where the audit is logged.
         output_dir: its page goes into a folder of it.
     """
 
+    task: Task
     dataset: Dataset
     tracking: Tracking
     output_dir: Folder

@@ -6,6 +6,7 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.settings.answering import Heatmap, Ties, Voting
 from facemask_ensemble.settings.fields import Folder, NotNegative, PositiveOrNull, Share, Switch, Text, group
 from facemask_ensemble.settings.groups import Dataset, Tracking
+from facemask_ensemble.settings.task import Task
 
 
 @group
@@ -33,6 +34,7 @@ class EvaluateSettings:
     """The settings of an evaluation; `conf/evaluate.yaml` has their defaults.
 
     Attributes:
+        task: what the classes are about; null for that of the dataset or of its members.
         dataset: as the members were trained on.
         voting: the rule that is judged as the ensemble; all others are judged beside it.
         ties: what breaks a tie.
@@ -51,6 +53,7 @@ class EvaluateSettings:
         output_dir: the report goes into a folder of it.
     """
 
+    task: Task | None = None
     dataset: Dataset
     voting: Voting
     ties: Ties

@@ -49,7 +49,7 @@ class Dataset:
     near_duplicates: Annotated[
         int | None, Field(strict=True, ge=0, le=16), Rule("a whole number of bits from 0 to 16, or null")
     ]
-    faces: Target | None
+    boxes: Target | None
     source: Target
 
     def check_root(self) -> None:

@@ -15,6 +15,7 @@ from facemask_ensemble.settings.fields import (
     group,
 )
 from facemask_ensemble.settings.groups import Augmentation, Backbone, Dataset, Loader, Optimizer, Tags, Tracking
+from facemask_ensemble.settings.task import Task
 
 
 @group
@@ -23,6 +24,7 @@ class TrainSettings:
 
     Attributes:
         backbone: the network, and where its weights come from.
+        task: what the classes are about.
         dataset: the labelled images, and how they are split.
         loader: how batches are read.
         schedule: which layers train, for how long and at which rate: a call that gives phases.
@@ -45,6 +47,7 @@ class TrainSettings:
     """
 
     backbone: Backbone
+    task: Task
     dataset: Dataset
     loader: Loader
     schedule: Target

@@ -12,6 +12,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.settings.task import GENERIC
 from facemask_ensemble.tracking.store import Store, short
 
 LATEST_FIRST = ["attributes.end_time DESC"]
@@ -31,6 +32,11 @@ class LoggedMember:
     def class_names(self) -> tuple[str, ...]:
         """The classes in label order."""
         return tuple(json.loads(self.tags["class_names"]))
+
+    @property
+    def task(self) -> str:
+        """The name of the task that it was trained for."""
+        return self.tags.get("task", GENERIC)
 
 
 def finished_members(

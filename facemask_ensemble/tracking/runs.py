@@ -134,9 +134,9 @@ def log_report(
     return run_id
 
 
-def log_audit(store: Store, name: str, folder: Path, metrics: Mapping[str, float]) -> str:
+def log_audit(store: Store, name: str, task: str, folder: Path, metrics: Mapping[str, float]) -> str:
     """Log an audit's folder and its numbers as a run of the experiment `name`; return its id."""
-    run_id = start_run(store, name, "audit", {"kind": "audit"}, {})
+    run_id = start_run(store, name, "audit", {"kind": "audit", "task": task}, {})
     finish_run(store, run_id, files=folder, metrics=metrics)
     return run_id
 

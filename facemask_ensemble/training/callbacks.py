@@ -16,6 +16,7 @@ from facemask_ensemble.training import checkpoint
 from facemask_ensemble.training.checkpoint import Progress, Variables, Writer, copy_of
 
 Metrics = dict[str, float]
+LOSS_INTERVAL = 10  # steps from one whose losses are read to the next
 MEMORY = {
     keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch"),
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
@@ -96,8 +97,28 @@ def averages_of(model: keras.Model) -> dict[int, keras.Variable]:
     return {id(weight): average for weight, average in zip(model.trainable_variables, averages, strict=True)}
 
 
+class Callbacks(keras.callbacks.CallbackList):
+    """Tell callbacks the losses of some steps only: who reads a loss waits until its step is over.
+
+    A step that nobody waits for overlaps with the next one's preparation, on a GPU above all. Between those steps
+    callbacks and the progress bar are told of a step without its losses.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Pass the end of a step on."""
+        super().on_train_batch_end(batch, logs if (batch + 1) % LOSS_INTERVAL == 0 else None)
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Pass the end of a step of validation on, whose losses nobody reads before the last."""
+        super().on_test_batch_end(batch)
+
+
 class FiniteLoss(keras.callbacks.Callback):
-    """Stop at the step at which the loss ceases to be a number; what was reached before stays on disk."""
+    """End the training when the loss is no longer a number; what was reached before stays on disk.
+
+    It looks at some steps and at every epoch's end, so it stands before the callbacks that write. Keras gives the mean
+    loss of the epoch so far: once that is not finite it stays so, and no step is missed.
+    """
 
     def __init__(self, progress: Progress, rate: float) -> None:
         super().__init__()
@@ -108,14 +129,20 @@ class FiniteLoss(keras.callbacks.Callback):
         self.number = self.progress.epochs + 1
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the loss."""
-        loss = float((logs or {})["loss"])
+        """Look at the loss where it is told."""
+        if logs:
+            self._check(logs["loss"], f" by step {batch + 1}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the epoch's loss before anything is written."""
+        self._check((logs or {})["loss"])
+
+    def _check(self, loss: float, when: str = "") -> None:
         if not math.isfinite(loss):
             kept = f"what was reached after epoch {self.number - 1} is kept; " if self.number > 1 else ""
             raise InputError(
-                f"schedule.learning_rate={self.rate:g}: the loss became {loss} in epoch {self.number}, step "
-                f"{batch + 1}; {kept}lower the rate, limit the gradient (optimizer.make.global_clipnorm=1), or use "
-                "precision=float32"
+                f"schedule.learning_rate={self.rate:g}: the loss became {loss} in epoch {self.number}{when}; {kept}"
+                "lower the rate, limit the gradient (optimizer.make.global_clipnorm=1), or use precision=float32"
             )
 
 

@@ -14,10 +14,20 @@ from facemask_ensemble.data.pipelines import without_autotune
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.files import write_atomically
 from facemask_ensemble.models.freezing import freeze
+from facemask_ensemble.models.optimizers import Adam
 from facemask_ensemble.training import checkpoint
-from facemask_ensemble.training.callbacks import Averaged, BestWeights, Checkpoint, EpochReport, FiniteLoss, Metrics
+from facemask_ensemble.training.callbacks import (
+    Averaged,
+    BestWeights,
+    Callbacks,
+    Checkpoint,
+    EpochReport,
+    FiniteLoss,
+    Metrics,
+)
 from facemask_ensemble.training.checkpoint import Progress, Writer
 from facemask_ensemble.training.features import Features, compute_features, head_batches, head_of
+from facemask_ensemble.training.inference import share_inference
 from facemask_ensemble.training.run_files import FILES, HISTORY
 from facemask_ensemble.training.schedules import Phase
 
@@ -51,7 +61,7 @@ class Data:
 class Recipe:
     """How it learns, whatever the phase: the optimizer, made from a rate, the loss, and what ends a block."""
 
-    optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.Adam
+    optimizer: Callable[..., keras.optimizers.Optimizer] = Adam
     loss: str | keras.losses.Loss = "categorical_crossentropy"
     block_ends: str | None = None
 
@@ -143,6 +153,7 @@ class _Training:
             network, validation = self.model, self.data.validation
             train = self.data.train(self.progress.passes)
         network.compile(self._optimizer(phase), self.recipe.loss, metrics=["accuracy"])
+        share_inference(network)
         network.optimizer.build(network.trainable_variables)
         _build_metrics(network, validation, self.data.batch_size)
         if arrays:
@@ -152,13 +163,13 @@ class _Training:
             "augmentation": self.data.randomness,
             "optimizer": network.optimizer.variables,
         }
+        train = self.data.share(train)
         network.fit(
-            self.data.share(train),
+            train,
             validation_data=self.data.share(validation),
             epochs=phase.epochs,
             initial_epoch=self.progress.epoch,
-            callbacks=self._callbacks(phase, kept),
-            verbose=1 if self.show_bar else 0,
+            callbacks=self._callbacks(phase, kept, network, train),
             shuffle=False,
         )
 
@@ -191,7 +202,9 @@ class _Training:
         )
         return self.recipe.optimizer(learning_rate=rate)
 
-    def _callbacks(self, phase: Phase, kept: checkpoint.Variables) -> list[keras.callbacks.Callback]:
+    def _callbacks(
+        self, phase: Phase, kept: checkpoint.Variables, network: keras.Model, train: tf.data.Dataset
+    ) -> Callbacks:
         controls: list[keras.callbacks.Callback] = []
         if phase.decay == "plateau":
             controls.append(keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=2))
@@ -203,7 +216,10 @@ class _Training:
         keep = Checkpoint(self.folder, self.progress, kept, controls, self.best, phase.epochs, passes)
         finite = FiniteLoss(self.progress, phase.learning_rate)
         averaged = [Averaged()] if _averages(self.recipe.optimizer) else []
-        return [finite, *averaged, self.best, *controls, report, keep]
+        steps = int(train.cardinality())  # below 0 where it is not known
+        bar = {"add_progbar": self.show_bar, "verbose": 1, "epochs": phase.epochs, "steps": max(steps, 0) or None}
+        listed = [finite, *averaged, self.best, *controls, report, keep]
+        return Callbacks(listed, add_history=True, model=network, **bar)
 
 
 def _build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:

@@ -28,6 +28,7 @@ def tags(
         "backend": keras.backend.backend(),
         "device": _device(),
         "dataset": manifest.name,
+        "task": settings.task.name,
         "fingerprint": manifest.fingerprint,
         "class_names": json.dumps(manifest.class_names),
         "image_size": str(settings.image_size),

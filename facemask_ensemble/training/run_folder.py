@@ -11,7 +11,7 @@ from facemask_ensemble.weights import is_path
 
 MEMBER = "member.txt"  # in a job's folder of a sweep: where its training lies
 RUN = "run.json"  # in a training's folder: its run in MLflow
-APART = ("output_dir", "study", "dataset", "tracking", "parent_run", "tags", "again")
+APART = ("output_dir", "study", "dataset", "task", "tracking", "parent_run", "tags", "again")
 
 
 def folder_of(settings: TrainSettings, fingerprint: str) -> Path:

@@ -18,11 +18,13 @@ from facemask_ensemble.config import options, read_settings
 from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.overrides import parse, root_of, value_of
+from facemask_ensemble.resources import usable_cores
 from facemask_ensemble.search_path import is_group
 from facemask_ensemble.settings.groups import Dataset, Tracking
 from facemask_ensemble.training.devices import lease
 from facemask_ensemble.training.member_process import LIVE, OUTCOME
 from facemask_ensemble.training.run_folder import RUN
+from facemask_ensemble.training.side_by_side import members_at_once  # noqa: F401, registers what a launcher asks
 from facemask_ensemble.training.subprocess_call import aside
 from facemask_ensemble.training.sweep_jobs import LiveTable, labels_of, show, standings
 
@@ -188,7 +190,7 @@ def threads_per_job(hydra_config: Any) -> int | None:
     jobs = OmegaConf.select(hydra_config, "launcher.n_jobs")
     if jobs is None:
         return None
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     return max(1, cores // (cores if jobs < 0 else jobs))
 
 

@@ -14,7 +14,7 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.search_path import is_group
 
 # Trials that were judged on other images, or logged elsewhere, cannot be compared.
-FIXED = ("dataset", "tracking", "output_dir", "study", "parent_run", "tags", "again", "hydra", "experiment")
+FIXED = ("dataset", "task", "tracking", "output_dir", "study", "parent_run", "tags", "again", "hydra", "experiment")
 FORM = "give {low: 1e-4, high: 1e-2, log: true}, {low: 1, high: 8, step: 1} or a list of choices"
 
 

@@ -19,6 +19,7 @@ from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.data.dataset import open_dataset
 from facemask_ensemble.error_lines import one_line_errors
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.resources import usable_cores
 from facemask_ensemble.search_path import open_own_folders
 from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.signals import STOPS, Stopped, started, stop_with_parent
@@ -112,7 +113,7 @@ def main() -> None:
         plan = read_plan(cfg, work["overrides"])
         with lease(plan.output_dir) as environment:
             os.environ.update(environment)
-            threads = max(1, (os.cpu_count() or 1) // work["jobs"])
+            threads = max(1, usable_cores() // work["jobs"])
             take_part(plan, open_plan(plan), live=False, threads=threads)
 
 

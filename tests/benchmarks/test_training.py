@@ -1,8 +1,10 @@
 import itertools
 import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from composed import train_settings
 from PIL import Image
@@ -145,6 +147,30 @@ def test_the_precision_that_was_measured_is_told(tmp_path):
     assert training_parts._precision(tmp_path, "resnet50v2") == ""
 
 
+def test_the_time_to_the_first_prediction_ends_with_the_file_of_probabilities(scripted, tmp_path, monkeypatch):
+    """Watched trainings start at 100; files are written after 40 and 30 s of Keras's way, 20 and 22 s of ours."""
+    monkeypatch.setattr(Place, "arrays", lambda self, *more: None)
+    told = scripted([seen()], [seen() for _ in range(8)])
+    ended = {
+        "first_by_keras-xception": 140,
+        "first-xception": 120,
+        "first_by_keras-deep_cnn": 130,
+        "first-deep_cnn": 122,
+    }
+    for name, moment in ended.items():
+        file = tmp_path / "first" / name / "files" / "probabilities.parquet"
+        file.parent.mkdir(parents=True)
+        file.touch()
+        os.utime(file, (moment, moment))
+    monkeypatch.setattr(Place, "prepare", lambda folder, images, *shared: Place(folder, folder, shared))
+    rows = rows_of("first", tmp_path, backbones=["xception", "deep_cnn"])
+    assert [row.figure for row in rows] == ["40.0 s and 20.0 s, 0.50", "30.0 s and 22.0 s, 0.73", "0.60"]
+    assert rows[-1].what == "all of them, 70 s and 42 s: ours / Keras's"
+    assert rows[-1].met is True
+    ways = [arguments[0] for arguments in told[1:]]
+    assert ways == ["folder", "first_by_keras", "folder", "first"] * 2
+
+
 def test_a_sweep_is_timed_whole(scripted, tmp_path):
     told = scripted([seen(), seen(seconds=100.0), seen(seconds=66.0)], [])
     rows = rows_of("sweep", tmp_path)
@@ -211,6 +237,31 @@ def test_bare_fits_learn_from_the_training_images_and_tell_every_epoch(tiny, cap
     operations(config, file, 0)
     convolutions = 2 * 9 * (16**2 * 3 * 16 + 8**2 * 16 * 32 + 4**2 * 32 * 64)
     assert convolutions < int(capsys.readouterr().out.splitlines()[-1]) < 1.1 * convolutions
+
+
+@pytest.mark.heavy
+def test_a_member_is_trained_as_its_process_does_and_by_keras_beside_it(tiny, monkeypatch, new_store):
+    """Two ways to the same weights, up to rounding."""
+    import keras
+
+    from benchmarks import training_baselines
+    from facemask_ensemble.training import fit
+    from facemask_ensemble.training.run_files import FILES, PROBABILITIES
+
+    config, file = tiny
+    shared = []
+    monkeypatch.setattr(fit, "share_inference", shared.append)
+    probs = []
+    for way in ("first", "first_by_keras"):
+        place = file.parent / way
+        training_baselines.folder(config, place, 0)
+        keras.backend.clear_session()
+        training_baselines.WAYS[way](config, place, 1)
+        table = pd.read_parquet(place / FILES / PROBABILITIES)
+        probs.append(table.filter(like="p_").to_numpy())
+    assert len(shared) == 1
+    assert config["optimizer"]["make"]["_target_"] == "keras.optimizers.Adam"
+    np.testing.assert_allclose(*probs, atol=1e-3)
 
 
 @pytest.mark.heavy

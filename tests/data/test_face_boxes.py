@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from facemask_ensemble.data.face_boxes import Face, annotated_faces, drawn_faces, regions_of
+from facemask_ensemble.data.boxes import Box, regions_of
+from facemask_ensemble.data.face_boxes import annotated_faces, drawn_faces
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.scenes.folder import draw_folder
 from facemask_ensemble.scenes.scene import draw_scene
@@ -29,8 +30,9 @@ def test_faces_of_drawn_scenes_are_those_that_were_drawn(tmp_path):
     found = drawn_faces(tmp_path / "scenes")
     assert list(found) == ["00000.png", "00001.png", "00002.png", "00003.png"]
     scene = draw_scene(0, 2, 64, "easy", None)
-    assert [one.masked for one in found["00002.png"]] == [one.masked for one in scene.faces]
-    np.testing.assert_allclose([one.box for one in found["00002.png"]], np.array([one.box for one in scene.faces]) / 64)
+    assert [one.kind == "masked" for one in found["00002.png"]] == [one.masked for one in scene.faces]
+    corners = np.array([one.box for one in scene.faces]) / 64
+    np.testing.assert_allclose([one.corners for one in found["00002.png"]], corners)
 
 
 def test_a_folder_without_scenes_has_no_boxes(tmp_path):
@@ -41,14 +43,14 @@ def test_a_folder_without_scenes_has_no_boxes(tmp_path):
 def test_annotated_boxes_become_shares_of_width_and_height(tmp_path):
     root = photographs(tmp_path, one=face("with_mask") + face("without_mask", 100, 50, 200, 100))
     assert annotated_faces(root) == {
-        "images/one.png": [Face((0.1, 0.1, 0.3, 0.5), True), Face((0.5, 0.5, 1.0, 1.0), False)]
+        "images/one.png": [Box((0.1, 0.1, 0.3, 0.5), "masked"), Box((0.5, 0.5, 1.0, 1.0), "bare")]
     }
 
 
-@pytest.mark.parametrize(("counts", "masked"), [("unmasked", False), ("masked", True), ("drop", None)])
-def test_a_mask_worn_incorrectly_counts_as_the_dataset_says(tmp_path, counts, masked):
+@pytest.mark.parametrize(("counts", "kind"), [("unmasked", "bare"), ("masked", "masked"), ("drop", None)])
+def test_a_mask_worn_incorrectly_counts_as_the_dataset_says(tmp_path, counts, kind):
     root = photographs(tmp_path, one=face("mask_weared_incorrect"))
-    assert [one.masked for one in annotated_faces(root, counts)["images/one.png"]] == [masked]
+    assert [one.kind for one in annotated_faces(root, counts)["images/one.png"]] == [kind]
 
 
 def test_an_image_whose_annotation_is_broken_has_no_entry(tmp_path):
@@ -64,20 +66,25 @@ def test_an_unknown_way_to_count_is_refused(tmp_path):
 
 
 def test_regions_are_the_cells_that_boxes_touch_by_kind():
-    faces = [Face((0.0, 0.0, 0.5, 0.25), True), Face((0.6, 0.5, 1.0, 1.0), False), Face((0.0, 0.9, 0.1, 1.0), None)]
-    regions = regions_of([faces, []], 4, 4)
+    boxes = [Box((0.0, 0.0, 0.5, 0.25), "masked"), Box((0.6, 0.5, 1.0, 1.0), "bare"), Box((0.0, 0.9, 0.1, 1.0))]
+    regions = regions_of([boxes, []], ["masked", "bare"], 4, 4)
     masked = np.zeros((4, 4), bool)
     masked[0, :2] = True
     bare = np.zeros((4, 4), bool)
     bare[2:, 2:] = True
     neither = np.zeros((4, 4), bool)
     neither[3, 0] = True
-    np.testing.assert_array_equal(regions.masked[0], masked)
-    np.testing.assert_array_equal(regions.bare[0], bare)
-    np.testing.assert_array_equal(regions.faces[0], masked | bare | neither)
-    assert not any(kind[1].any() for kind in regions)
+    np.testing.assert_array_equal(regions["masked"][0], masked)
+    np.testing.assert_array_equal(regions["bare"][0], bare)
+    np.testing.assert_array_equal(regions["any"][0], masked | bare | neither)
+    assert not any(kind[1].any() for kind in regions.values())
 
 
-def test_a_face_smaller_than_a_cell_still_marks_one():
-    [marked] = regions_of([[Face((0.30, 0.30, 0.31, 0.31), False)]], 4, 4).bare
+def test_a_kind_that_the_task_does_not_know_is_a_box_all_the_same():
+    regions = regions_of([[Box((0.0, 0.0, 0.5, 0.5), "masked")]], [], 4, 4)
+    assert {kind: int(marked.sum()) for kind, marked in regions.items()} == {"any": 4}
+
+
+def test_a_box_smaller_than_a_cell_still_marks_one():
+    [marked] = regions_of([[Box((0.30, 0.30, 0.31, 0.31))]], [], 4, 4)["any"]
     assert np.argwhere(marked).tolist() == [[1, 1]]

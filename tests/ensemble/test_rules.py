@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,13 +9,15 @@ from omegaconf import OmegaConf
 from facemask_ensemble.config import CONF_DIR, options
 from facemask_ensemble.ensemble import learning, voting
 from facemask_ensemble.ensemble.learning import Learned
-from facemask_ensemble.ensemble.rule_settings import chosen_rule, described, every_rule, validation_accuracy
+from facemask_ensemble.ensemble.rule_settings import chosen_rule, described, every_rule, validation_accuracy, with_order
 from facemask_ensemble.ensemble.rules import Rule, folds_of, make_rule, make_tie
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.settings import read
 from facemask_ensemble.settings.answering import Ties, Voting
+from facemask_ensemble.task import task_named
 
 CLASSES = ["none", "all", "some"]
+MASKS, GENERIC = task_named("masks"), task_named("generic")
 GREEDY = Rule("greedy", voting.weighted, partial(learning.greedy, bags=1))
 
 
@@ -160,6 +163,20 @@ def test_an_order_that_does_not_name_every_class_once_is_refused(order, received
         make_tie(built, CLASSES, None)
 
 
+def test_an_order_that_is_not_given_is_that_of_the_task():
+    left = read(Ties, in_conf("ties", "safest_class"))
+    assert with_order(left, MASKS).order == ("none", "some", "all")
+    given = replace(left, order=("b", "a"))
+    assert with_order(given, MASKS) == with_order(given, GENERIC) == given
+    without = read(Ties, in_conf("ties", "abstain"))
+    assert with_order(without, GENERIC) == without
+
+
+def test_a_task_without_a_safest_class_asks_for_the_order():
+    with pytest.raises(InputError, match=r"ties.order: task generic does not say .*; give ties.order=\[CLASS,…\]"):
+        with_order(read(Ties, in_conf("ties", "safest_class")), GENERIC)
+
+
 def test_an_order_of_classes_that_are_numbers_is_taken():
     tie = make_tie({"break_tie": voting.safest_class, "order": [2, 0, 1]}, ["0", "1", "2"], None)
     assert tie(np.ones((1, 1, 3)), np.ones((1, 3), bool)).tolist() == [2]
@@ -272,7 +289,8 @@ def test_greedy_stacking_and_weighted_learn():
 def test_every_voting_file_answers_with_every_file_of_ties(name, ties):
     probs, labels = judged(60)
     accuracy = validation_accuracy(probs, labels)
-    rule = chosen_rule(name, *read_both(name, ties), CLASSES, accuracy)
+    voting_settings, ties_settings = read_both(name, ties)
+    rule = chosen_rule(name, voting_settings, with_order(ties_settings, MASKS), CLASSES, accuracy)
     fitted = rule.fit(probs, labels)
     others, _ = judged(200, seed=1)
     answers = fitted(others)

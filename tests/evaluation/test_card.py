@@ -11,7 +11,9 @@ from facemask_ensemble.ensemble.predictions import MemberPredictions
 from facemask_ensemble.ensemble.rules import Rule
 from facemask_ensemble.evaluation.card import at_about, ship_card, warnings
 from facemask_ensemble.evaluation.verdict import judge
+from facemask_ensemble.task import task_named
 
+MASKS = task_named("masks")
 NAMES = ("ada", "bea", "cleo", "dora")
 SKILLS = (0.9, 0.6, 0.4, -0.2)  # dora is worse than always answering the most frequent class
 STARTS = ("imagenet", "random initialisation", "scenes member 0123 (random initialisation)", "imagenet")
@@ -65,7 +67,7 @@ def by_majority() -> dict:
 
 
 def test_the_numbers_are_those_of_the_report(by_majority):
-    report, card = by_majority, ship_card(by_majority, "seven_backbones", "python -m x")
+    report, card = by_majority, ship_card(by_majority, MASKS, "seven_backbones", "python -m x")
     scores, compared = report["ensemble"]["majority"], report["worth"]["comparisons"][0]
     mean = report["calibration"]["rows"][-1]
     assert (card["name"], card["study"], card["rule"], card["ties"]) == (
@@ -88,7 +90,7 @@ def test_the_numbers_are_those_of_the_report(by_majority):
 
 
 def test_ties_and_images_without_an_answer_are_shares_of_the_test_images(by_majority):
-    scores, card = by_majority["ensemble"]["majority"], ship_card(by_majority, "", "")
+    scores, card = by_majority["ensemble"]["majority"], ship_card(by_majority, MASKS, "", "")
     assert scores["ties"] == scores["abstained"] > 0
     assert card["tie_rate"] == card["abstention_rate"] == scores["ties"] / 60
 
@@ -97,11 +99,11 @@ def test_the_card_speaks_of_the_share_nearest_to_four_in_a_hundred(by_majority):
     rows = [{"asked": asked, "sentence": f"{asked}"} for asked in (0.01, 0.03, 0.08)]
     assert at_about(rows)["asked"] == 0.03
     [sent] = [row["sentence"] for row in by_majority["abstention"]["send"] if row["asked"] == 0.04]
-    assert ship_card(by_majority, "", "")["send"] == sent
+    assert ship_card(by_majority, MASKS, "", "")["send"] == sent
 
 
 def test_members_that_the_rule_leaves_out_are_not_among_the_members(by_skill):
-    card, weights = ship_card(by_skill, "", ""), by_skill["rules"]["weighted"]["weights"]
+    card, weights = ship_card(by_skill, MASKS, "", ""), by_skill["rules"]["weighted"]["weights"]
     assert weights["dora"] == 0
     assert card["members"] == [
         {"name": name, "weight": weights[name], "init": init} for name, init in zip(NAMES[:3], STARTS, strict=False)
@@ -113,13 +115,13 @@ def test_members_that_the_rule_leaves_out_are_not_among_the_members(by_skill):
 
 
 def test_a_rule_that_learns_nothing_uses_every_member(by_majority):
-    card = ship_card(by_majority, "", "")
+    card = ship_card(by_majority, MASKS, "", "")
     assert [(member["name"], member["weight"]) for member in card["members"]] == [(name, None) for name in NAMES]
     assert card["left_out"] == []
 
 
 def test_costs_are_those_of_the_members_that_are_used(by_skill, by_majority):
-    used, every = ship_card(by_skill, "", ""), ship_card(by_majority, "", "")
+    used, every = ship_card(by_skill, MASKS, "", ""), ship_card(by_majority, MASKS, "", "")
     assert (used["milliseconds"], used["megabytes"], used["measured"]) == (7.5, 75, "where ada was")
     assert (every["milliseconds"], every["megabytes"]) == (15.5, 155)
 
@@ -128,7 +130,7 @@ def test_costs_are_those_of_the_members_that_are_used(by_skill, by_majority):
     ("known", "costs"), [((), (None, None)), (("ada", "bea", "dora"), (None, None)), (NAMES[:3], (7.5, 75))]
 )
 def test_the_costs_are_not_known_where_one_of_them_is_not(by_skill, known, costs):
-    card = ship_card(by_skill | {"costs": {name: COSTS[name] for name in known}}, "", "")
+    card = ship_card(by_skill | {"costs": {name: COSTS[name] for name in known}}, MASKS, "", "")
     assert (card["milliseconds"], card["megabytes"]) == costs
 
 
@@ -162,9 +164,19 @@ def test_nothing_to_warn_of_is_an_empty_list(by_majority):
 
 def test_what_it_must_not_be_used_for_says_how_often_it_is_wrong(by_majority):
     wrong = 100 * (1 - by_majority["ensemble"]["majority"]["accuracy"])
-    lines = ship_card(by_majority, "", "")["must_not"]
+    lines = ship_card(by_majority, MASKS, "", "")["must_not"]
     assert f"{wrong:.1f} of 100 answers here are wrong" in lines[0]
     assert "Images unlike those of tiny" in lines[1]
     assert "none, all, some and nothing else" in lines[2]
     shifted = by_majority | {"shift": {"sentence": "Noise costs most."}}
-    assert ship_card(shifted, "", "")["must_not"] == [*lines, "Noise costs most."]
+    assert ship_card(shifted, MASKS, "", "")["must_not"] == [*lines, "Noise costs most."]
+
+
+def test_a_card_of_another_task_has_its_words_and_the_bare_name_of_the_dataset(by_majority):
+    card = ship_card(by_majority, task_named("generic"), "", "")
+    wrong = 100 * (1 - by_majority["ensemble"]["majority"]["accuracy"])
+    assert card["name"] == "tiny"
+    assert card["must_not"][0] == f"Deciding without a person looking: {wrong:.1f} of 100 answers here are wrong."
+    assert card["must_not"][2] == "Anything else: it answers none, all, some and nothing else."
+    changed = {key for key, value in ship_card(by_majority, MASKS, "", "").items() if value != card[key]}
+    assert changed - {"written"} == {"name", "must_not"}

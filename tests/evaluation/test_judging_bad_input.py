@@ -21,6 +21,7 @@ from facemask_ensemble.evaluation.gallery import choose
 from facemask_ensemble.evaluation.verdict import judge
 from facemask_ensemble.report import page
 from facemask_ensemble.report.card import write_card
+from facemask_ensemble.task import task_named
 
 NAMES = ("ada", "bea", "cleo")
 LEARNED = ("weighted", "greedy", "stacking")
@@ -91,7 +92,7 @@ def reported(who: Sequence[MemberPredictions], data: Manifest, folder: Path, shi
     )
     gallery = choose(stacked, labels, voting.majority(stacked), paths, [one.name for one in who], data.class_names)
     written = page.write_report(report, gallery, {}, {}, [], "python -m x", folder)
-    card = write_card(ship_card(report, "study", "python -m x"), folder / "ensemble")
+    card = write_card(ship_card(report, task_named("generic"), "study", "python -m x"), folder / "ensemble")
     for text in (written.read_text(encoding="utf-8"), card.read_text(encoding="utf-8")):
         assert not re.search(r"\bnan\b|>\s*None\s*<", text)
         assert escape(report["comparison"]["sentence"]) in text

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from facemask_ensemble.data.face_boxes import Face, regions_of
+from facemask_ensemble.data.boxes import Box, regions_of
 from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.explanation.explanation_report import beyond_controls, locate, rank, sample
 
 NAMES = ["none", "all", "some"]
-FACE = Face((0.0, 0.0, 0.5, 0.5), True)
+BOX = Box((0.0, 0.0, 0.5, 0.5), "masked")
 ON, OFF = np.zeros((4, 4)), np.zeros((4, 4))
 ON[0, 0] = OFF[3, 3] = 1
 SPLIT = (ON + OFF) / 1.0
@@ -36,7 +36,7 @@ def test_images_right_for_the_wrong_reason_are_ranked_by_what_little_lies_on_fac
     mostly_off = 0.5 * ON + OFF
     maps = np.stack([[ON, OFF, mostly_off, OFF, OFF]] * 2)
     answers = np.array([[1, 1, 1, 1, 1]] * 2)
-    regions = regions_of([[FACE]] * 4 + [[]], 4, 4)
+    regions = regions_of([[BOX]] * 4 + [[]], ["masked"], 4, 4)
     found = rank(maps, answers, np.ones(5, int), judged([1, 1, 1, 0, 1]), regions, np.array([10, 11, 12, 13, 14]))
     wrong = found["wrong_reason"]
     assert (wrong["right"], wrong["off"]) == (3, 2)
@@ -79,7 +79,7 @@ def test_members_are_counted_that_point_at_faces_more_often_than_the_controls_do
         row("c", 0.1, (0.4, 0.01), (0.6, 0.001)),
         row("c", 0.9, (0.1, 0.0), (0.1, 0.0), "all"),  # of one class: not counted
     ]
-    found = beyond_controls(rows)
+    found = beyond_controls(rows, "faces")
     assert found["members"] == 3
     assert found["centre"] == {"above": 2, "sure": 1, "below": 1, "significantly_below": 1}
     assert found["random"] == {"above": 0, "sure": 0, "below": 2, "significantly_below": 1}
@@ -94,5 +94,5 @@ def test_members_are_counted_that_point_at_faces_more_often_than_the_controls_do
 
 
 def test_without_boxes_nothing_is_said_of_faces():
-    assert locate(["a.png"], None, 4) is None
-    assert beyond_controls([]) is None
+    assert locate(["a.png"], None, ["masked"], 4) is None
+    assert beyond_controls([], "faces") is None

@@ -21,7 +21,7 @@ from facemask_ensemble.faces.recording import Recorder
 from facemask_ensemble.faces.video import Footage
 from facemask_ensemble.predict import predict
 from facemask_ensemble.prediction.columnar import to_parquet
-from facemask_ensemble.prediction.face_predictions import COLUMNS
+from facemask_ensemble.prediction.face_predictions import COLUMNS, COUNTS
 from facemask_ensemble.prediction.results_table import AnswerTable
 from facemask_ensemble.scenes import draw_scene
 from facemask_ensemble.settings.predict import PredictSettings
@@ -206,7 +206,7 @@ def test_stopped_in_the_middle_and_started_again_no_image_and_no_face_is_missing
 
 @pytest.mark.heavy
 def test_a_parquet_table_has_its_numbers_as_numbers(place, answered):
-    to_parquet(place / "whole" / "answers.csv", place / "answers.parquet", COLUMNS)
+    to_parquet(place / "whole" / "answers.csv", place / "answers.parquet", COLUMNS, COUNTS)
     table = pd.read_parquet(place / "answers.parquet")
     pd.testing.assert_frame_equal(table, answered[1], check_dtype=False)
     assert table["faces"].sum() == answered[1]["faces"].sum()

@@ -1,7 +1,9 @@
 """What a page keeps of what is sent to it, with members that need no TensorFlow."""
 
 import io
+import json
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -16,12 +18,14 @@ import uvicorn
 from facemask_ensemble.ensemble import voting
 from facemask_ensemble.ensemble.rules import make_rule
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.page.blocks import build_page
 from facemask_ensemble.page.card import no_card
 from facemask_ensemble.page.server import Server, bind, make_app
 from facemask_ensemble.page.service import Desk
 from facemask_ensemble.prediction.ensemble import Ensemble, Member
 from facemask_ensemble.serving.uploads import Limits
 from facemask_ensemble.signals import Stopped, stop_on_signals
+from facemask_ensemble.task import task_named
 
 
 class Brightness:
@@ -45,7 +49,9 @@ class Darkness(Brightness):
 def desk():
     rule = make_rule("majority", voting.majority).fit(np.empty(0), np.empty(0))
     ensemble = Ensemble(["dark", "bright"], [Member("ada", Brightness())], rule)
-    return Desk(ensemble, "1 member trained on lights", no_card("lights"), Limits(images=2), None)
+    return Desk(
+        ensemble, "1 member trained on lights", no_card("lights"), Limits(images=2), None, task_named("generic")
+    )
 
 
 @pytest.mark.heavy
@@ -145,3 +151,15 @@ def test_an_address_that_is_taken_or_of_another_machine_is_refused():
             bind("127.0.0.1", port)
     with pytest.raises(InputError, match="host=192.0.2.1 port=0: no page can be opened there"):
         bind("192.0.2.1", 0)
+
+
+@pytest.mark.heavy
+def test_a_page_has_the_words_of_its_task(desk):
+    def told(task):
+        page = build_page(replace(desk, task=task_named(task)), 60, "http://127.0.0.1:7860")
+        return json.dumps(page.get_config_file(), default=str).replace("facemask_ensemble", "")
+
+    assert "Which is it: dark or bright?" in told("generic") and "Which is it: dark or bright?" in told("masks")
+    assert "It can be wrong: let a person look." in told("generic")
+    assert not re.search(r"mask|\bface", told("generic"), re.I)
+    assert "Not a judgement about a person: let one look." in told("masks")

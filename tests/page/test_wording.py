@@ -1,6 +1,9 @@
 import pytest
 
 from facemask_ensemble.page.wording import meaning, question, said
+from facemask_ensemble.task import task_named
+
+MASKS, GENERIC = task_named("masks"), task_named("generic")
 
 
 @pytest.mark.parametrize(
@@ -23,13 +26,15 @@ def test_a_vote_is_said_in_a_sentence(votes, prediction, tie, sentence):
     assert said(votes, prediction, tie) == sentence
 
 
-def test_what_is_asked_follows_from_the_classes():
-    assert question(["none", "all", "some"]) == "Who wears a mask: all, some or none?"
-    assert question(["rock", "paper", "scissors"]) == "Which is it: rock, paper or scissors?"
-    assert question(["with_mask", "without_mask"]) == "Which is it: with_mask or without_mask?"
-    assert question([str(number) for number in range(10)]) == "Which of 10 is it?"
+def test_what_is_asked_follows_from_the_task_and_the_classes():
+    assert question(["none", "all", "some"], MASKS) == "Who wears a mask: all, some or none?"
+    assert question(["rock", "paper", "scissors"], GENERIC) == "Which is it: rock, paper or scissors?"
+    assert question(["with_mask", "without_mask"], MASKS) == "Which is it: with_mask or without_mask?"
+    assert question([str(number) for number in range(10)], GENERIC) == "Which of 10 is it?"
+    assert question(["none", "all", "some"], GENERIC) == "Which is it: none, all or some?"
 
 
-def test_a_class_has_a_meaning_in_the_main_task_alone():
-    assert meaning("some", ["none", "all", "some"]) == "Some wear a mask, others do not."
-    assert meaning("all", ["all", "none"]) == ""
+def test_a_class_has_a_meaning_where_its_task_is_answered_whole():
+    assert meaning("some", ["none", "all", "some"], MASKS) == "Some wear a mask, others do not."
+    assert meaning("all", ["all", "none"], MASKS) == ""
+    assert meaning("some", ["none", "all", "some"], GENERIC) == ""

@@ -6,17 +6,19 @@ import pytest
 from html_page import Page
 from PIL import Image
 
-from facemask_ensemble.data.face_boxes import Face, regions_of
+from facemask_ensemble.data.boxes import Box, regions_of
 from facemask_ensemble.evaluation.rule_predictions import Judged
 from facemask_ensemble.explanation.explanation_report import TOGETHER, explanation_report, rank
 from facemask_ensemble.explanation.localization import ground
 from facemask_ensemble.explanation.overlay import overlay
 from facemask_ensemble.report.explanation_cards import explanation_cards, gallery_overlays
 from facemask_ensemble.report.explanation_page import remove_explanation_page, with_boxes, write_explanation_page
+from facemask_ensemble.task import task_named
 
 NAMES = ("none", "all", "some")
 MEMBERS = ["ada", "bea<b>"]
-FACES = {f"{place}.png": [Face((0.0, 0.0, 0.5, 0.5), True)] for place in range(4)}
+BOXES = {f"{place}.png": [Box((0.0, 0.0, 0.5, 0.5), "masked")] for place in range(4)}
+WORDS, NO_WORDS = task_named("masks").boxes, task_named("generic").boxes
 DATA = {"name": "tiny & <odd>", "judged_on": "test", "fingerprint": "f" * 64}
 SILENT = "its map is zero everywhere: nothing in the image speaks for this class"
 
@@ -43,27 +45,27 @@ def judged(tmp_path):
     probs = np.zeros((2, 4, 3), np.float32)
     probs[:, :, 1] = 0.75
     probs[:, :, 0] = 0.25
-    test = Judged(probs, np.array([1, 1, 1, 0]), paths=list(FACES))
+    test = Judged(probs, np.array([1, 1, 1, 0]), paths=list(BOXES))
     explained = Explained()
     answers, winners = probs.argmax(axis=2), np.ones(4, int)
-    regions = regions_of(list(FACES.values()), 8, 8)
+    regions = regions_of(list(BOXES.values()), WORDS.kinds, 8, 8)
     controls = {"centre": np.repeat(explained.maps[0, 1][None], 4, axis=0), "random": explained.maps[0]}
     rows = [
         {"member": name, "method": method, **row}
         for name, maps in zip([*MEMBERS, TOGETHER], [*explained.maps, explained.maps[0]], strict=True)
         for method in ("gradcam", "layercam")
-        for row in ground(maps, regions, ["all"] * 4, controls, draws=50)
+        for row in ground(maps, regions, ["all"] * 4, controls, WORDS.evidence, draws=50)
     ]
     ranked = rank(explained.maps, answers, winners, test, regions, np.arange(4))
     silent = [{"member": "bea<b>", "method": "gradcam", "count": 1, "reason": SILENT}]
-    about = {"methods": ["gradcam", "layercam"], "images": 4, "faces": True, "trusted": 0}
-    why = explanation_report("gradcam", rows, ranked, silent, {}, **about)
-    return why, explanation_cards(Explained(why), test, winners, MEMBERS, NAMES, tmp_path, FACES)
+    about = {"methods": ["gradcam", "layercam"], "images": 4, "boxes": True, "trusted": 0}
+    why = explanation_report("gradcam", rows, ranked, silent, {}, WORDS.plural, **about)
+    return why, explanation_cards(Explained(why), test, winners, MEMBERS, NAMES, tmp_path, BOXES, WORDS)
 
 
-def written(judged, folder, **changed):
+def written(judged, folder, words=WORDS, **changed):
     why, cards = judged
-    page = write_explanation_page(why | changed, cards, DATA, True, "python -m x", folder)
+    page = write_explanation_page(why | changed, cards, DATA, words, True, "python -m x", folder)
     return Page(page.read_text(encoding="utf-8"))
 
 
@@ -115,9 +117,31 @@ def test_why_json_holds_the_same_and_the_page_needs_nothing_else(judged, tmp_pat
 
 
 def test_without_boxes_the_page_says_so(judged, tmp_path):
-    shown = written(judged, tmp_path / "report", grounding=[], beyond_controls=None, faces=False, wrong_reason=None)
+    shown = written(judged, tmp_path / "report", grounding=[], beyond_controls=None, boxes=False, wrong_reason=None)
     assert "This dataset has no face boxes" in shown.text
     assert "wrong reason" not in shown.text.lower()
+
+
+def test_a_page_of_another_task_has_its_words_for_what_is_boxed(judged, tmp_path):
+    masks, other = written(judged, tmp_path / "masks"), written(judged, tmp_path / "other", NO_WORDS)
+    assert (
+        "in a box: of bare faces for none , of masked faces for all , of any kind for some , of any kind for"
+        in masks.text
+    )
+    assert "Masked faces are boxed in blue, bare faces in orange with a bar below." in masks.text
+    assert "points at objects" in other.text
+    assert "its hottest cell has its centre in a box. Energy is" in other.text
+    assert [cell for cell in other.words if cell.startswith("energy on")] == ["energy on them", "energy on all objects"]
+
+
+def test_a_page_of_another_task_and_without_boxes_says_nothing_of_faces(judged, tmp_path):
+    about = {"grounding": [], "beyond_controls": None, "boxes": False, "wrong_reason": None}
+    why, cards = judged
+    bare = {name: [card._replace(boxes=()) for card in found] for name, found in cards.items()}
+    shown = written((why, bare | {"wrong_reason": []}), tmp_path / "report", NO_WORDS, **about)
+    assert "This dataset has no object boxes" in shown.text
+    assert not re.search(r"mask|\bface", re.sub("facemask.ensemble", "", shown.text), re.I)
+    assert not any("boxed" in image["alt"] for image in shown.all("img"))
 
 
 def test_a_page_of_other_answers_is_removed_and_nothing_else(judged, tmp_path):
@@ -132,7 +156,7 @@ def test_a_page_of_other_answers_is_removed_and_nothing_else(judged, tmp_path):
 def test_masked_and_bare_faces_are_told_apart_without_colour():
     image = np.zeros((64, 64, 3), np.uint8)
     box = (0.25, 0.25, 0.75, 0.75)
-    masked, bare = (with_boxes(image, [Face(box, state)]).any(axis=2) for state in (True, False))
+    masked, bare = (with_boxes(image, [Box(box, kind)], "masked").any(axis=2) for kind in ("masked", "bare"))
     assert masked[16].any() and bare[16].any()
     assert bare[44:48].sum() > masked[44:48].sum()
     assert not image.any()

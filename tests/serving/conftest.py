@@ -113,7 +113,7 @@ def save_members(folder):
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory, make_place):
-    """A place with a store, in whose registry three small members and their majority are `facemask-lights@champion`."""
+    """A place with a store, in whose registry three small members and their majority are `lights@champion`."""
     from facemask_ensemble import tracking
     from facemask_ensemble.ship import ship
 

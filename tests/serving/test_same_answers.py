@@ -16,7 +16,7 @@ from processes import HANG, start
 
 pytestmark = pytest.mark.heavy
 
-ADDRESS = "models:/facemask-lights@champion"
+ADDRESS = "models:/lights@champion"
 MEMBERS = ("red", "green", "blue")
 FRAME = (60, 44)
 BOUND = 0.005  # of a confidence: OpenVINO computes in half precision, the others in single

@@ -22,7 +22,7 @@ from processes import HANG, wait_for_server
 pytestmark = pytest.mark.heavy
 
 BOUND = 1e-5  # of a probability
-ADDRESS = "models:/facemask-lights@champion"
+ADDRESS = "models:/lights@champion"
 FRESH = """
 import json, sys
 import mlflow, numpy as np, pandas as pd

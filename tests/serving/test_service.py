@@ -152,9 +152,9 @@ def test_a_member_that_holds_code_is_never_loaded(shipped, tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("models:/facemask-lights@winner", "has no such version"),
-        ("models:/facemask-lights/7", "has no such version"),
-        ("models:/nobody@champion", "models there: facemask-lights"),
+        ("models:/lights@winner", "has no such version"),
+        ("models:/lights/7", "has no such version"),
+        ("models:/nobody@champion", "models there: lights"),
         ("models:/m-0123", "give models:/NAME@champion or models:/NAME/VERSION"),
         ("models:/../x@champion", "give models:/NAME@champion"),
     ],
@@ -171,7 +171,7 @@ def test_a_registered_ensemble_is_found_by_its_alias_its_number_and_its_folder(s
     from facemask_ensemble.prediction.shipped import shipped_choice
 
     [folder] = shipped.glob("outputs/mlruns/lights/*/artifacts/ensemble")
-    given = ["models:/facemask-lights@champion", "models:/facemask-lights/1", str(folder)]
+    given = ["models:/lights@champion", "models:/lights/1", str(folder)]
     choices = [shipped_choice(one, None, shipped / "outputs") for one in given]
     assert {json.dumps(choice.about) for choice in choices} == {json.dumps(choices[0].about)}
     assert [source.file for source in choices[0].sources] == [

@@ -33,7 +33,7 @@ builder = SparkSession.builder.master("local[1]").config(map=here)
 spark = builder.getOrCreate()
 spark.sparkContext.setLogLevel("ERROR")
 columns = "prediction string, confidence double, agreement double, tie boolean, reason string, p_red_bright double"
-model = "models:/facemask-lights@champion"
+model = "models:/lights@champion"
 ask = mlflow.pyfunc.spark_udf(spark, model, result_type=columns, env_manager="local")
 photos = spark.read.format("binaryFile").load(sys.argv[1])
 answers = photos.select("path", ask(struct(col("content").alias("image"), col("path"))).alias("answer"))

@@ -5,6 +5,8 @@ import time
 import numpy as np
 import pytest
 
+from facemask_ensemble.errors import InputError
+
 
 def model_at(rate):
     import keras
@@ -75,6 +77,62 @@ def test_a_history_of_an_earlier_version_keeps_its_columns(tmp_path):
     report.on_epoch_end(0, {"loss": 0.25})
     assert path.read_text().splitlines() == ["epoch,loss,learning_rate", "1,0.5,0.25", "2,0.25,0.25"]
     assert heard == [["epoch_seconds", "images_per_second", "learning_rate", "loss"]]
+
+
+class Loss:
+    """A loss on a device: it is known when somebody fetched it."""
+
+    def __init__(self, value, step, fetched):
+        self.value, self.step, self.fetched = value, step, fetched
+
+    def __float__(self):
+        self.fetched.append(self.step)
+        return self.value
+
+
+def epoch_of(losses, finite, fetched):
+    """Call `finite` as `fit` does in an epoch of these losses, and give the epochs that callbacks after it heard of."""
+    import keras
+
+    from facemask_ensemble.training.callbacks import Callbacks
+
+    class Ends(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            ended.append(epoch)
+
+    ended = []
+    called = Callbacks([finite, Ends()], model=model_at(0.1))
+    called.on_epoch_begin(0)
+    for step, loss in enumerate(losses):
+        called.on_train_batch_end(step, {"loss": Loss(loss, step, fetched)})
+    called.on_test_batch_end(0, {"loss": Loss(0.5, "validation", fetched)})
+    called.on_epoch_end(0, {"loss": losses[-1]})
+    return ended
+
+
+def test_only_every_tenth_step_waits_for_its_loss():
+    from facemask_ensemble.training.callbacks import FiniteLoss
+    from facemask_ensemble.training.checkpoint import Progress
+
+    fetched = []
+    assert epoch_of([0.5] * 35, FiniteLoss(Progress(), 0.1), fetched) == [0]
+    assert fetched == [9, 19, 29]
+
+
+@pytest.mark.parametrize(
+    ("first", "when"),
+    [(0, " by step 10"), (9, " by step 10"), (10, " by step 20"), (19, " by step 20"), (20, ""), (24, "")],
+)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_at_any_step_ends_the_epoch_before_anything_is_written(first, when, value):
+    """The mean over an epoch stays what it is once one loss is not finite; the last look is at the epoch's end."""
+    from facemask_ensemble.training.callbacks import FiniteLoss
+    from facemask_ensemble.training.checkpoint import Progress
+
+    losses = [0.5] * first + [value] * (25 - first)
+    message = rf"learning_rate=0.1: the loss became {value} in epoch 3{when}; what was reached after epoch 2 is kept"
+    with pytest.raises(InputError, match=message):
+        epoch_of(losses, FiniteLoss(Progress(epochs=2), 0.1), [])
 
 
 def test_the_best_weights_are_those_of_the_lowest_loss_and_never_of_nan(tmp_path):

@@ -139,10 +139,10 @@ def test_images_per_second_are_of_the_training_part_alone(tmp_path):
     assert (training_seconds < history["epoch_seconds"] - 0.29).all()
 
 
-def test_a_loss_that_is_not_finite_stops_the_training_at_its_step(tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     model = small_model()
     model.get_layer("probabilities").bias.assign([math.nan, 0.0])
-    with pytest.raises(InputError, match=r"learning_rate=0.03: the loss became nan in epoch 1, step 1; lower the rate"):
+    with pytest.raises(InputError, match=r"learning_rate=0.03: the loss became nan in epoch 1; lower the rate"):
         learn(model, [Phase(5, 0.03, patience=None)], tmp_path)
     assert not (tmp_path / "files" / "history.csv").exists()
 
@@ -158,7 +158,7 @@ def test_a_loss_that_explodes_later_leaves_the_last_good_state(tmp_path):
             kernel = model.get_layer("conv").kernel
             kernel.assign(np.full(kernel.shape, math.nan))
 
-    with pytest.raises(InputError, match="became nan in epoch 3, step 1; what was reached after epoch 2 is kept"):
+    with pytest.raises(InputError, match="became nan in epoch 3; what was reached after epoch 2 is kept"):
         learn(model, [Phase(6, 0.03, patience=None)], tmp_path, listeners=[spoil])
     assert len(pd.read_csv(tmp_path / "files" / "history.csv")) == 2
     progress, _ = checkpoint.load(tmp_path)

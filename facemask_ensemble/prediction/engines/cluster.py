@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.resources import usable_cores
 from facemask_ensemble.signals import handlers_kept
 from facemask_ensemble.tensorflow_import import silent_stderr
 
@@ -64,7 +65,7 @@ def _start(address: str | None, place: str | None) -> None:
     """Connect to a cluster, or start one that keeps its files in a folder."""
     import ray
 
-    own: dict[str, Any] = {"num_cpus": os.cpu_count(), "include_dashboard": False, "_temp_dir": place} if place else {}
+    own: dict[str, Any] = {"num_cpus": usable_cores(), "include_dashboard": False, "_temp_dir": place} if place else {}
     try:
         with silent_stderr(), handlers_kept():  # Ray's own would end the command with the code 15
             ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)

@@ -1,7 +1,6 @@
 """The runtime for many images on a processor: OpenVINO, into which every member is converted once."""
 
 import importlib.util
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from facemask_ensemble.prediction.runtimes.openvino_acceptance import measured, 
 from facemask_ensemble.prediction.runtimes.openvino_cache import Place
 from facemask_ensemble.prediction.runtimes.openvino_conversion import FULL, SMALL, convert
 from facemask_ensemble.prediction.runtimes.openvino_network import HALF, PRECISIONS, OpenvinoNetwork
+from facemask_ensemble.resources import usable_cores
 
 AUTO, QUICKEST = "auto", "quickest"
 
@@ -50,7 +50,7 @@ def load(
     check(precision, differ)
     convert(sources)
     accepted = [_accept(source, precision, differ) for source in sources]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         return list(pool.map(Accepted.open, accepted))
 
 

@@ -1,6 +1,5 @@
 """Whether a conversion may answer for a member: it has to decide as Keras did on the member's validation images."""
 
-import os
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from facemask_ensemble.models.hardware import processor
 from facemask_ensemble.prediction.runtimes.openvino_cache import Place
 from facemask_ensemble.prediction.runtimes.openvino_conversion import FULL, SMALL, kind_of, quantize, squares
 from facemask_ensemble.prediction.runtimes.openvino_network import OpenvinoNetwork
+from facemask_ensemble.resources import usable_cores
 
 Answer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 UNCHECKED = {"images": 0, "differ": 0.0, "largest": 0.0}
@@ -164,4 +164,4 @@ def _milliseconds(ask: Answer, size: int) -> float:
 
 def _here() -> str:
     """Name the machine that times are measured on."""
-    return f"{processor()[0]}, {os.cpu_count()} cores"
+    return f"{processor()[0]}, {usable_cores()} cores"

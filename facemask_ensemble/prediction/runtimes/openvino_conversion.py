@@ -10,6 +10,7 @@ import numpy as np
 from facemask_ensemble.ensemble.sources import Source
 from facemask_ensemble.prediction.runtimes.openvino_cache import Place
 from facemask_ensemble.prediction.runtimes.telemetry import stop_telemetry
+from facemask_ensemble.resources import usable_cores
 from facemask_ensemble.training.subprocess_call import aside
 
 if TYPE_CHECKING:
@@ -97,6 +98,6 @@ def squares(images: Sequence[Path], size: int) -> "Iterator[NDArray[np.uint8]]":
     def read(image: Path) -> Any:
         return read_content(image.read_bytes(), [size])[0]
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for start in range(0, len(images), BATCH):
             yield np.stack(list(pool.map(read, images[start : start + BATCH])))
