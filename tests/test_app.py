@@ -61,8 +61,9 @@ def package(tmp_path_factory):
         cells(name, cell, shift).save(place / f"{name}.keras")
         packed.append(PackagedMember(place / f"{name}.keras", SIZE, 1.0, "random initialisation"))
     about = {
-        "name": "colours", "rule": "majority", "ties": "mean_probability", "tie_arguments": {}, "learned": {},
-        "class_names": CLASSES, "members": [{"name": name, "run_id": name, "weight": None} for name in MEMBERS],
+        "name": "colours", "task": "masks", "rule": "majority", "ties": "mean_probability", "tie_arguments": {},
+        "learned": {}, "class_names": CLASSES,
+        "members": [{"name": name, "run_id": name, "weight": None} for name in MEMBERS],
     }  # fmt: skip
     card = {"accuracy": 0.9, "accuracy_interval": [0.85, 0.95], "images": 100, "sentence": "It is right."}
     (place / "card.json").write_text(json.dumps(card))
@@ -250,6 +251,10 @@ def test_the_page_fits_a_narrow_phone(page):
     page.wait_for_selector(".answer")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator(".members").bounding_box()["width"] <= 340
+
+
+def test_a_shipped_ensemble_brings_the_question_of_its_task(address):
+    assert "Who wears a mask: all, some or none?" in httpx.get(f"{address}/config", timeout=30).text
 
 
 def test_a_program_is_given_the_rows_of_predict(address, tmp_path):

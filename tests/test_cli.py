@@ -252,7 +252,7 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
     why = json.loads((place / "outputs" / "folders" / "explanation.json").read_text())
     assert (why["method"], why["images"]) == ("gradcam", report["dataset"]["images"])
     assert why["boxes"] is False
-    assert "no face boxes" in (place / "outputs" / "folders" / "explanation.html").read_text()
+    assert "no object boxes" in (place / "outputs" / "folders" / "explanation.html").read_text()
 
 
 @pytest.mark.parametrize(
