@@ -88,10 +88,11 @@ def first(settings: TrainSettings, place: Path, epochs: int) -> None:
 
 
 def first_by_keras(settings: TrainSettings, place: Path, epochs: int) -> None:
-    """Train a member with Keras's Adam, and with a graph each for training, validation and prediction."""
+    """Train a member with Keras's Adam, two traces of its step, and a graph each for validation and prediction."""
     make = settings.optimizer.make
     keras_own = make.changed(_target_=f"keras.optimizers.{make.name}")
     fit.share_inference = lambda network: None
+    fit._build_metrics = lambda *_: None
     train_member(replace(settings, optimizer=replace(settings.optimizer, make=keras_own)), place, show_bar=False)
 
 

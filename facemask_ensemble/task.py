@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask_ensemble.config import compose_choice, options, plain
+from facemask_ensemble.config import options, read_choice
 from facemask_ensemble.errors import InputError
-from facemask_ensemble.settings import read
 from facemask_ensemble.settings.task import Task
 
 
@@ -17,7 +16,7 @@ def task_named(name: str) -> Task:
     """
     if name not in options("task"):
         raise InputError(f"task={name}: there is no such task; choose one of {', '.join(options('task'))}")
-    return read(Task, plain(compose_choice("task", name)), above="task")
+    return read_choice(Task, "task", name)
 
 
 def chosen_task(chosen: Task | None, recorded: str) -> Task:

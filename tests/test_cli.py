@@ -58,7 +58,7 @@ def test_the_console_script_names_its_commands_and_refuses_others(command, tmp_p
     ("arguments", "words"),
     [
         (["backbone=vgg99"], ["backbone=vgg99", "choose one of", "xception"]),
-        (["schedule.epoch=3"], ["schedule.epoch: there is no such key", "--help"]),
+        (["schedule.epoch=3"], ["schedule.epoch: there is no such key", "schedule.epochs"]),
         (["image_size=[3"], ["--help"]),
         (["image_size=20"], ["image_size=20", "at least 32"]),
         (["dataset=folders", "dataset.root=nowhere"], ["dataset.root=", "nowhere", "no such folder"]),

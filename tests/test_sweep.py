@@ -77,7 +77,7 @@ def test_jobs_one_after_the_other_have_all_cores():
 
 def test_a_choice_that_is_not_there_is_refused_before_any_training(command, tmp_path, assert_refused):
     done = command("train", *SMALL, "backbone=deep_cnn,vgg99", cwd=tmp_path)
-    assert_refused(done, "backbone=vgg99: there is no such backbone; choose one of basic_cnn, deep_cnn, ")
+    assert_refused(done, "backbone=vgg99: there is no such backbone; choose one of basic_cnn, convnexttiny, ")
     assert list(tmp_path.glob("outputs/*")) == []
 
 

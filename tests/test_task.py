@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from facemask_ensemble.config import CONF_DIR, plain
+from facemask_ensemble.config import CONF_DIR
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.scenes import draw_scene
 from facemask_ensemble.search_path import ENVIRONMENT
@@ -20,7 +20,7 @@ from facemask_ensemble.task import chosen_task, task_named
 def composed(command, *overrides):
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         cfg = compose(command, list(overrides))
-    return plain(cfg).get("task")
+    return OmegaConf.to_container(cfg, resolve=True).get("task")
 
 
 def name_of(command, *overrides):
@@ -128,9 +128,9 @@ def test_a_task_of_ones_own_says_only_what_is_different(tmp_path, monkeypatch):
     ("changed", "message"),
     [
         ({"colour": "red"}, "task.colour: there is no such key"),
-        ({"boxes": {"noun": "hand", "plural": "hands", "kinds": {}}}, "task.boxes.evidence needs a value"),
+        ({"boxes": {"noun": "hand", "plural": "hands", "kinds": {}}}, "task.boxes.evidence is missing"),
         ({"misuse": {"alone": "x", "beyond": "y", "so": "z"}}, "task.misuse.so: there is no such key"),
-        ({"submission": {"dataset": "x"}}, "task.submission.columns needs a value"),
+        ({"submission": {"dataset": "x"}}, "task.submission.columns is missing"),
         (
             {"boxes": {"noun": "h", "plural": "hs", "kinds": {"left": "left hands"}, "evidence": {"a": "right"}}},
             "task.boxes.evidence.a=right: must be one of left, any",

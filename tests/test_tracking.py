@@ -126,7 +126,7 @@ def test_the_splits_of_a_manifest_are_recorded_as_a_runs_inputs(store, manifest,
 def test_an_audit_is_logged_with_its_files_and_numbers(store, tmp_path):
     (tmp_path / "audit").mkdir()
     (tmp_path / "audit" / "audit.json").write_text("{}")
-    run_id = tracking.log_audit(store, "hands", tmp_path / "audit", {"near_copies": 3})
+    run_id = tracking.log_audit(store, "hands", "generic", tmp_path / "audit", {"near_copies": 3})
     run = store.client.get_run(run_id)
     assert (run.data.tags["kind"], run.data.metrics, run.info.status) == ("audit", {"near_copies": 3.0}, "FINISHED")
     assert tracking.artifact(store, run_id, "audit.json", tmp_path / "cache").read_text() == "{}"

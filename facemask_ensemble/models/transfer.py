@@ -54,7 +54,8 @@ def start_from_member(
 
 def _copy(trunk: keras.Model, pixels: keras.KerasTensor) -> keras.KerasTensor:
     copied = copy_model(trunk, keras.config.dtype_policy().name, inputs=pixels, call=_call_padded)
-    copied.trainable = True
+    for layer in copied.layers:
+        layer.trainable = True  # setting it on the model, whose own is True, changes none of them
     return copied.output
 
 

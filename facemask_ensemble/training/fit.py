@@ -223,18 +223,20 @@ class _Training:
 
 
 def _build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:
-    """Show Keras a batch of zeros where it would take the first of an epoch to build its metrics, and lose it.
+    """Show Keras a batch of zeros to build its metrics from.
 
-    JAX and several devices do so at every start: the order of the images and the draws of their augmentation would
-    then not be those of a training that was never stopped.
+    TensorFlow would trace the first training step twice, since it creates their variables. JAX and several devices
+    would take the first batch of an epoch and lose it, at every start: the order of the images and the draws of their
+    augmentation would then not be those of a training that was never stopped.
     """
     mirrored = tf.distribute.has_strategy()
-    if keras.backend.backend() == "tensorflow" and not mirrored:
-        return
-    vars(network).pop("_maybe_symbolic_build", None)  # that of an earlier phase
     specs = batches.element_spec[:2]
     pixels, labels = (np.zeros((batch_size, *spec.shape[1:]), spec.dtype.as_numpy_dtype) for spec in specs)
-    network.test_on_batch(pixels, labels)
+    if keras.backend.backend() == "tensorflow" and not mirrored:
+        network.compute_metrics(None, labels, np.zeros((batch_size, *network.output_shape[1:]), np.float32))
+    else:
+        vars(network).pop("_maybe_symbolic_build", None)  # that of an earlier phase
+        network.test_on_batch(pixels, labels)
     network.reset_metrics()
     if mirrored:
         network._maybe_symbolic_build = lambda **_: None  # it would draw a batch whatever is built already

@@ -124,7 +124,7 @@ def test_an_answer_withheld_is_not_right():
     [((3, 4, 2), (3, 5, 2), 4), ((3, 4, 2), (3, 4, 3), 4), ((2, 4, 2), (2, 4, 2), 4), ((3, 4, 2), (3, 4, 2), 5)],
 )
 def test_probabilities_of_other_images_members_or_classes_are_refused(clean, worse, labels):
-    with pytest.raises(InputError, match=r"must have the shape .* ask these members about these images again"):
+    with pytest.raises(InputError, match=r"must have the shape .* ask these members about the images of these labels"):
         shift_report(np.ones(clean), {("dark", 1): np.ones(worse)}, np.zeros(labels, int), NAMES, majority)
 
 
