@@ -261,7 +261,7 @@ def test_a_member_is_trained_as_its_process_does_and_by_keras_beside_it(tiny, mo
         table = pd.read_parquet(place / FILES / PROBABILITIES)
         probs.append(table.filter(like="p_").to_numpy())
     assert len(shared) == 1
-    assert config["optimizer"]["make"]["_target_"] == "keras.optimizers.Adam"
+    assert config.optimizer.make.name == "Adam"
     np.testing.assert_allclose(*probs, atol=1e-3)
 
 
