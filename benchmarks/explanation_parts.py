@@ -69,7 +69,7 @@ def memory(asked: Settings, place: Path) -> Iterator[Row]:
                 _way("memory", asked, place, name, methods=[method], images=count) for count in (FEW, asked.many)
             )
             if few is None or many is None:
-                yield Row("memory", "this system does not tell it")
+                yield Row("memory", "this system does not report it")
                 return
             what = f"{_about(asked, name)}: process explaining {FEW} and {asked.many:,} images by {method}"
             yield Row(what, f"{few:.0f} and {many:.0f} MB")

@@ -75,7 +75,7 @@ def refuse_unknown(key: str, given: Sequence[str], known: Iterable[str]) -> None
     """
     choices = list(known)
     if unknown := [one for one in given if one not in choices]:
-        raise InputError(f"{key}={unknown[0]}: there is no such one; choose among {', '.join(choices)}")
+        raise InputError(f"{key}={unknown[0]}: not known; choose from {', '.join(choices)}")
 
 
 def measure_parts(parts: Mapping[str, Part], asked: Sequence[str], settings: Any, *, folder_each: bool) -> None:

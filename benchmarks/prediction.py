@@ -31,7 +31,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     if (settings.study is None) != (settings.output_dir is None):
         raise InputError("study and output_dir: trained members need both; give output_dir=outputs study=NAME")
     if QUICKEST in settings.precisions and settings.study is None:
-        raise InputError(f"precisions={QUICKEST}: is for trained members; give output_dir=outputs study=NAME too")
+        raise InputError(
+            f"precisions={QUICKEST}: works with trained members only; give output_dir=outputs study=NAME too"
+        )
     if settings.output_dir and not Path(settings.output_dir).expanduser().is_dir():
         raise InputError(f"output_dir={settings.output_dir}: no such folder")
     if settings.images and not Path(settings.images).expanduser().exists():

@@ -50,7 +50,7 @@ class Watched:
         """
         arrived = self.epochs
         if len(arrived) < 2:
-            raise ValueError(f"{len(arrived)} lines of epochs arrived; two at least are needed")
+            raise ValueError(f"only {len(arrived)} epoch lines arrived; at least two are needed")
         return (arrived[-1] - arrived[0]) / (len(arrived) - 1)
 
 

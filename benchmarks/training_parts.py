@@ -171,7 +171,7 @@ def memory(asked: Settings, folder: Path) -> Iterator[Row]:
         ours = place.train(f"backbone={name}", memory=True)
         other = place.other("bare", file, 2, f"backbone={name}", memory=True)
         if not ours.peaks:
-            yield Row("memory", "this system does not tell it")
+            yield Row("memory", "this system does not report it")
             return
         yield Row(f"{name}, {size} px: process of a bare fit", f"{other.peaks[WAITING]:.0f} MB")
         yield Row(f"{name}, {size} px: process of a member", f"{ours.peaks[MEMBER]:.0f} MB")

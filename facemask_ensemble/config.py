@@ -72,8 +72,8 @@ def refuse_other_rule(ensemble: str | None) -> None:
     for override in parse(HydraConfig.get().overrides.task):
         if root_of(override) in RULE:
             raise InputError(
-                f"{override.input_line}: ensemble={ensemble} brings its own members and its own rule; give one or the "
-                "other"
+                f"{override.input_line}: ensemble={ensemble} has its own members and rule; leave out this key or "
+                "ensemble"
             )
 
 

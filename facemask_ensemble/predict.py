@@ -92,7 +92,7 @@ def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTabl
     items = images.items()
     done = table.skip(items)
     if done:
-        print(f"goes on after {done} images answered before")
+        print(f"resumes after {done} images answered earlier")
     first = next(items, None)
     if first is None:
         return
@@ -138,7 +138,7 @@ def _conclude(table: "AnswerTable", choice: "Choice", competition: "Submission |
     if found["images"] == found["unreadable"]:
         table.finish()
         path, why = found["first"] or ("", "there is no image")
-        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give others")
+        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give other images")
     for name, count in found["predictions"].items():
         print(f"{name or 'no answer'}: {count}")
     if competition and choice.dataset == competition.dataset:

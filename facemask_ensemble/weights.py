@@ -130,12 +130,12 @@ def check_member(path: Path, name: str | None) -> None:
     layers = {layer.get("name") for layer in config.get("layers", [])}
     if not {"pixels", "features"} <= layers:
         raise InputError(
-            f"backbone.weights={path}: no member of ours, which has the layers `pixels` and `features`; "
+            f"backbone.weights={path}: not a member of this package, which has the layers `pixels` and `features`; "
             f"give the {MEMBER_FILE} of a run of train"
         )
     if name is not None and config["name"] != name:
         raise InputError(
-            f"backbone.weights={path}: a member with the backbone {config['name']} and not {name}; "
+            f"backbone.weights={path}: a member with the backbone {config['name']}, not {name}; "
             f"give a member of {name}, or backbone={config['name']}"
         )
 
@@ -143,7 +143,7 @@ def check_member(path: Path, name: str | None) -> None:
 def _in_folder(folder: Path, official: Official | None) -> Path:
     if not official:
         raise InputError(
-            f"backbone.weights={folder}: a folder, and no official file is known of this backbone; give the file itself"
+            f"backbone.weights={folder}: a folder, but this backbone has no known official file; give a file"
         )
     path = folder / official.file
     if not path.is_file():
@@ -157,7 +157,9 @@ def _check_sum(path: Path, official: Official) -> None:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
     except OSError as error:
-        raise InputError(f"backbone.weights={path}: cannot be read ({error.strerror}); fix that first") from error
+        raise InputError(
+            f"backbone.weights={path}: cannot be read ({error.strerror}); change its permissions"
+        ) from error
     if found != expected:
         raise InputError(
             f"backbone.weights={path}: its {kind} is {found} and the official file's {expected}; "

@@ -95,7 +95,7 @@ def test_the_first_one_shipped_is_the_champion_and_carries_its_evidence(store, t
     said = capsys.readouterr().out
     assert "facemask-masks version 1: greedy vote of 2 members, 90.0 % of 100 test images right" in said
     assert "95 % interval 85.0 to 95.0" in said
-    assert "champion: version 1 now, there was none to compare it with" in said
+    assert "champion: version 1 now, there was no champion before" in said
     assert "#/models/facemask-masks/versions/1" in said
     found = store.client.get_model_version_by_alias("facemask-masks", "champion")
     assert found.description == "The greedy vote of two members is right on 90 images."
@@ -271,7 +271,9 @@ def test_an_ensemble_registered_without_its_members_gets_them_when_it_is_shipped
     run_id = log_report(store, tmp_path)
     version, _ = registry.register(store, "facemask-masks", run_id, {}, "as older versions did it")
     cache = tmp_path / "cache"
-    with pytest.raises(InputError, match=f"its members do not lie beside it; ship it again: .*report={run_id} name="):
+    with pytest.raises(
+        InputError, match=f"the files of its members are missing; ship it again: .*report={run_id} name="
+    ):
         registry.version_folder(store, "models:/facemask-masks/1", cache)
     assert ship(config(tmp_path)).number == version.number == 1
     package = registry.version_folder(store, "models:/facemask-masks@champion", cache) / "artifacts" / "ensemble"

@@ -239,7 +239,7 @@ def test_a_member_is_trained_anew_when_asked_for_or_when_its_run_is_gone(command
     first = command(*train, cwd=place_with_store)
     assert "trained before" not in first.stdout
     again = command(*train, cwd=place_with_store)
-    assert "trained before; again=true trains it anew" in again.stdout
+    assert "already trained; again=true trains it again" in again.stdout
     anew = command(*train, "again=true", cwd=place_with_store)
     assert "trained before" not in anew.stdout
     (place_with_store / "outputs" / "mlflow.db").unlink()

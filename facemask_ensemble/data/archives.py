@@ -84,4 +84,6 @@ def _refuse(reason: str) -> bytes:
 
 
 def _broken(path: Path, error: BaseException) -> InputError:
-    return InputError(f"input={path}: a broken archive ({error or type(error).__name__}): pack or fetch it again")
+    return InputError(
+        f"input={path}: the archive is damaged ({error or type(error).__name__}); create or download it again"
+    )

@@ -111,7 +111,7 @@ def _suffix(file: Path) -> str:
         why = _why_not(image, head)
         if why is None:
             return SUFFIXES[str(image.format)]
-    raise InputError(f"{file} is {why}, which Keras's readers do not show as it is: give loader.resize=ours")
+    raise InputError(f"{file} is {why}, which Keras's readers read wrongly; give loader.resize=ours")
 
 
 def _why_not(image: Image.Image, head: bytes) -> str | None:
@@ -124,7 +124,7 @@ def _why_not(image: Image.Image, head: bytes) -> str | None:
     if image.format == "PNG" and head[24] == 16:
         return "a PNG of 16 bits"
     if image.format == "BMP" and int.from_bytes(head[28:30], "little") != 24:
-        return "a BMP of other than 24 bits"
+        return "a BMP without 24 bits a pixel"
     if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] != 255:
         return "partly transparent"
     return None

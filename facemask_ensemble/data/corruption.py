@@ -60,9 +60,9 @@ def corrupt(pixels: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarr
     """
     pixels = np.asarray(pixels)
     if kind not in LEVELS:
-        raise InputError(f"A kind of corruption must be one of {', '.join(KINDS)}, received {kind!r}: choose one.")
+        raise InputError(f"corruption kind={kind}: must be one of {', '.join(KINDS)}")
     if strength not in STRENGTHS:
-        raise InputError(f"A strength of corruption must be 1, 2 or 3, received {strength!r}: choose one.")
+        raise InputError(f"corruption strength={strength}: must be 1, 2 or 3")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(
             f"An image must be uint8 of shape (height, width, 3), received {pixels.dtype} of {pixels.shape}: "

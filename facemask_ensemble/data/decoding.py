@@ -94,7 +94,7 @@ def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> Decod
     except DAMAGE as error:
         raise ImageError("truncated" if "truncated" in str(error).lower() else f"damaged: {error}") from None
     if FORMATS.get(suffix.lower(), kind) != kind:
-        odd.append(f"{kind} named {suffix}: read by its content")
+        odd.append(f"named {suffix}, but it is {kind}: read as {kind}")
     width, height = size[::-1] if turn >= 5 else size
     return DecodedImage(upright, width, height, kind, "; ".join(odd))
 
@@ -125,7 +125,7 @@ def _oddities(image: Image.Image) -> list[str]:
     elif mode not in ("RGB", "RGBA"):
         odd.append(f"{mode}: read as RGB")
     if image.has_transparency_data:
-        odd.append("alpha channel: laid on white")
+        odd.append("transparent: put on white")
     frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
     if frames > 1:
         odd.append(f"animation of {frames} frames: the first is read")

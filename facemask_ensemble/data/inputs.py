@@ -78,7 +78,7 @@ def _below(folder: Path) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"{folder} cannot be opened ({error.strerror}): allow yourself to read it") from None
+        raise InputError(f"{folder} cannot be opened ({error.strerror}); change its permissions") from None
     for entry in entries:
         if entry.name.startswith("."):
             continue

@@ -38,7 +38,7 @@ class Listing:
 def existing_folder(root: str | Path | None, name: str) -> Path:
     """Give the absolute folder of a source, or refuse one that is missing or closed."""
     if root is None or not str(root).strip():
-        raise InputError(f"dataset.root=null, but dataset={name} reads a folder: add dataset.root=PATH")
+        raise InputError(f"dataset.root=null: dataset={name} needs a folder; give dataset.root=PATH")
     folder = Path(root).expanduser().absolute()
     if not os.path.isdir(folder):
         what = "is not a folder" if os.path.exists(folder) else "does not exist"
@@ -51,7 +51,7 @@ def visible(folder: Path) -> list[Path]:
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
-        raise InputError(f"{folder} cannot be opened ({error.strerror}): allow yourself to read it") from None
+        raise InputError(f"{folder} cannot be opened ({error.strerror}); change its permissions") from None
     return sorted(entries, key=lambda entry: entry.name)
 
 
@@ -93,20 +93,20 @@ def trouble_with(entry: Path, root: Path) -> str:
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return ""
     if not stat.S_ISLNK(mode):
-        return "neither a file nor a folder, but a pipe, a socket or a device: remove it"
+        return "a pipe, a socket or a device, not a file: remove it"
     try:
         target, top = Path(os.path.realpath(entry, strict=True)), Path(os.path.realpath(root))
     except FileNotFoundError:
         return "a symbolic link to nothing: restore what it pointed to, or remove it"
     except OSError as error:
         loops = "loops" if not isinstance(error, PermissionError) else f"cannot be followed ({error.strerror})"
-        return f"a symbolic link that {loops}: put a copy in its place, or remove it"
+        return f"a symbolic link that {loops}: replace it by a copy, or remove it"
     if target != top and top not in target.parents:
-        return "a symbolic link that leaves dataset.root: put a copy in its place, or give a root that holds both"
+        return "a symbolic link that leaves dataset.root: replace it by a copy, or give a root that holds both"
     if target == top or target in Path(os.path.realpath(entry.parent), entry.name).parents:
         return "a symbolic link to a folder that holds it, a loop: remove it"
     if target.is_dir():
-        return "a symbolic link to a folder, which is not followed: put the folder in its place"
+        return "a symbolic link to a folder, which is not followed: replace it by the folder"
     return trouble_with(target, top)
 
 
@@ -155,8 +155,8 @@ def refuse_empty_class(
     why = ""
     if quarantine:
         path, reason = min(quarantine)
-        why = f" (left out {len(quarantine)}, the first {ascii(path) if no_text(path) else path}: {reason})"
+        why = f" ({len(quarantine)} files left out, the first {ascii(path) if no_text(path) else path}: {reason})"
     if not rows:
-        raise InputError(f"dataset.root={root} has no labelled image{why}: {advice}")
+        raise InputError(f"dataset.root={root} has no labelled images{why}: {advice}")
     found = ", ".join(f"{name} {count[label]}" for label, name in enumerate(class_names))
-    raise InputError(f"dataset.root={root} lacks a class ({found}){why}: {advice}")
+    raise InputError(f"dataset.root={root} has a class without images ({found}){why}: {advice}")

@@ -121,7 +121,8 @@ def _load_safely(path: Path) -> keras.Model:
         if "unsafe" not in str(error):
             raise
         raise InputError(
-            f"{path.name}: it holds code of its own, such as a Lambda layer, which is never loaded; train it again"
+            f"{path.name}: it contains Python code, such as a Lambda layer, which is never loaded; "
+            "train it again without that layer"
         ) from None
 
 

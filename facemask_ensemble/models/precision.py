@@ -38,7 +38,7 @@ class Choice:
         """Tell the policy and what every candidate came to."""
         ranked = sorted(self.images_per_second.items(), key=lambda item: -item[1])
         parts = [f"{policy} {speed:.1f} images/s" for policy, speed in ranked]
-        parts += [f"{policy} out: {reason}" for policy, reason in self.failures.items()]
+        parts += [f"{policy} not used: {reason}" for policy, reason in self.failures.items()]
         return f"{self.policy} ({', '.join(parts)})" if parts else self.policy
 
 
@@ -99,7 +99,7 @@ def _share(batch_size: int, devices: int | str, machine: Machine) -> int:
 
 def _measure(workload: Workload, policies: list[str], path: Path, key: Mapping[str, Any]) -> Choice:
     name = workload.backbone.name
-    print(f"{name}: measuring {' and '.join(policies)} once, a minute or two; remembered in {path}", flush=True)
+    print(f"{name}: measuring the speed of {' and '.join(policies)} once (a minute or two); kept in {path}", flush=True)
     speeds, failures = {}, {}
     for policy in policies:
         try:
@@ -107,7 +107,7 @@ def _measure(workload: Workload, policies: list[str], path: Path, key: Mapping[s
         except NotMeasured as error:
             failures[policy] = str(error)
     if not speeds:
-        print(f"{name}: nothing could be measured ({failures['float32']}); float32 it is", flush=True)
+        print(f"{name}: the speed could not be measured ({failures['float32']}); using float32", flush=True)
         return Choice("float32", failures=failures)
     choice = Choice(decide(speeds), speeds, failures, measured=True)
     write_atomically(json.dumps({**asdict(choice), "key": key}, indent=2), path)

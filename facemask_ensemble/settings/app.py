@@ -42,7 +42,7 @@ class AppSettings(EnsembleSettings):
     port: Annotated[
         int,
         Field(strict=True, ge=0, le=65535),
-        Rule("a whole number from 0 to 65535; 0 takes any that is free"),
+        Rule("a whole number from 0 to 65535; 0 takes any free port"),
     ]
     open_browser: Switch
     keep_minutes: Above0

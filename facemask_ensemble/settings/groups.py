@@ -110,7 +110,10 @@ class Loader:
         if self.loss != LOSSES[self.labels]:
             raise InputError(f"loader.loss={self.loss}: loader.labels={self.labels} need {LOSSES[self.labels]}")
         if self.name == "tf_data" and self.resize == "reader":
-            raise InputError("loader.resize=reader: tf_data reads with ours alone; give loader=directory or generator")
+            raise InputError(
+                "loader.resize=reader: loader=tf_data takes loader.resize=ours only; give "
+                "loader=directory or loader=generator"
+            )
 
 
 @group

@@ -55,7 +55,10 @@ def _unknown(key: str, known: list[str]) -> str:
     """Suggest the key that was meant, or say what a key of a group's own needs."""
     if "." not in key or similar(key, known):
         return unknown_key(key, known)
-    return f"{key}: there is no such key (known: {', '.join(known)}); one of your own is referred to, as ${{{key}}}"
+    return (
+        f"{key}: there is no such key (known: {', '.join(known)}); a key of your own must be used somewhere, "
+        f"as ${{{key}}}"
+    )
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

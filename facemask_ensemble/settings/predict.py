@@ -46,12 +46,11 @@ class PredictSettings(EnsembleSettings):
         name = self.engine.name
         for key, chosen in (("heatmap", self.heatmap.name), ("detector", self.detector.name)):
             if name != "local" and chosen != "none":
-                raise InputError(
-                    f"engine={name}: gives answers alone; give {key}=none, or engine=local for {key}={chosen}"
-                )
+                raise InputError(f"engine={name}: does not work with {key}={chosen}; give {key}=none, or engine=local")
         if self.detector.find is not None and self.heatmap.method is not None:
             raise InputError(
-                f"heatmap={self.heatmap.name}: heatmaps are of whole images; give heatmap=none, or detector=none"
+                f"heatmap={self.heatmap.name}: heatmaps show whole images, not single faces; give "
+                "heatmap=none, or detector=none"
             )
 
     @property

@@ -79,6 +79,6 @@ class TrainSettings:
         for key, value in shared.items():
             if value and self.loader.labels == "integers":
                 raise InputError(
-                    f"{key}{f'={value}' if key == 'label_smoothing' else ''}: needs labels that can be shared out; "
+                    f"{key}{f'={value}' if key == 'label_smoothing' else ''}: needs one-hot labels; "
                     "give loader.labels=one_hot loader.loss=categorical_crossentropy"
                 )

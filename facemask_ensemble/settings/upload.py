@@ -9,4 +9,4 @@ from facemask_ensemble.settings.fields import Folder, Rule, group
 class UploadSettings:
     """The settings of an upload: the `folder` of the training, as it named it when it ended."""
 
-    folder: Annotated[Folder, Rule("the folder that the training named")]
+    folder: Annotated[Folder, Rule("the folder that the training printed")]

@@ -43,9 +43,9 @@ class WebcamSettings(EnsembleSettings):
     def __post_init__(self) -> None:
         """Refuse a video whose faces are not looked for, and one that nobody would see."""
         if self.detector.find is None:
-            raise InputError("detector=none: a video's faces have to be found; give detector=haar or detector=mtcnn")
+            raise InputError("detector=none: a video needs a face detector; give detector=haar or detector=mtcnn")
         if self.output is None and self.window is False:
-            raise InputError("window=false: nothing would be seen; give output=FILE.mp4")
+            raise InputError("window=false: shows nothing without an output; give output=FILE.mp4")
 
     @property
     def recording(self) -> Path | None:

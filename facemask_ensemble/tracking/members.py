@@ -129,7 +129,9 @@ def _member_of(store: Store, run_id: str) -> LoggedMember:
     except MlflowException as error:
         raise InputError(f"members={run_id}: no such run in {store.uri}; `make ui` shows the run ids") from error
     if run.data.tags.get("kind") != "member" or run.info.status != "FINISHED":
-        raise InputError(f"members={run_id}: that run is no finished member (it is {run.info.status}); train it first")
+        raise InputError(
+            f"members={run_id}: that run is not a finished member (it is {run.info.status}); train it first"
+        )
     return _member(run)
 
 

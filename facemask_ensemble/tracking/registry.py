@@ -121,10 +121,12 @@ def version_folder(store: Store, address: str, cache: Path) -> Path:
             else store.client.get_model_version_by_alias(name, found["alias"])
         )
     if not version.run_id:
-        raise InputError(f"ensemble={address}: registered by hand; python -m facemask_ensemble.ship registers another")
+        raise InputError(
+            f"ensemble={address}: this model was registered by hand; register one with python -m facemask_ensemble.ship"
+        )
     if not has_model(store, version.run_id):
         again = f"python -m facemask_ensemble.ship report={version.run_id} name={name} champion=false"
-        raise InputError(f"ensemble={address}: its members do not lie beside it; ship it again: {again}")
+        raise InputError(f"ensemble={address}: the files of its members are missing; ship it again: {again}")
     return artifact(store, version.run_id, FOLDER, cache / "models")
 
 
@@ -177,7 +179,7 @@ def _report_run(store: Store, run_id: str) -> Run:
     kind, status = run.data.tags.get("kind"), run.info.status
     if kind != "report" or status != "FINISHED" or run.info.lifecycle_stage != "active":
         raise InputError(
-            f"report={run_id}: that run is no finished report (it is {kind or 'something else'}, "
+            f"report={run_id}: that run is not a finished report (it is {kind or 'something else'}, "
             f"{run.info.lifecycle_stage}, {status}); write one: python -m facemask_ensemble.evaluate study=STUDY"
         )
     return run
@@ -200,5 +202,6 @@ def _told(store: Store, name: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise InputError(
-            f"name={name}: the model registry of {store.uri} refuses ({short(error)}); give another name, or try again"
+            f"name={name}: the model registry of {store.uri} returned an error ({short(error)}); "
+            "give another name, or try again"
         ) from error

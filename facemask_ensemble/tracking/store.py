@@ -75,7 +75,7 @@ def open_store(uri: str | None, output_dir: Path) -> Store:
     """
     embedded = uri is None
     if uri is not None and "://" not in uri:
-        raise InputError(f"tracking.uri={uri}: no address; give one such as http://{uri or 'host:5000'}")
+        raise InputError(f"tracking.uri={uri}: not an address; give one such as http://{uri or 'host:5000'}")
     uri = uri or default_uri(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(uri)

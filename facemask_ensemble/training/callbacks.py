@@ -139,7 +139,7 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def _check(self, loss: float, when: str = "") -> None:
         if not math.isfinite(loss):
-            kept = f"what was reached after epoch {self.number - 1} is kept; " if self.number > 1 else ""
+            kept = f"the checkpoint of epoch {self.number - 1} is kept; " if self.number > 1 else ""
             raise InputError(
                 f"schedule.learning_rate={self.rate:g}: the loss became {loss} in epoch {self.number}{when}; {kept}"
                 "lower the rate, limit the gradient (optimizer.make.global_clipnorm=1), or use precision=float32"

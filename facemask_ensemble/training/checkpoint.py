@@ -115,8 +115,8 @@ def load(folder: Path) -> tuple[Progress, dict[str, np.ndarray]]:
         progress = Progress(**json.loads(arrays.pop("progress").tobytes()))
     except (zipfile.BadZipFile, ValueError, EOFError, KeyError, TypeError, OSError) as error:
         raise InputError(
-            f"{path} is damaged ({' '.join(str(error).split())[:100]}): put a whole copy in its place, or delete it "
-            "to train this member from its beginning"
+            f"{path} is damaged ({' '.join(str(error).split())[:100]}); delete it to train this member from the "
+            "beginning, or restore a good copy"
         ) from error
     return progress, arrays
 
@@ -133,8 +133,8 @@ def restore(variables: Variables, arrays: Mapping[str, np.ndarray]) -> None:
             array is None or array.shape != tuple(variable.shape) for variable, array in zip(group, saved, strict=True)
         ):
             raise InputError(
-                f"{CHECKPOINT}: its {name} variables are not those of this network; it was written by another version "
-                "of the program: delete it to train this member from its beginning"
+                f"{CHECKPOINT}: its {name} variables do not fit this network (another version of the program wrote "
+                "it); delete it to train this member from the beginning"
             )
         for variable, array in zip(group, saved, strict=True):
             variable.assign(array)

@@ -94,13 +94,13 @@ def _send(before: Outcome, folder: Path) -> Outcome:
         send(folder)
         summary = summary | {"not_logged": None}
         replace(before, summary=summary).write(folder)
-    return replace(before, message="trained before; again=true trains it anew", summary=summary)
+    return replace(before, message="already trained; again=true trains it again", summary=summary)
 
 
 def _clear(before: Outcome, folder: Path) -> None:
     if before.summary["not_logged"]:
         raise InputError(
-            f"again=true: the training in {folder} is not logged yet ({before.summary['not_logged']}); send it first: "
+            f"again=true: the training in {folder} is not logged yet ({before.summary['not_logged']}); log it first: "
             f"python -m facemask_ensemble.upload folder={folder}"
         )
     shutil.rmtree(folder)

@@ -54,7 +54,7 @@ class Outcome:
         if path.is_file() and path.stat().st_size:
             return cls(**json.loads(path.read_text()))
         name = re.sub(r"^\d+_|-[0-9a-f]{10}$", "", folder.name)  # Hydra's number, or what the training is known by
-        return cls(name, "failed", "its process was ended before it could say why")
+        return cls(name, "failed", "its process ended without an error message")
 
 
 def run_isolated(
@@ -123,7 +123,7 @@ def _wait(process: subprocess.Popen, folder: Path, watch: Callable[[Path], bool]
 def _lost(settings: TrainSettings, folder: Path, code: int) -> Outcome:
     """Tell how a process ended that could not tell itself, and close its run."""
     ended = f"code {code}" if code >= 0 else signal.Signals(-code).name
-    hint = ", as happens when memory runs out: try a smaller batch_size" if -code == signal.SIGKILL else ""
+    hint = ", as happens when memory runs out; try a smaller batch_size" if -code == signal.SIGKILL else ""
     message = f"its process was ended by {ended}{hint}"
     if (folder / RUN).exists():
         from facemask_ensemble import tracking
@@ -149,7 +149,7 @@ def main(folder: Path, *, show_bar: bool) -> None:
         with filelock.FileLock(folder / LOCK, timeout=10):  # an orphan needs a moment to end
             _train(settings, folder, show_bar=show_bar).write(folder)
     except filelock.Timeout:
-        busy = InputError(f"{folder}: another process trains this very member; wait for its end, or stop it")
+        busy = InputError(f"{folder}: another process is training this member; wait until it ends, or stop it")
         outcome_of(name, busy).write(folder)
     except KeyboardInterrupt as stop:  # before the training began
         sys.exit(exit_code(stop))
@@ -162,7 +162,7 @@ def _train(settings: TrainSettings, folder: Path, *, show_bar: bool) -> Outcome:
 
         return Outcome(name, "finished", summary=train_member(settings, folder, show_bar=show_bar))
     except KeyboardInterrupt:
-        return Outcome(name, "stopped", "stopped; the same command goes on from its last finished epoch")
+        return Outcome(name, "stopped", "stopped; run the same command again to resume after its last finished epoch")
     except Exception as error:
         traceback.print_exc()
         return outcome_of(name, error)

@@ -50,8 +50,8 @@ class Phase:
             raise InputError(f"schedule.warmup={self.warmup}: must be a share of all steps from 0 to below 1")
         if self.first_trainable is not None and self.last_blocks is not None:
             raise InputError(
-                f"schedule.first_trainable={self.first_trainable} and last_blocks={self.last_blocks} name the same "
-                "cut twice; give one of them and null for the other"
+                f"schedule.first_trainable={self.first_trainable} and last_blocks={self.last_blocks} both choose "
+                "the layers that train; give one of them and null for the other"
             )
 
 
@@ -116,7 +116,7 @@ def auto(
 def _need_pretrained(name: str, weights: str | None) -> None:
     if weights is None:
         raise InputError(
-            f"schedule={name} keeps layers as they are, and backbone.weights=null made them random; "
+            f"schedule={name} freezes layers, but backbone.weights=null makes them random; "
             "use schedule=scratch, or pretrained weights"
         )
 

@@ -27,7 +27,7 @@ def aside(work: Callable[..., Result], *arguments: object) -> Result:
     with started([sys.executable, "-m", __name__], **pipes) as (process,):
         answer, _ = process.communicate(asked)
     if not answer:
-        raise RuntimeError(f"{work.__name__}: its process ended with {process.returncode} before it could answer")
+        raise RuntimeError(f"{work.__name__}: its process ended with code {process.returncode} and gave no result")
     result, error = pickle.loads(answer)
     if error is not None:
         raise error

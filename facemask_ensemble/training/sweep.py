@@ -66,7 +66,7 @@ class Sweep(Callback):
         aside(_close_runs, *_where(config), folder, begun)
         if known := [row for row in rows if row.outcome]:
             show(known)
-        print("stopped; the same command goes on where each member stopped, and trains what is missing")
+        print("stopped; run the same command again to resume each member and train the missing ones")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Close the parent run and show how each member ended; exit with 1 (2: all refused) if one did not finish."""
@@ -79,7 +79,7 @@ class Sweep(Callback):
         unclosed = aside(_end, *_where(config), (folder / PARENT).read_text(), status)
         show(rows)
         if unclosed:
-            print(f"the sweep's own run in MLflow stays open ({unclosed}); its members are not concerned")
+            print(f"the sweep's own run in MLflow could not be closed ({unclosed}); its members are not affected")
         if status == "FAILED":
             raise SystemExit(2 if states == {"refused"} else 1)
 
@@ -102,8 +102,8 @@ def _overrides(config: DictConfig) -> list[str]:
         key = override.key_or_group
         if key in keys:
             raise InputError(
-                f"{override.input_line}: the experiment sweeps over {key} itself, and would train this as often as it "
-                f"has values; give 'hydra.sweeper.params.{key}={value_of(override)}' instead"
+                f"{override.input_line}: the experiment already sweeps over {key}; to replace its values, "
+                f"give 'hydra.sweeper.params.{key}={value_of(override)}' instead"
             )
     return [*swept, *given]
 

@@ -138,14 +138,14 @@ def show(rows: Sequence[Standing]) -> None:
     """Print how every job ended, and for those that did not finish, why."""
     Console().print(table_of(rows, "Members trained"))
     for row in rows:
-        outcome = row.outcome or Outcome(row.label, "failed", "its process was ended before it could say why")
+        outcome = row.outcome or Outcome(row.label, "failed", "its process ended without an error message")
         if row.state == "waiting" and row.folder is None:
-            print(f"error: {row.label}: not begun", file=sys.stderr)
+            print(f"error: {row.label}: not started", file=sys.stderr)
         elif outcome.state != "finished":
             log = f" (log: {row.folder / LOG})" if row.folder and (row.folder / LOG).exists() else ""
             print(f"error: {row.label} {outcome.state}: {outcome.message}{log}", file=sys.stderr)
         elif outcome.summary["not_logged"]:
             print(
-                f"{row.label} could not be logged ({outcome.summary['not_logged']}); it is kept. Once MLflow "
-                f"answers: python -m facemask_ensemble.upload folder={row.folder}"
+                f"{row.label} could not be logged ({outcome.summary['not_logged']}); its files are kept. When MLflow "
+                f"answers again, run: python -m facemask_ensemble.upload folder={row.folder}"
             )

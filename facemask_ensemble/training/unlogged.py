@@ -9,7 +9,8 @@ from facemask_ensemble.errors import InputError
 def not_logged(reason: str, folder: Path) -> str:
     """Tell where an unlogged training lies and how to send it."""
     return (
-        f"MLflow could not be told ({reason}). Everything is kept in {folder}; once it answers: "
+        f"the training could not be logged to MLflow ({reason}). Everything is kept in {folder}; "
+        "when MLflow answers again, run: "
         f"python -m facemask_ensemble.upload folder={folder}"
     )
 
@@ -24,5 +25,5 @@ def send(folder: Path) -> None:
     uri = json.loads((folder / "run.json").read_text())["uri"]
     reason = upload(tracking.open_store(uri, output_dir), folder)
     if reason:
-        raise InputError(f"folder={folder}: MLflow still refuses ({reason}); nothing is lost, try again later")
+        raise InputError(f"folder={folder}: MLflow still returns an error ({reason}); nothing is lost, try again later")
     print(f"logged {folder.name} to {uri or 'the embedded store'}")

@@ -78,7 +78,7 @@ def importance(study: optuna.Study, metric: str) -> Figure | None:
         axes.annotate(f"{value:.0f}", (value, place), (5, 0), textcoords="offset points", va="center")
     axes.invert_yaxis()
     axes.set(xlabel=f"share of the variance of the {NAMES[metric].partition(',')[0]}, %", xlim=(0, 1.1 * max(values)))
-    _finish(axes, f"What mattered, by {len(complete)} complete trials", grid="x")
+    _finish(axes, f"Importance of each key, from {len(complete)} complete trials", grid="x")
     return figure
 
 
@@ -98,7 +98,7 @@ def slices(study: optuna.Study, metric: str) -> Figure | None:
             continue
         _slice(axes, keys[place], complete, pruned, metric, best=ranking(study)[0])
         axes.set_ylabel(NAMES[metric] if place % columns == 0 else "")
-    figure.suptitle("What was drawn, and what came of it (grey crosses: pruned; diamond: best)", fontsize=12)
+    figure.suptitle("Value of each key and result of each trial (grey crosses: pruned; diamond: best)", fontsize=12)
     return figure
 
 

@@ -12,7 +12,7 @@ class Refusal(Callback):
     def on_multirun_start(self, **_: Any) -> None:  # type: ignore[override]
         """End the command as bad input does."""
         print(
-            "error: --multirun: a search draws its trials itself; leave it out, jobs=2 runs two at a time",
+            "error: --multirun: tune starts its trials itself; leave --multirun out; jobs=2 runs two trials at a time",
             file=sys.stderr,
         )
         raise SystemExit(2)

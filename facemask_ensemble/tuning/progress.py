@@ -30,7 +30,7 @@ class Progress:
         """Tell that a trial begins (no epoch), or what an epoch of it brought."""
         if epoch is None:
             self._say(f"trial {trial.number}: {brief(trial.user_attrs['overrides'])}")
-            text = "starts; TensorFlow traces it first, for up to a minute"
+            text = "starts; TensorFlow first builds its graph, which takes up to a minute"
         else:
             text = f"epoch {epoch}  {self.metric} {value:.4f}"
         if self.status:

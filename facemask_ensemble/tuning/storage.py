@@ -45,7 +45,9 @@ def open_storage(url: str, output_dir: Path) -> optuna.storages.RDBStorage:
         InputError: it is no address, nothing answers there, or what answers is no database of Optuna's.
     """
     if "://" not in url:
-        raise InputError(f"storage={url}: no address; give one such as postgresql+psycopg2://user@host/name, or null")
+        raise InputError(
+            f"storage={url}: not an address; give one such as postgresql+psycopg2://user@host/name, or null"
+        )
     output_dir.mkdir(parents=True, exist_ok=True)
     try:
         _knock(url)
@@ -57,7 +59,7 @@ def open_storage(url: str, output_dir: Path) -> optuna.storages.RDBStorage:
         raise InputError(f"storage={hidden(url)}: needs a driver; pip install {driver}") from error
     except (*LOST, OSError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"storage={hidden(url)}: no study can be kept there ({_short(error)}); {_next(url)}"
+            f"storage={hidden(url)}: a study cannot be stored there ({_short(error)}); {_next(url)}"
         ) from error
 
 
@@ -112,8 +114,8 @@ def answering(url: str) -> Iterator[None]:
         if lost is None:
             raise
         raise InputError(
-            f"storage={hidden(url)}: stopped responding ({_short(lost)}); the trainings are kept, and once it "
-            "answers, the same command goes on"
+            f"storage={hidden(url)}: stopped responding ({_short(lost)}); the trainings are kept; when it "
+            "answers again, run the same command to continue"
         ) from error
 
 
@@ -162,12 +164,12 @@ def open_study(
         compared = key.startswith("space.") or (key in known and key in terms)
         if compared and known.get(key) != terms.get(key):
             raise InputError(
-                f"study={name}: was begun with {key}={known.get(key)}, now it is {terms.get(key)}; trials of both "
-                "cannot be compared: give another study, or that value"
+                f"study={name}: started with {key}={known.get(key)}, now it is {terms.get(key)}; such trials "
+                "cannot be compared; give another study, or the old value"
             )
     return study
 
 
 def _check_foreign(study: optuna.Study, direction: Direction) -> None:
     if study.get_trials(deepcopy=False) or study.direction.name.lower() != direction:
-        raise InputError(f"study={study.study_name}: another program keeps a study of that name there; give another")
+        raise InputError(f"study={study.study_name}: another program has a study of that name there; give another")

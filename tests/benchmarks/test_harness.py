@@ -12,7 +12,7 @@ from facemask_ensemble.error_lines import explain
 @pytest.mark.parametrize(
     ("room", "given", "said"),
     [
-        ("training", "parts=[nothing]", "parts=nothing: there is no such one; choose among bare, reference"),
+        ("training", "parts=[nothing]", "parts=nothing: not known; choose from bare, reference"),
         ("training", "images=2", "images=2: must be a whole number of at least 3"),
         ("training", "epochs=1", "epochs=1: must be a whole number of at least 2"),
         ("training", "peaks=[67]", r"peaks=\[67.0\]: must be two numbers"),
@@ -21,25 +21,29 @@ from facemask_ensemble.error_lines import explain
         (
             "prediction",
             "parts=[nothing]",
-            "parts=nothing: there is no such one; choose among speed, cold, many, service",
+            "parts=nothing: not known; choose from speed, cold, many, service",
         ),
         (
             "prediction",
             "precisions=[int4]",
-            "precisions=int4: there is no such one; choose among float32, bfl",
+            "precisions=int4: not known; choose from float32, bfl",
         ),
-        ("prediction", "precisions=[quickest]", "precisions=quickest: is for trained members; give output_dir=outputs"),
+        (
+            "prediction",
+            "precisions=[quickest]",
+            "precisions=quickest: works with trained members only; give output_dir=outputs",
+        ),
         ("prediction", "count=0", "count=0: must be a whole number of at least 1"),
         ("prediction", "study=quickstart", "study and output_dir: trained members need both"),
         ("prediction", "images=nowhere", "images=nowhere: no such folder, list or archive"),
         ("prediction", "many=lots", "lots"),
-        ("explanation", "parts=[nothing]", "parts=nothing: there is no such one; choose among speed, memory"),
+        ("explanation", "parts=[nothing]", "parts=nothing: not known; choose from speed, memory"),
         (
             "explanation",
             "methods=[edges]",
-            "methods=edges: there is no such one; choose among gradcam, grad",
+            "methods=edges: not known; choose from gradcam, grad",
         ),
-        ("explanation", "backbones=[vgg61]", "backbones=vgg61: there is no such one; choose among basic_cnn"),
+        ("explanation", "backbones=[vgg61]", "backbones=vgg61: not known; choose from basic_cnn"),
         (
             "explanation",
             "precision=mixed_bfloat16",

@@ -151,7 +151,7 @@ def test_boxes_of_a_turned_photograph_count_only_where_they_can_be_of_the_uprigh
     assert "mask/upright-001.png" in set(found.rows["path"])
     assert reasons(found) == {
         "images/stored.jpg": "60x120 pixels, but its annotation is of 120x60: annotate it anew",
-        "images/half.jpg": "turned by its EXIF orientation, its boxes perhaps not: save it upright",
+        "images/half.jpg": "its EXIF orientation turns it, and its boxes may not fit: save it upright",
     }
 
 

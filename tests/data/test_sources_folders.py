@@ -87,7 +87,7 @@ def test_folders_without_images_beside_a_split_do_not_matter(tmp_path):
     (tmp_path / "empty").mkdir()
     found = folders(tmp_path)
     assert set(found.rows["split"]) == {"train", "test"} and len(found.rows) == 4
-    assert reasons(found) == {"x.png": "lies in no class folder"}
+    assert reasons(found) == {"x.png": "is not in a class folder"}
 
 
 def test_images_beside_a_split_are_refused_with_what_to_do_about_them(tmp_path):

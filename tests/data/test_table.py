@@ -162,7 +162,7 @@ def test_what_cannot_be_opened_is_left_out_with_the_reason(root, tmp_path_factor
         ("path,label\na/1.png,x,\n", {}, r"cannot be read as a table"),
         ("path,label\na/1.png,x\na/2.png,x,y\n", {}, r"cannot be read as a table"),
         ("", {}, r"cannot be read as a table"),
-        ("path,label\n", {}, r"has no row: give it one for every image"),
+        ("path,label\n", {}, r"has no rows; add a row for every image"),
         ("path,label\na/1.png,x\n", {}, r"has one class, 'x'"),
         (
             "path,label\na/1.png,x\nb/0.png,y\n",

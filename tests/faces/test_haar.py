@@ -53,9 +53,7 @@ def test_opencv_5_is_refused_with_what_to_install(monkeypatch):
     five.utils.logging = ModuleType("cv2.utils.logging")
     five.utils.logging.setLogLevel, five.utils.logging.LOG_LEVEL_SILENT = lambda level: level, 0
     monkeypatch.setitem(sys.modules, "cv2", five)
-    with pytest.raises(
-        InputError, match=r'OpenCV 5.0.0 has no cascades any more; pip install "opencv-python-headless<5'
-    ):
+    with pytest.raises(InputError, match=r'OpenCV 5.0.0 no longer has cascades; pip install "opencv-python-headless<5'):
         Haar(CASCADE, 1.1, 5, 24)
 
 

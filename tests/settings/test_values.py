@@ -97,7 +97,7 @@ REFUSED = {
     ],
     "app": [
         *ANSWERING,
-        ("port=65536", "port=65536: must be a whole number from 0 to 65535; 0 takes any that is free"),
+        ("port=65536", "port=65536: must be a whole number from 0 to 65535; 0 takes any free port"),
         ("port=true", "port=true: must be a whole number from 0 to 65535"),
         ("open_browser=yes", "open_browser=yes: must be true or false"),
         ("limits.images=0", "limits.images=0: must be a whole number of at least 1"),
@@ -113,7 +113,7 @@ REFUSED = {
         ("detector=none", "detector=none: .* give detector=haar or detector=mtcnn"),
         ("window=maybe", "window=maybe: must be true, false or null"),
         ("again=yes", "again=yes: must be true or false"),
-        ("window=false output=null", "window=false: nothing would be seen; give output=FILE.mp4"),
+        ("window=false output=null", "window=false: shows nothing without an output; give output=FILE.mp4"),
     ],
     "export": [
         *ENSEMBLE,
@@ -128,7 +128,7 @@ REFUSED = {
         ("champion=perhaps", "champion=perhaps: must be true or false"),
     ],
     "audit": DATASET,
-    "upload": [("folder=???", r"folder needs a value \(the folder that the training named\); give folder=…")],
+    "upload": [("folder=???", r"folder needs a value \(the folder that the training printed\); give folder=…")],
 }
 
 
@@ -189,7 +189,7 @@ def test_a_value_that_cannot_be_trained_with_is_refused_by_name(override, messag
 
 def test_a_heatmap_method_that_there_is_not_is_refused():
     check_methods(["layercam", "scorecam"])
-    with pytest.raises(InputError, match="explanation.methods=lime: there is no such method; choose among gradcam, "):
+    with pytest.raises(InputError, match="explanation.methods=lime: there is no such method; choose from gradcam, "):
         check_methods(["layercam", "lime"])
 
 

@@ -64,11 +64,12 @@ def _check(layer: Layer) -> None:
         return
     if layer.compute_dtype != "float32":
         raise InputError(
-            f"augmentation layer {layer.name!r} computes in {layer.compute_dtype}, too coarse for 256 grey levels: "
+            f"augmentation layer {layer.name!r} computes in {layer.compute_dtype}, which has too few "
+            "digits for 256 grey levels; "
             "add `dtype: float32` to it"
         )
     if keras.backend.backend() != "tensorflow" and not hasattr(layer, "convert_weight"):
         raise InputError(
-            f"augmentation layer {layer.name!r} runs in tf.data on KERAS_BACKEND=tensorflow alone, received "
-            f"{keras.backend.backend()}: take one of Keras's image augmentation layers"
+            f"augmentation layer {layer.name!r} needs KERAS_BACKEND=tensorflow, but Keras runs on "
+            f"{keras.backend.backend()}; use one of Keras's image augmentation layers"
         )

@@ -22,10 +22,10 @@ class RandAugment:
     def __init__(self, operations: int = 2, magnitude: float = 0.5, seed: int | None = None) -> None:
         """Set how many operations an image gets, and how strong they may be, in 0..1."""
         if not 0 <= magnitude <= 1:
-            raise InputError(f"augmentation magnitude is 0..1, received {magnitude}: use 0.5")
+            raise InputError(f"augmentation magnitude={magnitude}: must be from 0 to 1, such as 0.5")
         self.layers = _layers(magnitude)
         if operations not in range(1, len(self.layers) + 1):
-            raise InputError(f"augmentation operations is 1..{len(self.layers)}, received {operations}: use 2")
+            raise InputError(f"augmentation operations={operations}: must be from 1 to {len(self.layers)}, such as 2")
         self.operations = operations
         self.states = [new_state(None), *(state for layer in self.layers for state in states_of(layer))]
         if seed is not None:

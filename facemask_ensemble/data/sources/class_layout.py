@@ -31,7 +31,7 @@ SPLIT_FOLDERS = {
     "testing": "test",
 }
 UNLABELED = ("unlabeled", "unlabelled")
-NO_CLASS = "lies in no class folder"
+NO_CLASS = "is not in a class folder"
 
 
 def folders(root: str | Path | None) -> Listing:
@@ -66,7 +66,7 @@ def _images(home: Path, top: Path) -> tuple[list[str], LeftOut]:
     for file in files:
         if not is_image(file):
             suffix = ascii(file.suffix) if no_text(file.suffix) else file.suffix or "(none)"
-            left_out.append((relative(file, top), f"suffix {suffix} is not one of an image read here"))
+            left_out.append((relative(file, top), f"suffix {suffix} is not a supported image type"))
     return [relative(file, top) for file in files if is_image(file)], left_out
 
 
@@ -86,8 +86,8 @@ def _split_folders(top: Path) -> list[tuple[Path, str]]:
         return []  # a class of railway trains
     what, where = (", ".join(f"{entry.name}/" for entry in part[:3]) for part in (strangers, splits))
     raise InputError(
-        f"dataset.root={top} has images in {what} beside the split {where}, so their split is unknown: move {what} "
-        f"into a split or out of the folder, or {where} out of it; or name each image's split with dataset=table"
+        f"dataset.root={top} has the split {where} and images in {what}, whose split is unknown; move {what} "
+        f"into a split or out of the folder, or move {where} out of it, or give every image a split with dataset=table"
     )
 
 
@@ -137,11 +137,11 @@ def _refuse_lack(
     cause = "".join(f" ({path}: {why})" for path, why in quarantine if path in links)
     if not filled:
         loose = sum(why == NO_CLASS for _, why in quarantine)
-        found = f"{loose} images but no class folder with one" if loose else "no image"
+        found = f"{loose} images outside class folders and none in one" if loose else "no image"
         raise InputError(f"dataset.root={top} has {found}{cause}: {advice}")
     if empty:
         raise InputError(
-            f"dataset.root={top} has no image of class {', '.join(empty)}{cause}: add some or remove the folder"
+            f"dataset.root={top} has no image of class {', '.join(empty)}{cause}; add images, or remove the folder"
         )
     if len(names) == 1:
         raise InputError(f"dataset.root={top} has one class, {names[0]!r}: {advice}")

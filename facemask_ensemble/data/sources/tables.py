@@ -56,10 +56,12 @@ def table(
 
 def _existing_table(table: str | Path | None) -> Path:
     if table is None or not str(table).strip():
-        raise InputError("dataset.table=null, but dataset=table reads one: add dataset.table=FILE.csv or FILE.parquet")
+        raise InputError("dataset.table=null: dataset=table needs a file; give dataset.table=FILE.csv or FILE.parquet")
     file = Path(table).expanduser().absolute()
     if not os.path.isfile(file):
-        raise InputError(f"dataset.table={table} is no file: give a .csv or .parquet file with path and label")
+        raise InputError(
+            f"dataset.table={table} does not exist; give a .csv or .parquet file with the columns path and label"
+        )
     return file
 
 
@@ -70,7 +72,7 @@ def _below(path: str, top: Path, where: str) -> str:
     for folder, file in ((top, whole), (real, whole), (real, Path(os.path.realpath(whole.parent), whole.name))):
         if folder in file.parents:
             return file.relative_to(folder).as_posix()
-    raise InputError(f"{where}: {path} lies outside dataset.root={top}: give the folder that holds all the images")
+    raise InputError(f"{where}: {path} is outside dataset.root={top}; give the folder that holds all the images")
 
 
 def _split(name: str, where: str) -> str:
@@ -122,5 +124,5 @@ def _closed(path: str, top: Path, table: str, real: Callable[[Path], str]) -> st
     if not os.path.lexists(file):
         return f"named in {table}, but missing"
     if Path(real(top)) not in Path(real(file.parent), file.name).parents:
-        return "reached over a symbolic link that leaves dataset.root: put a copy in its place"
+        return "behind a symbolic link that leaves dataset.root: replace the link by a copy"
     return "a folder, not an image" if os.path.isdir(file) else trouble_with(file, top)
