@@ -68,7 +68,7 @@ def test_a_folder_without_the_official_file_is_refused_with_the_address(tmp_path
 
 
 def test_a_folder_is_refused_where_no_official_file_is_known(tmp_path):
-    with pytest.raises(InputError, match=f"backbone.weights={tmp_path}: a folder, .* give the file itself"):
+    with pytest.raises(InputError, match=f"backbone.weights={tmp_path}: a folder, .* give a file"):
         check_weights(str(tmp_path), None)
 
 
@@ -114,7 +114,7 @@ def test_a_member_of_another_backbone_is_refused_with_both_names(tmp_path):
 
 def test_a_keras_file_of_somebody_else_is_refused(tmp_path):
     path = saved_member(tmp_path / "model.keras", layers=("input_layer", "dense"))
-    with pytest.raises(InputError, match="no member of ours, which has the layers `pixels` and `features`"):
+    with pytest.raises(InputError, match="not a member of this package, which has the layers `pixels` and `features`"):
         check_weights(str(path), OFFICIAL, name="vgg16")
 
 

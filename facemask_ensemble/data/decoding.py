@@ -94,7 +94,7 @@ def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> Decod
     except DAMAGE as error:
         raise ImageError("truncated" if "truncated" in str(error).lower() else f"damaged: {error}") from None
     if FORMATS.get(suffix.lower(), kind) != kind:
-        odd.append(f"named {suffix}, but it is {kind}: read as {kind}")
+        odd.append(f"{kind} named {suffix}: read by its content")
     width, height = size[::-1] if turn >= 5 else size
     return DecodedImage(upright, width, height, kind, "; ".join(odd))
 

@@ -93,7 +93,7 @@ def trouble_with(entry: Path, root: Path) -> str:
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return ""
     if not stat.S_ISLNK(mode):
-        return "a pipe, a socket or a device, not a file: remove it"
+        return "a pipe, a socket or a device: remove it"
     try:
         target, top = Path(os.path.realpath(entry, strict=True)), Path(os.path.realpath(root))
     except FileNotFoundError:
@@ -155,7 +155,7 @@ def refuse_empty_class(
     why = ""
     if quarantine:
         path, reason = min(quarantine)
-        why = f" ({len(quarantine)} files left out, the first {ascii(path) if no_text(path) else path}: {reason})"
+        why = f" (left out: {len(quarantine)}, the first {ascii(path) if no_text(path) else path}: {reason})"
     if not rows:
         raise InputError(f"dataset.root={root} has no labelled images{why}: {advice}")
     found = ", ".join(f"{name} {count[label]}" for label, name in enumerate(class_names))

@@ -109,7 +109,7 @@ def test_names_that_tell_the_class_are_to_be_looked_at_not_mended():
     rows = findings_of()
     rows["path"] = [f"{CLASSES[label]}/{'ab'[label]}_{place}.jpg" for place, label in enumerate(rows["label"])]
     report, _ = audited(rows)
-    assert titles(report, "look") == ["File name tells the class"]
+    assert titles(report, "look") == ["File name predicts the class"]
     assert titles(report, "fix") == []
 
 

@@ -47,7 +47,7 @@ from facemask_ensemble.error_lines import explain
         (
             "explanation",
             "precision=mixed_bfloat16",
-            "precision=mixed_bfloat16: there is no such one; choose",
+            "precision=mixed_bfloat16: not known; choose",
         ),
         ("explanation", "rounds=0", "rounds=0: must be a whole number of at least 1"),
         ("explanation", "many=16", "many=16: must be a whole number of at least 17"),

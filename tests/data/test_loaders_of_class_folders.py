@@ -309,7 +309,7 @@ def test_a_file_that_keras_shows_otherwise_is_refused_by_name(name, kind, why, t
     save_kind(kind, tmp_path / "odd.jpg")
     save_kind(kind, tmp_path / "odder.jpg")
     manifest = manifest_of(tmp_path, [("sound.jpg", 0), ("odd.jpg", 1), ("odder.jpg", 1)])
-    with pytest.raises(InputError, match=rf"odd\.jpg is {why}, .*: give loader.resize=ours"):
+    with pytest.raises(InputError, match=rf"odd\.jpg is {why}, .*; give loader.resize=ours"):
         load(name, manifest, tmp_path / "data", resize="reader")
     assert len(epoch(load(name, manifest, tmp_path / "data"))[0]) == 3
 

@@ -90,8 +90,14 @@ REFUSED = {
         ("engine=ray engine.cores=0", "engine.cores=0: must be a whole number of at least 1"),
         ("engine=ray engine.workers=0", "engine.workers=0: must be a whole number of at least 1, or null"),
         ("engine=ray engine.gpus=-1", "engine.gpus=-1: must be a number of at least 0"),
-        ("engine=ray heatmap=gradcam", "engine=ray: gives answers alone; give heatmap=none, or engine=local for heatm"),
-        ("engine=ray detector=haar", "engine=ray: gives answers alone; give detector=none, or engine=local for detect"),
+        (
+            "engine=ray heatmap=gradcam",
+            "engine=ray: does not work with heatmap=gradcam; give heatmap=none, or engine=lo",
+        ),
+        (
+            "engine=ray detector=haar",
+            "engine=ray: does not work with detector=haar; give detector=none, or engine=local",
+        ),
         ("detector=haar heatmap=gradcam", "heatmap=gradcam: .* give heatmap=none, or detector=none"),
         ("input=???", r"input needs a value \(an image, a folder, a glob in quotes, .*\); give input=…"),
     ],
@@ -173,7 +179,7 @@ def test_a_value_that_a_command_cannot_work_with_is_refused_by_name(command, giv
         ("devices=0", "devices=0: must be a whole number of at least 1"),
         ("label_smoothing=1", "label_smoothing=1: must be a share from 0 to below 1"),
         ("class_weights=some", "class_weights=some: must be balanced or null"),
-        ("augmentation=mixup loader=directory", "augmentation.mixup: needs labels that can be shared out"),
+        ("augmentation=mixup loader=directory", "augmentation.mixup: needs one-hot labels"),
         ("label_smoothing=0.1 loader=directory", "label_smoothing=0.1: needs .* give loader.labels=one_hot"),
         ("seed=-1", "seed=-1: must be a whole number of at least 0"),
         ("precision=half", "precision=half: must be one of auto, float32, mixed_float16, mixed_bfloat16"),
@@ -207,7 +213,7 @@ def folder(tmp_path, monkeypatch):
         (["source=-1", "output=a.mp4"], "source=-1: no such file"),
         (["source=.", "output=a.mp4"], "source=.: no such file"),
         (["source=film.mp4", "output=./film.mp4", "again=true"], "output=./film.mp4: is the source itself"),
-        (["output=there.mp4"], "there.csv is there already; give another output, or again=true"),
+        (["output=there.mp4"], "there.csv already exists; give another output, or again=true"),
     ],
 )
 def test_a_video_that_is_not_there_or_would_write_over_a_file_is_refused(given, words, folder):

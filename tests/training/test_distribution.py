@@ -150,7 +150,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(gpus):
     from facemask_ensemble.training.distribution import Replicas
 
     gpus(4)
-    with pytest.raises(InputError, match="batch_size=30: 4 devices share it out; give a multiple of 4"):
+    with pytest.raises(InputError, match="batch_size=30: 4 devices share each batch; give a multiple of 4"):
         Replicas("all", batch_size=30)
 
 

@@ -76,7 +76,7 @@ def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store, p
     assert process.returncode == 1
     (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
     assert said.splitlines() == [
-        "error: deep_cnn failed: its process was ended by SIGKILL, as happens when memory runs out: try a smaller "
+        "error: deep_cnn failed: its process was ended by SIGKILL, as happens when memory runs out; try a smaller "
         f"batch_size; see {folder / 'log.txt'}"
     ]
     assert Outcome.read(folder).state == "failed"

@@ -137,7 +137,7 @@ def _refuse_lack(
     cause = "".join(f" ({path}: {why})" for path, why in quarantine if path in links)
     if not filled:
         loose = sum(why == NO_CLASS for _, why in quarantine)
-        found = f"{loose} images outside class folders and none in one" if loose else "no image"
+        found = f"{loose} images outside class folders, and none in a class folder" if loose else "no image"
         raise InputError(f"dataset.root={top} has {found}{cause}: {advice}")
     if empty:
         raise InputError(

@@ -45,7 +45,7 @@ def read_table(file: Path, names: Mapping[str, str]) -> pd.DataFrame:
         empty = table.index[table[column] == ""]
         if len(empty):
             where = place(file, int(empty[0]))
-            raise InputError(f"{where} has no {column} ({len(empty)} rows like this); fill it in, or delete those rows")
+            raise InputError(f"{where} has no {column} (such rows: {len(empty)}); fill it in, or delete those rows")
     return table
 
 
