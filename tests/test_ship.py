@@ -139,7 +139,7 @@ def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
     log_report(store, tmp_path, 85, 15)
     message = (
         r"facemask-masks version 2 may be worse than the champion, version 1, which stays: −5.0 points on 100 common "
-        r"images, .* no less than −[0-9.]+, where margin=0.02 bears −2.0; judge both on more images, or .*margin"
+        r"images, 95 % lower bound −[0-9.]+, and margin=0.02 allows −2.0; test both on more images, or .*margin"
     )
     for _ in range(2):
         with pytest.raises(InputError, match=message):
