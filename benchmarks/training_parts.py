@@ -83,7 +83,7 @@ def reference(asked: Settings, folder: Path) -> Iterator[Row]:
 
 
 def _precision(folder: Path, name: str) -> str:
-    """Tell what was measured to be the fastest precision, where anything had to be."""
+    """Give the precision that was measured as the fastest, if one was measured."""
     chosen = [json.loads(file.read_text())["policy"] for file in folder.glob(f"outputs/precision/{name}-*.json")]
     return "".join(f" ({policy})" for policy in chosen)
 

@@ -1,4 +1,4 @@
-"""The console script `facemask-ensemble`: one word chooses the command, the rest is for it."""
+"""The console script `facemask-ensemble`: the first word is the command, the rest are its arguments."""
 
 import importlib
 import sys
@@ -20,7 +20,7 @@ COMMANDS = {
 
 
 def usage() -> str:
-    """Tell the commands and where to learn more."""
+    """List the commands, and say where to find more help."""
     lines = [f"  {name:<9} {about}" for name, about in COMMANDS.items()]
     return "\n".join(
         [

@@ -1,4 +1,4 @@
-"""Register the ensemble that a report judged, as champion if it earns it: `python -m facemask_ensemble.ship`."""
+"""Register the ensemble of a report, as champion if it is not worse: `python -m facemask_ensemble.ship`."""
 
 import json
 from dataclasses import dataclass
@@ -41,10 +41,10 @@ def task(cfg: DictConfig) -> None:
 
 
 def ship(settings: ShipSettings) -> "Version":
-    """Register a report's ensemble, and make it the champion unless it may be worse than the one there is.
+    """Register a report's ensemble, and make it the champion unless it may be worse than the current one.
 
     Raises:
-        InputError: there is no report or no ensemble in it, or the champion stays what it is.
+        InputError: there is no report or no ensemble in it, or the champion stays.
     """
     from facemask_ensemble import tracking
     from facemask_ensemble.settings.task import GENERIC

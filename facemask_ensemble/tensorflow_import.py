@@ -1,4 +1,4 @@
-"""A TensorFlow that starts without a word."""
+"""Import TensorFlow without its messages."""
 
 import os
 import sys
@@ -9,13 +9,13 @@ from facemask_ensemble.errors import InputError
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow as Keras's backend and let it find its devices, with what it prints meanwhile thrown away.
+    """Import TensorFlow as Keras's backend and let it find its devices, and discard its messages.
 
     It writes to the descriptor of stderr from C++, before any level of logging holds. Answers and heatmaps are
-    TensorFlow's, whatever KERAS_BACKEND the members were trained with.
+    computed by TensorFlow, also if the members were trained on another KERAS_BACKEND.
 
     Raises:
-        InputError: Keras runs on another backend in this process already.
+        InputError: Keras already runs on another backend in this process.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with silent_stderr():
@@ -32,7 +32,7 @@ def start_tensorflow() -> None:
 
 @contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Throw away what is written to stderr meanwhile, from C++ too."""
+    """Discard what this block writes to stderr, also from C++."""
     sys.stderr.flush()
     kept = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)

@@ -19,7 +19,7 @@ from facemask_ensemble.training.unlogged import not_logged
 
 
 def task(cfg: DictConfig) -> None:
-    """Compose the config and train; in a sweep, how it ended is noted for the sweep's end."""
+    """Compose the config and train; in a sweep, note the outcome for the end of the sweep."""
     context = HydraConfig.get()
     if context.mode != RunMode.MULTIRUN:
         try:
@@ -33,7 +33,7 @@ def task(cfg: DictConfig) -> None:
         settings = replace(check(cfg), parent_run=parent_run(job.parent))
         with environment_of_job(context, settings.output_dir) as environment:
             train(settings, threads=threads_per_job(context), job=job, environment=environment)
-    except Exception as error:  # the other members go on
+    except Exception as error:  # the other members continue
         outcome_of(cfg.backbone.name, error).write(job)
 
 

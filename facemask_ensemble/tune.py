@@ -1,4 +1,4 @@
-"""Search a training's recipe with Optuna: `python -m facemask_ensemble.tune backbone=deep_cnn trials=20`."""
+"""Search for the best training settings with Optuna: `python -m facemask_ensemble.tune backbone=deep_cnn trials=20`."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ def task(cfg: DictConfig) -> None:
 
 
 def tune(plan: Plan) -> None:
-    """Run trials until the study has as many as the plan asks for, and show what came out.
+    """Run trials until the study has as many as the plan asks for, and show the results.
 
     Raises:
         InputError: a trial's config, the data or the storage is refused.

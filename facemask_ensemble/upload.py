@@ -1,4 +1,4 @@
-"""Send a finished training to MLflow: `python -m facemask_ensemble.upload folder=outputs/runs/…`."""
+"""Log a finished training to MLflow: `python -m facemask_ensemble.upload folder=outputs/runs/…`."""
 
 from omegaconf import DictConfig
 

@@ -17,8 +17,8 @@ Findings = list[dict[str, Any]]
 def findings(report: Mapping[str, Any]) -> Findings:
     """List what was found as `level`, `title`, `text`, `advice` and `section`, the most serious first.
 
-    Levels: `stop` (no training can begin), `fix` (a training would learn or be judged wrongly), `look` (may be so),
-    `note` (taken care of, or small).
+    Levels: `stop` (training cannot start), `fix` (the model or its score would be wrong), `look` (they may be wrong),
+    `note` (already handled, or minor).
     """
     found = [
         *_refusal(report),
@@ -35,7 +35,7 @@ def findings(report: Mapping[str, Any]) -> Findings:
 
 
 def sentence(found: Findings) -> str:
-    """Say in one sentence whether a training may begin."""
+    """Say in one sentence whether the dataset is ready for training."""
     count = {level: sum(one["level"] == level for one in found) for level in LEVELS}
     if count["stop"]:
         return "No model can be trained on this dataset yet."

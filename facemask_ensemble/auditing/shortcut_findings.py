@@ -1,4 +1,4 @@
-"""What shortcuts mean: a cue that beats chance, in words, and what to do about it."""
+"""Describe the shortcuts, cues that beat chance, and say what to do about them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,8 +40,7 @@ NAMED = 3  # shortcut values in a finding's text
 def suspicions(shortcuts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Put every cue that beats chance, or has a shortcut value, into a finding.
 
-    A strong one that a network can see is to be fixed; a clear one, a name and a value that tells are to be looked
-    at.
+    A strong cue that a network can see is a `fix`; a clear cue, a name or a shortcut value is a `look`.
     """
     found = []
     for cue in shortcuts["cues"]:

@@ -43,12 +43,12 @@ def normalised(manifest: Manifest, split: str, pixels: np.ndarray | StoredPixels
 
 
 def originals(manifest: Manifest, split: str, folder: Path) -> Path:
-    """Link to a split's files as they are, the first time; return the folder of the links.
+    """Link to the original files of a split, the first time; return the folder of the links.
 
     Where links cannot be made, on some file systems and on Windows, the files are copied.
 
     Raises:
-        InputError: a file is of a kind that Keras's readers show otherwise than it looks, or the disk is full.
+        InputError: Keras's readers would read a file wrongly, or the disk is full.
     """
     files = [Path(os.path.abspath(manifest.root / path)) for path in manifest.split(split)["path"]]
     target = folder / "originals" / _key(manifest.fingerprint, *files) / split
@@ -84,7 +84,7 @@ def _names(manifest: Manifest, split: str, suffixes: Sequence[str]) -> list[Path
 
 
 def _fill(target: Path, names: Sequence[Path], classes: int, save: Callable[[int, Path], None]) -> Path:
-    """Fill a folder of a name of its own, then rename it: other processes see all of it or none."""
+    """Fill a folder under a temporary name, then rename it: other processes see a complete folder or none."""
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         for label in label_folders(classes):
@@ -104,7 +104,7 @@ def _fill(target: Path, names: Sequence[Path], classes: int, save: Callable[[int
 
 
 def _suffix(file: Path) -> str:
-    """Choose the ending for a file by its content; refuse one that Keras's readers would show otherwise."""
+    """Choose the suffix of a file by its content; refuse a file that Keras's readers would read wrongly."""
     with file.open("rb") as opened:
         head = opened.read(34)
     with Image.open(file) as image:

@@ -1,4 +1,4 @@
-"""The boxes of faces that came with a dataset: of the kind `masked`, `bare`, or neither."""
+"""The face boxes of a dataset, of the kind `masked`, `bare`, or neither."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ def drawn_faces(folder: str | Path) -> dict[str, list[Box]]:
 
 
 def annotated_faces(root: str | Path | None, worn_incorrectly: str = "unmasked") -> dict[str, list[Box]]:
-    """Read the faces of `images/` from `annotations/*.xml` (Pascal VOC); an image without a sound one has no entry.
+    """Read the faces of `images/` from `annotations/*.xml` (Pascal VOC); skip images without a valid one.
 
     Args:
         root: the folder of both.

@@ -47,7 +47,7 @@ def existing_folder(root: str | Path | None, name: str) -> Path:
 
 
 def visible(folder: Path) -> list[Path]:
-    """List what lies in a folder, in order of names, without what is hidden."""
+    """List the entries of a folder by name, without hidden ones."""
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
@@ -60,7 +60,7 @@ def files_below(folder: Path, root: Path) -> tuple[list[Path], LeftOut]:
 
     Args:
         folder: below the root, or the root itself.
-        root: of the dataset; a link to a file that lies below it is a file.
+        root: of the dataset; a link to a file below it counts as a file.
 
     Returns:
         The files, and what is not opened: other links, pipes and the like, folders without permission.
@@ -140,7 +140,7 @@ def make_listing(root: Path, class_names: Sequence[str], rows: list[dict], quara
 def refuse_empty_class(
     root: Path, class_names: Sequence[str], rows: list[dict], quarantine: LeftOut, advice: str
 ) -> None:
-    """Refuse a source whose images are none, or lack a class.
+    """Refuse a source without images, or with a class without images.
 
     Args:
         root: as the user gave it.

@@ -9,12 +9,12 @@ from facemask_ensemble.models.classifier import backbone_layers, head_layers
 
 
 def blocks(model: keras.Model, block_ends: str) -> list[list[keras.Layer]]:
-    """Cut the backbone's layers, in model order, after every layer whose whole name the expression matches.
+    """Cut the backbone's layers, in model order, after every layer with a name that the expression matches.
 
     What comes before the first end belongs to the first block, what comes after the last end to the last one.
 
     Raises:
-        InputError: no regular expression, or one that matches no layer.
+        InputError: not a regular expression, or one that matches no layer.
     """
     try:
         end = re.compile(block_ends)

@@ -66,7 +66,7 @@ def _is_range(people: object) -> bool:
 
 
 def check_drawable(seed: int, size: int) -> None:
-    """Refuse a seed or a size no scene can have."""
+    """Refuse an impossible seed or size."""
     if seed < 0:
         raise InputError(f"seed={seed} is negative: give 0 or more.")
     if size < SMALLEST:

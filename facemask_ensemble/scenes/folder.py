@@ -18,7 +18,7 @@ from facemask_ensemble.scenes.difficulty import check_drawable, difficulty_named
 from facemask_ensemble.scenes.scene import CLASS_NAMES, draw_scene
 
 TRUTH = "truth.json"
-# Raise it when the same seed draws other images than before, so that folders drawn before are drawn anew.
+# Raise it when the same seed draws other images than before, so that old folders are drawn again.
 DRAWING = 2
 TIMEOUT_SECONDS = 2.0
 

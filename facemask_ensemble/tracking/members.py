@@ -48,7 +48,7 @@ def finished_members(
         store: to search.
         fingerprint: only those trained on this dataset and split.
         study: only those of this study.
-        run_ids: just these runs, whatever the rest says; a single one may stand alone.
+        run_ids: only these runs, whatever the other arguments are; or a single run id.
 
     Raises:
         InputError: a run id is not a finished member's.
@@ -81,10 +81,10 @@ def studies(store: Store) -> list[str]:
 
 
 def artifact(store: Store, run_id: str, path: str, cache: Path) -> Path:
-    """Return a local file of a run's artifact; one that lies on a server is kept in `cache`.
+    """Return a local file of a run's artifact; a file from a server is kept in `cache`.
 
     Raises:
-        InputError: the store has lost it, or does not hand it out.
+        InputError: the store has lost it or refuses to give it.
     """
     kept = cache / run_id / path
     if kept.exists():

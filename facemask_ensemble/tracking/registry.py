@@ -37,7 +37,7 @@ class Version:
 
 
 def find_report(store: Store, study: str | None, run_id: str | None) -> tuple[str, str]:
-    """Give the run id and the study of a report: of the run named, else of the one written last, in a study or in any.
+    """Give the run id and the study of a report: the given run, or the newest of a study or of all studies.
 
     Raises:
         InputError: there is none, or the run is not a finished report.
@@ -105,10 +105,10 @@ def version_folder(store: Store, address: str, cache: Path) -> Path:
     Args:
         store: of the registry.
         address: `models:/NAME@ALIAS` or `models:/NAME/NUMBER`.
-        cache: for what lies on a server.
+        cache: for files from a server.
 
     Raises:
-        InputError: it is no such address, or there is no such version.
+        InputError: not such an address, or the version does not exist.
     """
     found = ADDRESS.fullmatch(address)
     if not found:
@@ -147,7 +147,7 @@ def register(store: Store, name: str, run_id: str, tags: Mapping[str, str], desc
 
 @uninterrupted()
 def set_champion(store: Store, version: Version) -> None:
-    """Give a version the champion's alias, which any other loses."""
+    """Give a version the alias of the champion, and take it from the other."""
     with _told(store, version.name):
         store.client.set_registered_model_alias(version.name, CHAMPION, str(version.number))
 

@@ -35,7 +35,7 @@ class Phase:
     patience: int | None = 5
 
     def __post_init__(self) -> None:
-        """Refuse what no training can follow."""
+        """Refuse impossible phases."""
         _whole("epochs", self.epochs, 1)
         _whole("copies", self.copies, 1)
         for name in ("first_trainable", "last_blocks", "patience"):
@@ -56,7 +56,7 @@ class Phase:
 
 
 def scratch(*, weights: str | None = None, **phase: Any) -> tuple[Phase, ...]:
-    """Train everything at once: for random initialisation."""
+    """Train all layers: for random weights."""
     return (Phase(**phase),)
 
 
@@ -104,7 +104,7 @@ def auto(
     patience: int | None,
     weights: str | None,
 ) -> tuple[Phase, ...]:
-    """Choose `scratch` for random initialisation and `frozen_then_finetune` for pretrained weights."""
+    """Choose `scratch` for random weights and `frozen_then_finetune` for pretrained weights."""
     start = Phase(epochs, learning_rate, "cosine", warmup, patience=patience)
     if weights is None:
         return (start,)

@@ -19,7 +19,7 @@ from facemask_ensemble.training.member_process import LOG, OUTCOME, Outcome
 from facemask_ensemble.training.run_folder import MEMBER, RUN
 
 SPEAK_FOR_THEMSELVES = ("backbone", "experiment")
-RECENT = 3  # epochs by which the time left is told
+RECENT = 3  # epochs that the estimate of the time left is based on
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Standing:
 
 
 def labels_of(overrides: Sequence[str]) -> list[str]:
-    """Tell a sweep's jobs apart by what differs between them, in the order in which they are trained.
+    """Label the jobs of a sweep by what differs between them, in the order of training.
 
     Args:
         overrides: as given, with all values: `backbone=xception,resnet50v2`.
@@ -120,7 +120,7 @@ class LiveTable(threading.Thread):
         self.folder, self.labels, self.over = folder, labels, threading.Event()
 
     def run(self) -> None:
-        """Draw the table anew until the end."""
+        """Redraw the table until the end."""
         with Live(self._table(), console=Console(), transient=True, auto_refresh=False) as live:
             while not self.over.wait(1):
                 live.update(self._table(), refresh=True)

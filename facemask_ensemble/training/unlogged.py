@@ -1,4 +1,4 @@
-"""Finished trainings that MLflow could not be told of: what is said of them, and how they are sent."""
+"""Finished trainings that could not be logged to MLflow: describe them, and log them later."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from facemask_ensemble.errors import InputError
 
 
 def not_logged(reason: str, folder: Path) -> str:
-    """Tell where an unlogged training lies and how to send it."""
+    """Say where an unlogged training is and how to log it."""
     return (
         f"the training could not be logged to MLflow ({reason}). Everything is kept in {folder}; "
         "when MLflow answers again, run: "

@@ -1,4 +1,4 @@
-"""A search's images: its course, what mattered, and the value over everything that was drawn."""
+"""The figures of a search: its course, the importance of each key, and the result over every key."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ Panel = list[FrozenTrial]
 
 
 def write_figures(study: optuna.Study, metric: str, folder: Path) -> list[Path]:
-    """Write every image that the study has numbers for and give their paths."""
+    """Write every figure that the study has numbers for, and return their paths."""
     drawings: dict[str, Callable[[optuna.Study, str], Figure | None]] = {
         "history": history,
         "importance": importance,
@@ -141,7 +141,7 @@ def _values(trials: Sequence[FrozenTrial], metric: str) -> list[float]:
 
 
 def _limit(axes: Axes, complete: Sequence[float], shown: Sequence[float], metric: str) -> int:
-    """Keep a few exploded losses from pressing all others flat; say how many values lie above the scale."""
+    """Limit the scale if a few losses exploded; return how many values are above it."""
     low, middle, high = min(complete), float(np.median(complete)), max(shown)
     top = low + 6 * (middle - low)
     if metric != "val_loss" or not low < top < high:

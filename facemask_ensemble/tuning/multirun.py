@@ -1,4 +1,4 @@
-"""A search is no sweep."""
+"""Refuse --multirun: a search is not a sweep."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ from hydra.experimental.callback import Callback
 
 
 class Refusal(Callback):
-    """Hydra's callback around a --multirun: there is none."""
+    """Hydra's callback around a --multirun; it refuses the command."""
 
     def on_multirun_start(self, **_: Any) -> None:  # type: ignore[override]
         """End the command as bad input does."""

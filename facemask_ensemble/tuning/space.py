@@ -1,4 +1,4 @@
-"""What is searched: config keys and groups, each with its range or its choices. Knows no Optuna."""
+"""The search space: config keys and groups, each with its range or its choices. Does not import Optuna."""
 
 import json
 import math
@@ -61,7 +61,7 @@ Searched = Range | Choice
 def read_space(
     space: Mapping[str, Any], cfg: DictConfig, given: Mapping[str, str], own: tuple[str, ...]
 ) -> list[Searched]:
-    """Read what is searched, and refuse what cannot be.
+    """Read the search space, and refuse impossible ones.
 
     Args:
         space: by keys, nested or joined by dots.
@@ -150,7 +150,7 @@ def _is_known(cfg: DictConfig, key: str) -> bool:
 
 
 def as_override(value: Any) -> str:
-    """Write a value so that Hydra's override grammar reads it back as it is."""
+    """Write a value so that Hydra's override grammar reads the same value."""
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value.lower() not in KEYWORDS:
         return value
     return json.dumps(value)

@@ -18,12 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from facemask_ensemble.errors import InputError
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # trials are told of in lines of our own
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # we print our own lines about trials
 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
 
 TIMEOUT_SECONDS = 5.0  # seconds with an address that may be dead
 PORTS = {"postgresql": 5432, "mysql": 3306}
-HEARTBEAT, GRACE = 10, 60  # seconds; a trial whose process gave no sign for so long is tried again
+HEARTBEAT, GRACE = 10, 60  # seconds; a trial is repeated if its process gives no sign for this time
 RETRIES = 3
 Direction = Literal["minimize", "maximize"]
 LOST = (StorageInternalError, SQLAlchemyError)
@@ -42,7 +42,7 @@ def open_storage(url: str, output_dir: Path) -> optuna.storages.RDBStorage:
         output_dir: absolute; holds the lock under which tables are made.
 
     Raises:
-        InputError: it is no address, nothing answers there, or what answers is no database of Optuna's.
+        InputError: not an address, no answer from it, or not a database of Optuna.
     """
     if "://" not in url:
         raise InputError(
@@ -81,7 +81,7 @@ def _open(url: str) -> optuna.storages.RDBStorage:
 
 
 def _knock(url: str) -> None:
-    """Find a dead address at once: a database's driver may try for minutes."""
+    """Find a dead address quickly: a database's driver may try for minutes."""
     address = urlsplit(url)
     port = address.port or PORTS.get(address.scheme.partition("+")[0])
     if address.hostname and port:
@@ -106,10 +106,10 @@ def _short(error: BaseException) -> str:
 
 @contextmanager
 def answering(url: str) -> Iterator[None]:
-    """Turn the loss of the storage in mid-search into a line that says what to do."""
+    """Turn the loss of the storage during a search into a line that says what to do."""
     try:
         yield
-    except (*LOST, UnboundLocalError) as error:  # Optuna itself stumbles when it cannot write how a trial ended
+    except (*LOST, UnboundLocalError) as error:  # Optuna itself fails when it cannot write the end of a trial
         lost = next((cause for cause in _causes(error) if isinstance(cause, LOST)), None)
         if lost is None:
             raise
@@ -133,7 +133,7 @@ def open_study(
     sampler: optuna.samplers.BaseSampler,
     pruner: optuna.pruners.BasePruner,
 ) -> optuna.Study:
-    """Load the study or begin it, and refuse one that searched something else.
+    """Load or create the study, and refuse one with another search.
 
     Args:
         storage: as opened.

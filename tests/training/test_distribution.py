@@ -74,7 +74,7 @@ print(json.dumps({
 
 @pytest.fixture
 def train(tmp_path):
-    """Train a small network on so many devices in a process of its own, and tell how it went."""
+    """Train a small network on so many devices in a separate process, and tell how it went."""
 
     def run(backend, devices, images):
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}

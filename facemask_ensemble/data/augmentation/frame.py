@@ -1,4 +1,4 @@
-"""Random geometry that keeps in the image what the label speaks of."""
+"""Random geometry that keeps the labelled objects in the image."""
 
 import math
 
@@ -42,7 +42,7 @@ class InsideFrame:
 class CropAround:
     """Cut each image at random to a part of the same aspect, which always holds its middle, and enlarge that.
 
-    What lies within the central `keep` of both sides is never cut: a face in a crop with a margin, for one.
+    The central `keep` of both sides is never cut: for example a face in a crop with a margin.
     """
 
     def __init__(self, keep: float, seed: int | None = None) -> None:

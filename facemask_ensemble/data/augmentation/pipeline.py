@@ -19,7 +19,7 @@ class Augmentation:
     """
 
     def __init__(self, layers: Sequence[Layer], mixup: MixUp | None = None, seed: int = 0) -> None:
-        """Take the layers and begin their random states anew: all draws follow from the seed.
+        """Take the layers and reset their random states: all random numbers follow from the seed.
 
         Raises:
             InputError: a layer is too coarse, or does not run in tf.data on Keras's present backend.
@@ -47,7 +47,7 @@ class Augmentation:
 
 
 def augmentation(layers: Sequence[Layer], mixup: Mixup | None, seed: int) -> Augmentation | None:
-    """Build the augmentation that a training asks for, or give None where there is nothing to do.
+    """Build the augmentation of a training, or give None if there is none.
 
     Args:
         layers: of Keras, in float32, or of this package.

@@ -71,7 +71,7 @@ def _images(home: Path, top: Path) -> tuple[list[str], LeftOut]:
 
 
 def _split_folders(top: Path) -> list[tuple[Path, str]]:
-    """Find the folders of a given split, training first; none where the classes lie in the root itself."""
+    """Find the folders of a given split, training first; none if the class folders are in the root itself."""
     below = [entry for entry in visible(top) if _is_folder(entry)]
     splits = [entry for entry in below if entry.name.lower() in SPLIT_FOLDERS]
     if not splits:
@@ -92,7 +92,7 @@ def _split_folders(top: Path) -> list[tuple[Path, str]]:
 
 
 def _beside(entry: Path, top: Path) -> LeftOut:
-    """Say why what lies beside the classes or the splits is left out; nothing of folders and files of other kinds."""
+    """Give the reasons why entries beside the classes or splits are left out; other folders and files have none."""
     if entry.name.lower() in UNLABELED and _is_folder(entry):
         files, left_out = files_below(entry, top)
         return left_out + [(relative(file, top), "it has no label") for file in files if is_image(file)]
@@ -116,7 +116,7 @@ def _holds_class(split: Path, top: Path) -> bool:
 
 
 def _key(name: str) -> str:
-    """Give what spellings of one class have in common, whatever system wrote the folders."""
+    """Give one key for all spellings of a class name, on every system."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

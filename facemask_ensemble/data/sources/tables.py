@@ -33,7 +33,8 @@ def table(
     Args:
         table: a CSV or Parquet file. Labels are texts or whole numbers, splits the names that folders of a split may
             have, or "".
-        root: the folder that the paths are relative to; None for the table's. Absolute paths must lie below it.
+        root: the folder that the paths are relative to; None for the folder of the table. Absolute paths must
+            be below it.
         classes: names in label order, or in the order of the numbers 0, 1 … that are the labels; None for the labels
             themselves, sorted.
         columns: the names of the columns `path`, `label`, `split` and `group`, where they are others.
@@ -105,7 +106,7 @@ def _classes(found: set[str], classes: Sequence[str | int] | None, file: Path) -
 
 
 def _once(rows: pd.DataFrame) -> tuple[pd.DataFrame, LeftOut]:
-    """Keep an image that is named several times once, and leave it out if it is not always named alike."""
+    """Keep one row of an image that is named several times; leave it out if its rows differ."""
     alike = rows.drop_duplicates()
     torn = alike[alike["path"].duplicated(keep=False)]
     left_out = []
