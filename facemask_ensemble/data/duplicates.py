@@ -31,8 +31,9 @@ def group_copies(rows: pd.DataFrame, distance: int | None) -> pd.Series:
 
     Measured with 8 bits, by looking at the pairs: 15 among 706 street photographs, all of one scene or series; 46 among
     1000 single faces, 29 of them so (28 of 29 up to 6 bits); 220 among 810 hands. Joining different images only limits
-    the split; a missed copy makes the score too high. From 10 bits on, faces
-    of different people join into groups: of 11, with 12 bits of 95. Copies that were cropped, or turned by some degrees, are not found.
+    the split; a missed copy makes the score too high. From 10 bits on, faces of
+    different people join into groups: of 11, with 12 bits of 95. Copies that were cropped, or turned by some degrees,
+    are not found.
 
     Returns:
         The name of a given group, or the first path of several copies, or "".

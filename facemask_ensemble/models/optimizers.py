@@ -12,7 +12,8 @@ class _Fused(keras.optimizers.Optimizer):
 
     The formula is the same, epsilon included, and so are the variables: each of the two can resume from a state
     that the other saved. A dozen small operations for each of a network's hundreds of variables are half of what
-    TensorFlow prepares before the first step. Gradients are clipped, weights decayed and averaged by Keras, around the update.
+    TensorFlow prepares before the first step. Gradients are clipped, weights decayed and averaged by Keras, around the
+    update.
     """
 
     _powers: Any = None
