@@ -108,7 +108,7 @@ def test_a_member_of_the_same_backbone_passes(tmp_path):
 
 def test_a_member_of_another_backbone_is_refused_with_both_names(tmp_path):
     path = saved_member(tmp_path / "model.keras")
-    with pytest.raises(InputError, match="a member with the backbone vgg16 and not xception; .* or backbone=vgg16"):
+    with pytest.raises(InputError, match="a member with the backbone vgg16, not xception; .* or backbone=vgg16"):
         check_weights(str(path), OFFICIAL, name="xception")
 
 

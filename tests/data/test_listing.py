@@ -102,7 +102,7 @@ def test_a_missing_class_is_refused_with_the_counts_and_the_first_of_what_was_le
         InputError, match=r"has a class without images \(a 2, b 0\) \(left out: 1, the first b/1: broken\): fix"
     ):
         refuse_empty_class(root, ["a", "b"], rows, [("b/1", "broken")], "fix it")
-    with pytest.raises(InputError, match="has no labelled image: fix it"):
+    with pytest.raises(InputError, match="has no labelled images: fix it"):
         refuse_empty_class(root, ["a", "b"], [], [], "fix it")
     refuse_empty_class(root, ["a"], rows, [], "fix it")
 

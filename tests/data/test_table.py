@@ -183,7 +183,7 @@ def test_a_table_that_is_wrong_is_refused(root, text, settings, message):
 def test_a_file_that_is_no_table_is_refused(root):
     with pytest.raises(InputError, match=r"dataset\.table=null.*give dataset\.table=FILE"):
         table(None)
-    with pytest.raises(InputError, match=r"nowhere\.csv is no file"):
+    with pytest.raises(InputError, match=r"nowhere\.csv does not exist"):
         table(root / "nowhere.csv")
     with pytest.raises(InputError, match=r"is neither \.csv nor \.parquet"):
         table(csv(root, "path,label\n", "labels.txt"))

@@ -127,8 +127,8 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(tmp_path, monkeypatch):
     [
         (2, 48, "easy", None, "count=2 leaves a class without an image"),
         (3, 20, "easy", None, "size=20 is too small"),
-        (3, 48, "none", None, "difficulty 'none' is unknown"),
-        (3, 48, "easy", (2, 1), "is not a range of people"),
+        (3, 48, "none", None, "difficulty=none: must be one of"),
+        (3, 48, "easy", (2, 1), "is not a range"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path, count, size, difficulty, people, message):
