@@ -1,4 +1,4 @@
-"""The ways of training that ours is measured beside, each in a process of its own.
+"""The ways of training that ours is measured beside, each in a separate process.
 
 `python -m benchmarks.training_baselines WAY PATH EPOCHS` reads a training's settings as JSON from its standard input
 and prints a line an epoch.

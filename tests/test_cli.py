@@ -268,7 +268,7 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
         ("explanation.trust=300", "explanation.trust=300: must be at most explanation.images=200"),
         (
             "explanation.methods=[gradcam,tea]",
-            "explanation.methods=tea: there is no such method; choose among gradcam, gradcam_plus",
+            "explanation.methods=tea: there is no such method; choose from gradcam, gradcam_plus",
         ),
     ],
 )

@@ -104,7 +104,7 @@ def test_killed_in_the_middle_and_started_again_every_image_is_there_once(place,
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (place / "killed.csv").read_text().endswith("\n")
     done, table = predicted(command, place, "input=many", "votes=all", output="killed.csv")
-    assert "goes on after 159 images answered before" in done.stdout
+    assert "resumes after 159 images answered earlier" in done.stdout
     pd.testing.assert_frame_equal(table, everyone[1], atol=1e-4)
     before = os.stat(place / "killed.csv").st_mtime_ns
     again, same = predicted(command, place, "input=many", "votes=all", output="killed.csv")
@@ -123,7 +123,7 @@ def test_stopped_by_sigterm_the_table_is_whole_and_the_same_command_goes_on(plac
     assert "Traceback" not in errors
     assert (place / "stopped.csv").read_text().endswith("\n")
     done, table = predicted(command, place, "input=many", "votes=all", output="stopped.csv")
-    assert "goes on after 160 images answered before" in done.stdout
+    assert "resumes after 160 images answered earlier" in done.stdout
     pd.testing.assert_frame_equal(table, everyone[1], atol=1e-4)
 
 

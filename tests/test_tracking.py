@@ -317,7 +317,7 @@ def test_a_database_server_that_is_dead_is_refused_without_trying_for_minutes(tm
 
 
 def test_an_address_without_a_scheme_is_refused(tmp_path):
-    with pytest.raises(InputError, match="tracking.uri=localhost:5000: no address; .* http://localhost:5000"):
+    with pytest.raises(InputError, match="tracking.uri=localhost:5000: not an address; .* http://localhost:5000"):
         tracking.open_store("localhost:5000", tmp_path)
 
 

@@ -69,7 +69,7 @@ def test_a_folder_without_the_official_file_is_refused_with_the_address(tmp_path
 
 
 def test_a_folder_is_refused_where_no_official_file_is_known(tmp_path):
-    with pytest.raises(InputError, match=f"backbone.weights={tmp_path}: a folder, .* give the file itself"):
+    with pytest.raises(InputError, match=f"backbone.weights={tmp_path}: a folder, .* give a file"):
         check_weights(str(tmp_path), None)
 
 
@@ -109,13 +109,13 @@ def test_a_member_of_the_same_backbone_passes(tmp_path):
 
 def test_a_member_of_another_backbone_is_refused_with_both_names(tmp_path):
     path = saved_member(tmp_path / "model.keras")
-    with pytest.raises(InputError, match="a member with the backbone vgg16 and not xception; .* or backbone=vgg16"):
+    with pytest.raises(InputError, match="a member with the backbone vgg16, not xception; .* or backbone=vgg16"):
         check_weights(str(path), OFFICIAL, name="xception")
 
 
 def test_a_keras_file_of_somebody_else_is_refused(tmp_path):
     path = saved_member(tmp_path / "model.keras", layers=("input_layer", "dense"))
-    with pytest.raises(InputError, match="no member of ours, which has the layers `pixels` and `features`"):
+    with pytest.raises(InputError, match="not a member of this package, which has the layers `pixels` and `features`"):
         check_weights(str(path), OFFICIAL, name="vgg16")
 
 

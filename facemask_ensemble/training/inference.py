@@ -9,8 +9,8 @@ import tensorflow as tf
 def share_inference(network: keras.Model) -> None:
     """Let `fit`'s validation and `predict` answer by the same graph: every graph of a network takes seconds to prepare.
 
-    To be called after `compile`, which forgets it. Loss and metrics come from a small graph of their own, by Keras's
-    own functions, and are the same. JAX and several devices go on as Keras does it.
+    Call it after `compile`, which removes it. Loss and metrics come from a small graph of their own, by Keras's
+    own functions, and are the same. JAX and several devices use the functions of Keras.
 
     Args:
         network: a classifier, which ends with a softmax.

@@ -60,7 +60,7 @@ def rows_of(part, folder, **asked):
 def test_the_first_epoch_counts_for_nothing():
     lines = [(3.0, "epoch 1/3"), (8.0, "xception  epoch  2/3  loss 0.1"), (9.0, "logged"), (15.0, "epoch 3/3")]
     assert Watched(0.0, 20.0, lines).seconds_per_epoch == 6.0
-    with pytest.raises(ValueError, match="1 lines of epochs arrived"):
+    with pytest.raises(ValueError, match="only 1 epoch lines arrived"):
         _ = Watched(0.0, 20.0, lines[:1]).seconds_per_epoch
 
 

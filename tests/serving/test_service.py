@@ -143,7 +143,7 @@ def test_a_member_that_holds_code_is_never_loaded(shipped, tmp_path):
     about["members"][1]["sha256"] = hashlib.sha256(member.read_bytes()).hexdigest()
     file.write_text(json.dumps(about))
     with pytest.raises(
-        InputError, match="green.keras: it holds code of its own, such as a Lambda layer, which is never"
+        InputError, match="green.keras: it contains Python code, such as a Lambda layer, which is never"
     ):
         Service.open(tmp_path / "package")
 

@@ -89,11 +89,11 @@ def test_ray_gives_the_answers_of_one_machine_in_the_order_of_the_images(choice,
 
     def broken():
         yield from open_input(str(photos)).items()
-        raise InputError("a broken archive")
+        raise InputError("the archive is damaged")
 
     expected = list(local.answer(choice, load, open_input(str(photos)).items(), None))
     found = []
-    with pytest.raises(InputError, match="a broken archive"):
+    with pytest.raises(InputError, match="the archive is damaged"):
         found.extend(on_ray(choice, load, broken(), cluster))
     for name in ("names", "reasons"):
         whole = [[value for one in some for value in getattr(one.chunk, name)] for some in (found, expected)]
