@@ -56,7 +56,7 @@ def audit(settings: AuditSettings, command: str) -> Path:
     unlogged = _log(settings, folder, metrics(report))
     Console().print(summary(report))
     if unlogged:
-        print(f"the audit could not be logged to MLflow ({unlogged}); it is kept below")
+        print(f"the audit could not be logged to MLflow ({unlogged}); it is kept in the folder below")
     print(f"page: {page}")
     return folder
 

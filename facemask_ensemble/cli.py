@@ -6,16 +6,16 @@ import sys
 from facemask_ensemble import __version__
 
 COMMANDS = {
-    "audit": "look at a dataset, and say what to fix before a training",
+    "audit": "check a dataset and list what to fix before training",
     "train": "train one member, or a sweep of them with --multirun",
-    "tune": "search a training's recipe with Optuna",
-    "evaluate": "let the finished members of a dataset vote, and write the report",
-    "ship": "register the ensemble that a report judged, as champion if it is not worse than the one before",
-    "predict": "let an ensemble answer for images of your own",
-    "app": "show an ensemble on a web page of this machine",
-    "webcam": "box every face of a camera or a video, and say who wears a mask",
-    "export": "write members, or the ensemble with its vote, to run without this package",
-    "upload": "send a finished training to MLflow that could not be logged when it ended",
+    "tune": "search for the best training settings with Optuna",
+    "evaluate": "evaluate the vote of the finished members and write the report",
+    "ship": "register the ensemble of a report; it becomes champion if it is not worse than the current one",
+    "predict": "predict the classes of your own images",
+    "app": "open a web page on this machine that predicts images",
+    "webcam": "box every face in a camera or video stream and say who wears a mask",
+    "export": "export members, or the ensemble with its vote, to run without this package",
+    "upload": "log a finished training to MLflow that could not be logged when it ended",
 }
 
 
@@ -29,7 +29,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "facemask-ensemble COMMAND --help shows a command's keys.",
+            "facemask-ensemble COMMAND --help shows the keys of a command.",
         ]
     )
 

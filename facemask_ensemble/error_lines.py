@@ -48,8 +48,8 @@ def full_disk(error: BaseException) -> str | None:
         if said or (isinstance(cause, OSError) and cause.errno in NO_ROOM):
             where = getattr(cause, "filename", None)
             return (
-                f"no room left on the disk{f' for {where}' if where else ''} ({text[:160]}); "
-                "free some, or choose another output_dir. What was finished is kept"
+                f"no space left on the disk{f' for {where}' if where else ''} ({text[:160]}); "
+                "free some space, or give another output_dir. Finished work is kept"
             )
     return None
 
@@ -67,7 +67,7 @@ def _explain_config(error: BaseException) -> str:
 
     text = str(error)
     if base := re.match(r"In '((?!hydra/)[^']+/[^']+)': Could not (?:load|find) '([^']+)'", text):
-        return f"{base[1]}.yaml: builds on {base[2]}, and there is no such file; fix its `defaults`"
+        return f"{base[1]}.yaml: its `defaults` name {base[2]}, which does not exist; fix them"
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, value = missing.groups()
         return f"{group}={value}: there is no such {group}; choose one of {', '.join(options(group))}"

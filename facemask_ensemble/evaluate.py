@@ -127,7 +127,7 @@ def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed:
     unlogged = tracking.protect(lambda: tracking.log_report(store, study, manifest, folder, report["ensemble"]))
     Console().print(terminal_table(report))
     if unlogged:
-        print(f"the report could not be logged to MLflow ({unlogged}); it is kept below")
+        print(f"the report could not be logged to MLflow ({unlogged}); it is kept in the folder below")
     print(f"report: {page}")
     if why:
         print(f"why: {why}")

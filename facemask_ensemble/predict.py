@@ -92,7 +92,7 @@ def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTabl
     items = images.items()
     done = table.skip(items)
     if done:
-        print(f"goes on after {done} images answered before")
+        print(f"resumes after {done} images")
     first = next(items, None)
     if first is None:
         return
@@ -137,8 +137,8 @@ def _conclude(table: "AnswerTable", choice: "Choice", competition: "Submission |
     found = summary(table, members, folder / "quarantine.csv")
     if found["images"] == found["unreadable"]:
         table.finish()
-        path, why = found["first"] or ("", "there is no image")
-        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give others")
+        path, why = found["first"] or ("", "no image found")
+        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give other files")
     for name, count in found["predictions"].items():
         print(f"{name or 'no answer'}: {count}")
     if competition and choice.dataset == competition.dataset:
@@ -147,7 +147,7 @@ def _conclude(table: "AnswerTable", choice: "Choice", competition: "Submission |
         _submit(rows[~bad], rows[bad], choice.class_names, competition.columns, folder / "submission.csv")
     table.finish()
     readable = found["images"] - found["unreadable"]
-    print(f"asked: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} images)")
+    print(f"member answers: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} images)")
     print(f"answers: {table.file}")
 
 
@@ -170,7 +170,7 @@ def _submit(
         return
     rows.to_csv(file, index=False)
     for path in mute["path"]:
-        print(f"guessed in submission.csv: {path}: {guess}, the most frequent answer", file=sys.stderr)
+        print(f"filled in submission.csv: {path}: {guess}, the most frequent answer", file=sys.stderr)
     print(f"submission: {file}")
 
 

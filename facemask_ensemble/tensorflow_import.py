@@ -25,8 +25,8 @@ def start_tensorflow() -> None:
         tf.config.list_physical_devices()
     if (running := keras.backend.backend()) != "tensorflow":
         raise InputError(
-            f"KERAS_BACKEND={running}: Keras runs on it in this process already, and this needs TensorFlow; "
-            "do it in a process of its own"
+            f"KERAS_BACKEND={running}: this process already runs Keras on it, but this step needs TensorFlow; "
+            "run it in a separate process"
         )
 
 

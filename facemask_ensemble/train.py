@@ -25,7 +25,7 @@ def task(cfg: DictConfig) -> None:
         try:
             report(*train(check(cfg), show_bar=sys.stdout.isatty()))
         except KeyboardInterrupt:
-            print("stopped; the same command goes on from the last finished epoch")
+            print("stopped; run the same command again to resume after the last finished epoch")
             raise
         return
     job = Path(context.runtime.output_dir).resolve()

@@ -40,7 +40,7 @@ def tune(plan: Plan) -> None:
         else:
             side_by_side(plan)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on with the trial that was stopped")
+        print("stopped; run the same command again to resume the stopped trial")
         raise
     finish(plan, study)
 
@@ -55,7 +55,7 @@ def finish(plan: Plan, study: "optuna.Study") -> None:
 
     done = tally(study).done
     if done < plan.trials:
-        print(f"timeout={plan.timeout}: {done} of {plan.trials} trials; the same command goes on")
+        print(f"timeout={plan.timeout}: {done} of {plan.trials} trials; run the same command again to resume")
     trials = ranking(study)
     paths = write_results(study, plan.metric, plan.folder)
     if not trials:

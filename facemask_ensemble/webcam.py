@@ -42,7 +42,7 @@ def check_files(settings: WebcamSettings) -> None:
         raise InputError(f"output={settings.output}: is the source itself; give another file")
     there = next((file for file in (output, output.with_suffix(".csv")) if file.exists()), None)
     if there and not settings.again:
-        raise InputError(f"output={settings.output}: {there.name} is there already; give another output, or again=true")
+        raise InputError(f"output={settings.output}: {there.name} already exists; give another output, or again=true")
 
 
 def watch(settings: WebcamSettings, choices: Mapping[str, str]) -> None:

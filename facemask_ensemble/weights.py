@@ -130,7 +130,7 @@ def check_member(path: Path, name: str | None) -> None:
     layers = {layer.get("name") for layer in config.get("layers", [])}
     if not {"pixels", "features"} <= layers:
         raise InputError(
-            f"backbone.weights={path}: no member of ours, which has the layers `pixels` and `features`; "
+            f"backbone.weights={path}: not a member trained here, it lacks the layers `pixels` and `features`; "
             f"give the {MEMBER_FILE} of a run of train"
         )
     if name is not None and config["name"] != name:
@@ -143,7 +143,7 @@ def check_member(path: Path, name: str | None) -> None:
 def _in_folder(folder: Path, official: Official | None) -> Path:
     if not official:
         raise InputError(
-            f"backbone.weights={folder}: a folder, and no official file is known of this backbone; give the file itself"
+            f"backbone.weights={folder}: a folder, but this backbone has no known official file; give the file itself"
         )
     path = folder / official.file
     if not path.is_file():

@@ -95,7 +95,7 @@ def test_the_first_one_shipped_is_the_champion_and_carries_its_evidence(store, t
     said = capsys.readouterr().out
     assert "facemask-masks version 1: greedy vote of 2 members, 90.0 % of 100 test images right" in said
     assert "95 % interval 85.0 to 95.0" in said
-    assert "champion: version 1 now, there was none to compare it with" in said
+    assert "champion: now version 1, there was no champion before" in said
     assert "#/models/facemask-masks/versions/1" in said
     found = store.client.get_model_version_by_alias("facemask-masks", "champion")
     assert found.description == "The greedy vote of two members is right on 90 images."
@@ -129,8 +129,8 @@ def test_one_that_is_not_worse_takes_the_champions_place(store, tmp_path, capsys
     ship(config(tmp_path))
     assert champion(store) == 2
     said = " ".join(capsys.readouterr().out.split())
-    assert "champion: version 2 now, in place of version 1: +3.0 points on 1000 common images" in said
-    assert "with 95 % certainty no less than +2." in said
+    assert "champion: now version 2, replaces version 1: +3.0 points on 1000 common images" in said
+    assert "lower 95 % bound +2." in said
 
 
 def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
@@ -139,7 +139,7 @@ def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
     log_report(store, tmp_path, 85, 15)
     message = (
         r"facemask-masks version 2 may be worse than the champion, version 1, which stays: −5.0 points on 100 common "
-        r"images, .* no less than −[0-9.]+, where margin=0.02 bears −2.0; judge both on more images, or .*margin"
+        r"images, .* lower 95 % bound −[0-9.]+, but margin=0.02 needs at least −2.0; evaluate both .*margin"
     )
     for _ in range(2):
         with pytest.raises(InputError, match=message):
@@ -163,7 +163,7 @@ def test_without_a_common_image_it_is_said_how_to_judge_both(store, tmp_path):
     ship(config(tmp_path))
     log_report(store, tmp_path, study="new", start=500)
     message = (
-        r"no image in common; judge the new members on the dataset of study old .*: python -m "
+        r"no test image in common; evaluate the new members on the dataset of study old .*: python -m "
         r"facemask_ensemble.evaluate 'members=\[[0-9a-f]{32},[0-9a-f]{32}\]' voting=greedy ties=mean_probability "
         r"dataset=… .*Version 2 is kept"
     )
@@ -251,7 +251,7 @@ def test_a_run_that_is_no_finished_report_is_refused(kind, status, store, tmp_pa
 def test_a_report_of_an_older_version_is_refused_before_anything_is_registered(store, tmp_path):
     log_report(store, tmp_path, without=["tie_arguments"])
     with pytest.raises(
-        InputError, match="has no tie_arguments, it is of an older version, .*facemask_ensemble.evaluate"
+        InputError, match="has no tie_arguments, it was written by an older version .*facemask_ensemble.evaluate"
     ):
         ship(config(tmp_path))
     assert versions(store) == []
@@ -381,7 +381,7 @@ def test_a_server_takes_an_ensemble_and_hands_out_its_champions_answers(tmp_path
         assert [ship(elsewhere).number for _ in range(2)] == [2, 2]
         said = capsys.readouterr().out
         assert f"to see it: {uri}/#/models/facemask-masks/versions/2" in said
-        assert "in place of version 1: +5.0 points on 1000 common images" in said
+        assert "replaces version 1: +5.0 points on 1000 common images" in said
         assert champion(store) == 2
     finally:
         os.killpg(process.pid, 9)

@@ -186,7 +186,7 @@ def test_a_stop_ends_the_whole_sweep_and_closes_its_runs(launcher, stop, preload
     parent, (member,) = runs_of(place_with_store)
     assert parent.info.status == member.info.status == "KILLED"
     assert states_of(place_with_store, [""] * (2 if "seed=0,1" in launcher else 1))[0] in ("stopped", "training")
-    assert "stopped; the same command goes on where each member stopped" in said
+    assert "stopped; run the same command again to resume the stopped members" in said
 
 
 @pytest.mark.heavy
@@ -239,7 +239,7 @@ def test_a_member_is_trained_anew_when_asked_for_or_when_its_run_is_gone(command
     first = command(*train, cwd=place_with_store)
     assert "trained before" not in first.stdout
     again = command(*train, cwd=place_with_store)
-    assert "trained before; again=true trains it anew" in again.stdout
+    assert "trained before; again=true trains it again" in again.stdout
     anew = command(*train, "again=true", cwd=place_with_store)
     assert "trained before" not in anew.stdout
     (place_with_store / "outputs" / "mlflow.db").unlink()

@@ -172,7 +172,7 @@ def test_a_stop_keeps_the_trials_that_run_side_by_side_or_alone_for_the_next_tim
         said, errors = process.communicate()
     assert process.returncode == code, errors
     assert "Traceback" not in errors
-    assert "the same command goes on" in said
+    assert "run the same command again to resume" in said
     stopped = study_of(place_with_store).get_trials()
     assert [trial.state.name for trial in stopped] == ["FAIL"] * jobs + ["WAITING"] * jobs
     done = command("tune", *many, cwd=place_with_store)

@@ -114,7 +114,7 @@ def test_a_member_of_another_backbone_is_refused_with_both_names(tmp_path):
 
 def test_a_keras_file_of_somebody_else_is_refused(tmp_path):
     path = saved_member(tmp_path / "model.keras", layers=("input_layer", "dense"))
-    with pytest.raises(InputError, match="no member of ours, which has the layers `pixels` and `features`"):
+    with pytest.raises(InputError, match="not a member trained here, it lacks the layers `pixels` and `features`"):
         check_weights(str(path), OFFICIAL, name="vgg16")
 
 

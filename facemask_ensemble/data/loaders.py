@@ -197,7 +197,7 @@ def _refuse_missing(manifest: Manifest, split: str, found: list[str]) -> None:
     expected = len(manifest.split(split))
     if len(found) != expected:
         where = Path(found[0]).parent.parent if found else "the folder"
-        raise InputError(f"{where} has {len(found)} of {expected} images: delete that folder, it is made anew")
+        raise InputError(f"{where} has {len(found)} of {expected} images: delete that folder: it is made again")
 
 
 def _indices(images: int, batch_size: int, seed: int | None, passes: int) -> tf.data.Dataset:

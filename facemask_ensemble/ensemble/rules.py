@@ -42,7 +42,7 @@ class Rule:
         if self.learn is None:
             return FittedRule(self, None)
         if not len(labels):
-            raise InputError(f"voting={self.name}: it learns from validation images, and there are 0: give some")
+            raise InputError(f"voting={self.name}: it learns from validation images, but there are 0; give some")
         return FittedRule(self, self.learn(probs, labels))
 
     def across_folds(self, probs: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
@@ -148,13 +148,13 @@ def _checked(name: str, answers: Any, shape: tuple[int, ...]) -> np.ndarray:
     found = np.asarray(answers)
     if found.shape != (images,) or not np.issubdtype(found.dtype, np.integer):
         raise InputError(
-            f"voting={name}: its function answers {found.dtype} {found.shape} to {images} images; it has to give a "
-            f"class index for each, integers ({images},)"
+            f"voting={name}: its function returns {found.dtype} {found.shape} for {images} images; it has to return "
+            f"a class index for each, integers ({images},)"
         )
     if images and not voting.ABSTAIN <= found.min() <= found.max() < classes:
         raise InputError(
-            f"voting={name}: its function answers {found.min()} to {found.max()}; it has to give class indices from 0 "
-            f"to {classes - 1}, or {voting.ABSTAIN} for no answer"
+            f"voting={name}: its function returns {found.min()} to {found.max()}; it has to return class indices from "
+            f"0 to {classes - 1}, or {voting.ABSTAIN} for no answer"
         )
     return found
 

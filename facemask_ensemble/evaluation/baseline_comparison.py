@@ -59,7 +59,7 @@ def _best_pair(validation: Judged) -> tuple[int, int]:
 
 def _method(comparisons: int) -> str:
     adjusted = f", p-values adjusted for {comparisons} comparisons by Holm" if comparisons > 1 else ""
-    return f"Exact McNemar test on the images that one of the two alone gets right{adjusted}; percentile bootstrap."
+    return f"Exact McNemar test on the images that only one of the two gets right{adjusted}; percentile bootstrap."
 
 
 def as_comparison(entry: Mapping[str, Any]) -> dict[str, Any]:

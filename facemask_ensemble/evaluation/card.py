@@ -79,19 +79,18 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
     found = []
     if random:
         who = "Every member" if len(random) == len(members) else ", ".join(random)
-        go = "go" if 1 < len(random) < len(members) else "goes"
-        found.append(f"{who} {go} back to random weights: these numbers say nothing of pretrained ones.")
+        found.append(f"{who} learned from random initialisation: these numbers say nothing about pretrained weights.")
     if data["changed"]:
-        found.append(f"The dataset is not as it comes: {', '.join(data['changed'])}.")
+        found.append(f"The dataset was changed: {', '.join(data['changed'])}.")
     if data["seen"]:
         who = "1 image" if data["seen"] == 1 else f"{data['seen']} images"
-        found.append(f"{who} that a member had learned from: left out of what judges.")
+        found.append(f"{who} left out of the evaluation: already used to train a member.")
     empty = [name for name, count in data["counts"]["test"].items() if not count]
     if empty:
-        found.append(f"No test image of class {', '.join(empty)}: nothing is known of it.")
+        found.append(f"No test image of class {', '.join(empty)}: its recall is unknown.")
     elsewhere = [member["backbone"] for member in members if member.get("trained_on")]
     if elsewhere:
-        found.append(f"{', '.join(elsewhere)} learned from other images than this dataset's training split.")
+        found.append(f"{', '.join(elsewhere)} learned from other images, not from this dataset's training split.")
     return found
 
 
@@ -100,7 +99,7 @@ def _must_not(report: Mapping[str, Any], misuse: Misuse) -> list[str]:
     wrong = 100 * (1 - scores["accuracy"])
     lines = [
         f"{misuse.alone}: {wrong:.1f} of 100 answers here are wrong.",
-        f"Images unlike those of {data['name']}: nothing is known of how it does there.",
+        f"Images unlike those of {data['name']}: its accuracy there is unknown.",
         f"{misuse.beyond}: it answers {', '.join(data['class_names'])} and nothing else.",
     ]
     if report["shift"]:

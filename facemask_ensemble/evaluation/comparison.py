@@ -36,7 +36,7 @@ def sentence(found: Mapping[str, Any], rule: str, members: int) -> str:
     """Say plainly whether the vote is better than its rival; where `found` has `p_adjusted`, that one decides."""
     member, difference = found["rival"], 100 * found["difference"]
     if members == 1:
-        return f"There is one member only: the vote is the answer of {member}, and nothing can be said for an ensemble."
+        return f"There is only one member, {member}: the vote is its answer, and there is no ensemble to compare."
     low, high = (100 * edge for edge in found["interval"])
     how_many = NUMBERS[members] if members < len(NUMBERS) else str(members)
     p_value = found.get("p_adjusted", found["p_value"])

@@ -150,9 +150,9 @@ def named(point: Mapping[str, Any], names: Sequence[str]) -> str:
 def _sentence(points: Sequence[Mapping[str, Any]], place: int | None, lucky: int, names: Sequence[str]) -> str:
     luck = points[lucky]
     if len(names) == 1:
-        return f"There is one member only, {names[0]}: there is nothing to choose."
+        return f"There is only one member, {names[0]}: there is nothing to choose."
     if place is None:
-        return "There are no validation images, so nothing was chosen: the best on the test owes part of it to luck."
+        return "There are no validation images, so nothing was chosen: the best choice on the test is partly luck."
     chosen = points[place]
     text = (
         f"Of {len(points)} choices, validation picks {named(chosen, names)}: "
@@ -161,6 +161,6 @@ def _sentence(points: Sequence[Mapping[str, Any]], place: int | None, lucky: int
     if luck["accuracy"] == chosen["accuracy"]:
         return text + " No other choice is better on the test."
     return (
-        text + f" The best on the test, {named(luck, names)} with {100 * luck['accuracy']:.1f} %, is known with "
-        "hindsight alone."
+        text + f" The best on the test is {named(luck, names)} with {100 * luck['accuracy']:.1f} %, but only the test "
+        "shows it."
     )

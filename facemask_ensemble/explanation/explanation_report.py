@@ -123,8 +123,7 @@ def beyond_controls(rows: Sequence[Mapping[str, Any]], plural: str) -> dict[str,
         f"The maps of {centre['above']} of {len(judged)} members point at the {plural} of their answer more often than "
         f"{CONTROLS['centre']} does ({centre['sure'] or 'none'} significantly), and those of {noise['above']} more "
         f"often than {CONTROLS['random']} does ({noise['sure'] or 'none'} significantly).{''.join(less)} "
-        f"Significantly: p < {SURE}, exact "
-        "McNemar test."
+        f"Significant means p < {SURE} in an exact McNemar test."
     )
     return {"members": len(judged), **found, "sentence": sentence}
 

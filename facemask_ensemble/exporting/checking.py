@@ -33,7 +33,7 @@ class Check:
     def __str__(self) -> str:
         """Tell it in a line."""
         return (
-            f"{self.images} images, a probability differs by {self.largest_difference:.1e} at most, "
+            f"{self.images} images, probabilities differ by {self.largest_difference:.1e} at most, "
             f"{100 * self.equal_decisions:.1f} % equal decisions"
         )
 

@@ -21,10 +21,10 @@ def refuse_taken(path: Path, again: bool) -> None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not (path.is_dir() and (path / RECORD).is_file()):
-        raise InputError(f"output={path}: there is something that is no export; give another output=FOLDER")
+        raise InputError(f"output={path}: the folder has files that are not an export; give another output=FOLDER")
     if not again:
         raise InputError(
-            f"output={path}: there is an export already; give again=true to replace it, or another output=FOLDER"
+            f"output={path}: already holds an export; give again=true to replace it, or another output=FOLDER"
         )
 
 

@@ -130,8 +130,8 @@ def read_package(folder: Path) -> Package:
             raise InputError(f"ensemble={folder}: {MEMBERS}/{file.name} is missing; ship it again")
         if _sha256(file) != member["sha256"]:
             raise InputError(
-                f"ensemble={folder}: {MEMBERS}/{file.name} is not the file that was packed (another sha256); ship it "
-                "again, or restore it"
+                f"ensemble={folder}: {MEMBERS}/{file.name} is not the file that was shipped (another sha256); "
+                "restore it, or ship it again"
             )
     return Package(folder, about, files, vote)
 
@@ -159,7 +159,7 @@ def package_folder(ensemble: str, uri: str | None = None, output_dir: Path = HER
     folder = inside if (folder / MODEL).is_file() and inside.is_dir() else folder
     if not (folder / ABOUT).is_file():
         raise InputError(
-            f"ensemble={ensemble}: no shipped ensemble is there; give models:/NAME@champion, models:/NAME/VERSION, "
+            f"ensemble={ensemble}: not a shipped ensemble; give models:/NAME@champion, models:/NAME/VERSION, "
             f"or a folder with {ABOUT} and {MEMBERS}/"
         )
     return folder

@@ -13,7 +13,7 @@ from gradio.utils import get_upload_folder
 
 from facemask_ensemble.page.service import Sent
 
-NOT_SENT = "a file that was not sent to this page"
+NOT_SENT = "a file that was not uploaded to this page"
 component_meta.create_or_modify_pyi = lambda *_: None  # it would write a file of types beside this one
 
 

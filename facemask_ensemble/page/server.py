@@ -58,7 +58,8 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise InputError(
-            f"host={host} port={port}: no page can be opened there ({error.strerror}); give another port, 0 for any"
+            f"host={host} port={port}: the page cannot listen there ({error.strerror}); give another port, or 0 for "
+            "any free one"
         ) from None
     return listener
 

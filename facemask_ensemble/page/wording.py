@@ -11,7 +11,7 @@ def question(class_names: Sequence[str], task: Task) -> str:
     if task.question and set(class_names) == set(task.meanings):
         return task.question
     if len(class_names) > 6:
-        return f"Which of {len(class_names)} is it?"
+        return f"Which of {len(class_names)} classes is it?"
     return f"Which is it: {_listed(class_names, 'or')}?"
 
 

@@ -73,7 +73,7 @@ def _answer(settings: PredictSettings, images: InputImages, table: AnswerTable, 
     items = images.items()
     done = table.skip(items)
     if done:
-        print(f"goes on after {done} images answered before")
+        print(f"resumes after {done} images")
     first = next(items, None)
     if first is None:
         return
@@ -127,8 +127,8 @@ def _conclude(table: AnswerTable, opened: OpenedDetector) -> None:
     found = summary(table, [], folder / "quarantine.csv")
     if found["images"] == found["unreadable"]:
         table.finish()
-        path, why = found["first"] or ("", "there is no image")
-        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give others")
+        path, why = found["first"] or ("", "no image found")
+        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give other files")
     for name, count in found["predictions"].items():
         print(f"{name or 'undecided'}: {count}")
     members = [source.name for source in opened.choice.sources]

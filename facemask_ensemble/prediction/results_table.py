@@ -24,7 +24,7 @@ PARQUET = ".parquet"
 SUFFIXES = (".csv", PARQUET)
 PASS = 100_000  # rows in memory at a time
 BLOCK = 1 << 16
-ADVICE = "give again=true to begin anew, or another output=FILE"
+ADVICE = "give again=true to start again, or another output=FILE"
 
 
 class AnswerTable:
@@ -78,11 +78,11 @@ class AnswerTable:
         with self.rows.open(encoding="utf-8", newline="") as rows:
             reader = csv.reader(rows)
             if next(reader) != self.columns:
-                raise InputError(f"output={self.file}: its columns are others; {ADVICE}")
+                raise InputError(f"output={self.file}: has different columns; {ADVICE}")
             for row in reader:
                 item = next(items, None)
                 if item is None or item.name != row[0]:
-                    now = f"is {item.name} now" if item else "is missing now"
+                    now = f"is now {item.name}" if item else "is now missing"
                     raise InputError(f"output={self.file}: the input has changed, image {done + 1} was {row[0]} and "
                                      f"{now}; {ADVICE}")  # fmt: skip
                 done += 1
@@ -127,7 +127,7 @@ class AnswerTable:
         before = self._about()
         other = [key for key in belongs if before.get(key) != belongs[key]] if before else ["origin"]
         if other:
-            raise InputError(f"output={self.file}: holds answers of another {', '.join(other)}; {ADVICE}")
+            raise InputError(f"output={self.file}: has answers with a different {', '.join(other)}; {ADVICE}")
 
 
 def summary(table: AnswerTable, members: Sequence[str], quarantine: Path) -> dict[str, Any]:

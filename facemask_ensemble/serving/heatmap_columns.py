@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from facemask_ensemble.prediction.ensemble import Ensemble
 
 COLUMNS = ("heatmap", "heatmap_member", "heatmap_reason")
-NOT_ASKED = "not asked, since the others had decided: votes=all asks everyone"
+NOT_ASKED = "not asked, because the other members had decided; give votes=all to ask all members"
 METHOD = "gradcam"
 
 

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-BUG = "the ensemble could not answer: the log of its process says why"
+BUG = "the ensemble could not answer; see the log of the server process"
 
 
 class EnsembleModel(PythonModel):

@@ -117,6 +117,6 @@ def _runtime(given: object) -> Runtime:
         raise InputError(f"runtime={name}: must be one of {', '.join(options('runtime'))}")
     leaf = compose_choice("runtime", str(name))
     if unknown := sorted({*changes} - ({*leaf} - {"load"})):
-        raise InputError(f"runtime.{unknown[0]}: {name} has no such value to be set")
+        raise InputError(f"runtime.{unknown[0]}: runtime {name} has no such setting")
     whole = OmegaConf.create({"runtime": {**leaf, **changes}})
     return read_settings(Runtime, whole, "runtime")

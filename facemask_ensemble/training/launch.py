@@ -94,7 +94,7 @@ def _send(before: Outcome, folder: Path) -> Outcome:
         send(folder)
         summary = summary | {"not_logged": None}
         replace(before, summary=summary).write(folder)
-    return replace(before, message="trained before; again=true trains it anew", summary=summary)
+    return replace(before, message="trained before; again=true trains it again", summary=summary)
 
 
 def _clear(before: Outcome, folder: Path) -> None:

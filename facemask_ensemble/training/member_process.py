@@ -162,7 +162,7 @@ def _train(settings: TrainSettings, folder: Path, *, show_bar: bool) -> Outcome:
 
         return Outcome(name, "finished", summary=train_member(settings, folder, show_bar=show_bar))
     except KeyboardInterrupt:
-        return Outcome(name, "stopped", "stopped; the same command goes on from its last finished epoch")
+        return Outcome(name, "stopped", "stopped; run the same command again to resume after its last finished epoch")
     except Exception as error:
         traceback.print_exc()
         return outcome_of(name, error)

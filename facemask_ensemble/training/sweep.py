@@ -66,7 +66,7 @@ class Sweep(Callback):
         aside(_close_runs, *_where(config), folder, begun)
         if known := [row for row in rows if row.outcome]:
             show(known)
-        print("stopped; the same command goes on where each member stopped, and trains what is missing")
+        print("stopped; run the same command again to resume the stopped members and train the missing ones")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Close the parent run and show how each member ended; exit with 1 (2: all refused) if one did not finish."""

@@ -113,7 +113,7 @@ def answering(url: str) -> Iterator[None]:
             raise
         raise InputError(
             f"storage={hidden(url)}: stopped responding ({_short(lost)}); the trainings are kept, and once it "
-            "answers, the same command goes on"
+            "answers, run the same command again to resume"
         ) from error
 
 

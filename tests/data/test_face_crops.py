@@ -135,7 +135,7 @@ def test_a_photograph_that_is_not_the_annotated_one_gives_no_face(street, tmp_pa
     photo(street, "other.png", [("with_mask", (10, 10, 40, 50))], size=(120, 60), drawn=False)
     Image.new("RGB", (121, 60)).save(street / "images" / "other.png")
     assert reasons(cut(street, tmp_path)) == {
-        "images/other.png": "121x60 pixels, but its annotation is of 120x60: annotate it anew"
+        "images/other.png": "121x60 pixels, but its annotation is of 120x60: annotate it again"
     }
 
 
@@ -150,7 +150,7 @@ def test_boxes_of_a_turned_photograph_count_only_where_they_can_be_of_the_uprigh
     found = cut(street, tmp_path)
     assert "mask/upright-001.png" in set(found.rows["path"])
     assert reasons(found) == {
-        "images/stored.jpg": "60x120 pixels, but its annotation is of 120x60: annotate it anew",
+        "images/stored.jpg": "60x120 pixels, but its annotation is of 120x60: annotate it again",
         "images/half.jpg": "turned by its EXIF orientation, its boxes perhaps not: save it upright",
     }
 

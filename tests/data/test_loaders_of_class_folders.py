@@ -247,7 +247,7 @@ def test_a_full_disk_leaves_nothing_behind_and_names_the_next_step(manifest, tmp
 def test_a_folder_that_lost_an_image_is_refused_by_its_path(name, manifest, tmp_path):
     load(name, manifest, tmp_path)
     next((tmp_path / "normalised").rglob("*.png")).unlink()
-    with pytest.raises(InputError, match=r"train has 10 of 11 images: delete that folder, it is made anew"):
+    with pytest.raises(InputError, match=r"train has 10 of 11 images: delete that folder: it is made again"):
         load(name, manifest, tmp_path)
 
 

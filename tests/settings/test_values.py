@@ -207,7 +207,7 @@ def folder(tmp_path, monkeypatch):
         (["source=-1", "output=a.mp4"], "source=-1: no such file"),
         (["source=.", "output=a.mp4"], "source=.: no such file"),
         (["source=film.mp4", "output=./film.mp4", "again=true"], "output=./film.mp4: is the source itself"),
-        (["output=there.mp4"], "there.csv is there already; give another output, or again=true"),
+        (["output=there.mp4"], "there.csv already exists; give another output, or again=true"),
     ],
 )
 def test_a_video_that_is_not_there_or_would_write_over_a_file_is_refused(given, words, folder):

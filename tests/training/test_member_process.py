@@ -129,7 +129,7 @@ def test_a_command_and_its_training_that_get_the_same_signal_twice_end_in_order(
 def assert_stopped(process, code, child, place):
     said, errors = process.communicate()
     assert (process.returncode, errors) == (code, "")
-    assert "stopped; the same command goes on from the last finished epoch" in said
+    assert "stopped; run the same command again to resume after the last finished epoch" in said
     assert not child.is_running()
     (folder,) = (place / "outputs" / "runs" / "scenes").iterdir()
     assert Outcome.read(folder).state == "stopped"

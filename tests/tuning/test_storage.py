@@ -80,7 +80,7 @@ def test_a_database_that_goes_away_in_mid_search_costs_no_training(postgresql, s
         outcomes.append(train(settings, watch))
         return outcomes[-1]
 
-    lost = r"storage=postgresql.+:\*\*\*@.+stopped responding .+the same command goes on"
+    lost = r"storage=postgresql.+:\*\*\*@.+stopped responding .+run the same command again to resume"
     with pytest.raises(InputError, match=lost), answering(postgresql):
         search(make_study(url=postgresql), make_objective(outlast), 1, lambda _: None)
     assert outcomes[0][0].state == "finished"

@@ -145,7 +145,7 @@ def _matching(data: bytes, size: tuple[int, int]) -> Image.Image:
     image = decode(data)
     if image.size != size:
         raise ImageError(
-            f"{image.width}x{image.height} pixels, but its annotation is of {size[0]}x{size[1]}: annotate it anew"
+            f"{image.width}x{image.height} pixels, but its annotation is of {size[0]}x{size[1]}: annotate it again"
         )
     with Image.open(io.BytesIO(data)) as stored:
         # A quarter turn of an oblong image shows in its size; any other turn leaves open which way the boxes lie.

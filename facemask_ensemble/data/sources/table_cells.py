@@ -66,7 +66,7 @@ def _read(file: Path) -> pd.DataFrame:
             return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
     except (pd.errors.ParserWarning, pyarrow.ArrowException, ValueError, OSError) as error:
         why = " ".join(str(error).split())[:200]
-        raise InputError(f"{file} cannot be read as a table ({why}): save it anew, a CSV as UTF-8") from None
+        raise InputError(f"{file} cannot be read as a table ({why}): save it again, a CSV as UTF-8") from None
 
 
 def _path(cell: object) -> str:

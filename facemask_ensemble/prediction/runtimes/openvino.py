@@ -68,7 +68,7 @@ def check(precision: str, differ: float | None) -> None:
         if importlib.util.find_spec(package) is None:
             raise InputError('runtime=openvino needs the extra: pip install "facemask-ensemble[openvino]"')
     if precision == HALF and not processor()[1]:
-        raise InputError(f"runtime.precision={HALF}: this processor does not multiply it; give float32 or auto")
+        raise InputError(f"runtime.precision={HALF}: this processor has no instructions for it; give float32 or auto")
 
 
 def _ways(precision: str) -> tuple[str, ...]:

@@ -65,8 +65,8 @@ def told(found: dict[str, Any]) -> str:
         return "not checked against Keras (runtime.differ=null)"
     count = round(found["differ"] * found["images"])
     return (
-        f"{count} of {found['images']} validation images ({found['differ']:.2%}) decided otherwise than in Keras, "
-        f"probabilities within {found['largest']:.1g}"
+        f"{count} of {found['images']} validation images ({found['differ']:.2%}) answered differently from Keras, "
+        f"probabilities differ by at most {found['largest']:.1g}"
     )
 
 
@@ -95,7 +95,7 @@ def _measure(
     compared = UNCHECKED
     try:
         if precision == SMALL and not place.network(SMALL).exists():
-            print(f"{source.name}: is converted to {SMALL}, which is done once", flush=True)
+            print(f"{source.name}: converting to {SMALL} (only once)", flush=True)
             quantize(place, _calibration(source))
         network = OpenvinoNetwork(source.file, place, precision)
         if differ is not None:
@@ -103,8 +103,8 @@ def _measure(
     except NotAtHand as reason:
         if not known.get("images") or not place.network(kind_of(precision)).exists():
             raise InputError(
-                f"runtime=openvino: {source.name} cannot be checked against Keras: {reason}; bring them back, "
-                "do without the check (runtime.differ=null), or give runtime=keras"
+                f"runtime=openvino: {source.name} cannot be checked against Keras: {reason}; restore them, "
+                "skip the check (runtime.differ=null), or give runtime=keras"
             ) from None
         compared = {key: known[key] for key in UNCHECKED}
         network = OpenvinoNetwork(source.file, place, precision)
@@ -134,9 +134,9 @@ def _had(ask: Callable[[], Any]) -> Any:
 
 def _there(files: list[Path]) -> list[Path]:
     if not files:
-        raise NotAtHand("none of its images are known")
+        raise NotAtHand("its images are unknown")
     if gone := next((file for file in files if not file.is_file()), None):
-        raise NotAtHand(f"its images are gone, such as {gone}")
+        raise NotAtHand(f"its images are missing, such as {gone}")
     return files
 
 
@@ -145,7 +145,7 @@ def _compare(ask: Answer, size: int, files: list[Path], answers: NDArray[np.floa
     try:
         probs = np.concatenate([ask(some) for some in squares(files, size)])
     except (ImageError, OSError) as error:
-        raise NotAtHand(f"one of its images cannot be read any more ({error})") from None
+        raise NotAtHand(f"one of its images can no longer be read ({error})") from None
     differ = probs.argmax(axis=1) != answers.argmax(axis=1)
     largest = np.abs(probs - answers).max()
     return {"images": len(files), "differ": float(differ.mean()), "largest": float(largest)}

@@ -98,8 +98,8 @@ def _folder(file: Path) -> Path:
         except OSError as error:
             reason = error.strerror
     raise InputError(
-        f"runtime=openvino: {file.name}'s conversion can be kept neither in {path / FOLDER} nor in {cache} ({reason}); "
-        "set XDG_CACHE_HOME to a folder that can be written, or give runtime=keras"
+        f"runtime=openvino: the conversion of {file.name} cannot be saved in {path / FOLDER} or {cache} ({reason}); "
+        "set XDG_CACHE_HOME to a writable folder, or give runtime=keras"
     )
 
 

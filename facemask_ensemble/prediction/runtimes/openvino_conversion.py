@@ -45,7 +45,7 @@ def _converted(source: Source) -> None:
         return
     with place.locked():
         if not place.network(FULL).exists():  # another command may have been first
-            print(f"{source.name}: is converted to OpenVINO, which is done once", flush=True)
+            print(f"{source.name}: converting to OpenVINO (only once)", flush=True)
             aside(_convert, source.file, place)
 
 
