@@ -40,7 +40,7 @@ def restored(about: Mapping[str, Any]) -> FittedRule:
     wanted = _learned_arguments(rule.vote) if rule.learn else set()
     if set(learned) != wanted or not all(np.isfinite(value).all() for value in learned.values()):
         raise InputError(
-            f"rule={name}: its learned values must be {', '.join(sorted(wanted)) or 'none'}, as finite numbers, but the "
+            f"rule={name}: its learned values must be {', '.join(sorted(wanted)) or 'none'}, all finite, but the "
             f"description has {', '.join(sorted(learned)) or 'nothing'} or other numbers; evaluate and ship again"
         )
     fitted = FittedRule(rule, Learned(learned, np.full(members, 1 / members)) if learned else None)
