@@ -107,7 +107,7 @@ def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTabl
 
         explain = hydra.utils.instantiate(method.call)
     shown = partial(show_own, most=MOST_SHOWN) if method else None
-    gc.freeze()  # what is there by now stays to the end
+    gc.freeze()  # objects that exist now live until the end
     gc.enable()
     with counting(total, done, "Answering") as count:
         for chunk, probs, members in engine(choice, load, chain([first], items), shown):
@@ -128,7 +128,7 @@ def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTabl
 
 
 def _conclude(table: "AnswerTable", choice: "Choice", competition: "Submission | None") -> None:
-    """Say what was answered, and write what can only be written at the end."""
+    """Print a summary, and write the files that need all answers."""
     import pandas as pd
 
     from facemask_ensemble.prediction.results_table import summary

@@ -136,7 +136,7 @@ def test_another_rule_members_or_input_do_not_mix_with_what_is_there(place, comm
         given = ["input=many", "votes=all", "output=everyone.csv", other.format(run)]
         given = given[1:] if other.startswith("input") else given
         refused = command("predict", *given, cwd=place)
-        assert_refused(refused, f"has answers with a different {word};", "again=true", "another output=FILE")
+        assert_refused(refused, f"was written with different {word};", "again=true", "another output=FILE")
 
 
 def test_an_archive_a_list_and_standard_input_are_answered_like_the_folder(place, command, everyone):

@@ -118,7 +118,7 @@ def test_a_report_shipped_twice_has_one_version(store, tmp_path, capsys):
     assert ship(config(tmp_path)).number == 1
     said = capsys.readouterr().out
     assert "version 1 (registered before)" in said
-    assert "champion: version 1 already" in said
+    assert "champion: already version 1" in said
     assert versions(store) == [1]
 
 
@@ -139,7 +139,7 @@ def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
     log_report(store, tmp_path, 85, 15)
     message = (
         r"facemask-masks version 2 may be worse than the champion, version 1, which stays: −5.0 points on 100 common "
-        r"images, .* lower 95 % bound −[0-9.]+, but margin=0.02 needs at least −2.0; evaluate both .*margin"
+        r"images, lower 95 % bound −[0-9.]+, but margin=0.02 needs at least −2.0; evaluate both .*margin"
     )
     for _ in range(2):
         with pytest.raises(InputError, match=message):
@@ -200,7 +200,7 @@ def test_champion_false_keeps_a_version_and_leaves_the_champion(store, tmp_path,
     log_report(store, tmp_path, 99, 1)
     ship(config(tmp_path, champion=False))
     assert (champion(store), versions(store)) == (1, [1, 2])
-    assert "champion: version 1 still (champion=false)" in capsys.readouterr().out
+    assert "champion: still version 1 (champion=false)" in capsys.readouterr().out
 
 
 def test_the_newest_report_is_shipped_of_a_study_or_of_any_and_a_run_named_wins(store, tmp_path):
@@ -251,7 +251,7 @@ def test_a_run_that_is_no_finished_report_is_refused(kind, status, store, tmp_pa
 def test_a_report_of_an_older_version_is_refused_before_anything_is_registered(store, tmp_path):
     log_report(store, tmp_path, without=["tie_arguments"])
     with pytest.raises(
-        InputError, match="has no tie_arguments, it was written by an older version .*facemask_ensemble.evaluate"
+        InputError, match="has no tie_arguments: it was written by an older version .*facemask_ensemble.evaluate"
     ):
         ship(config(tmp_path))
     assert versions(store) == []
@@ -354,7 +354,7 @@ def test_the_command_ships_and_ends_with_2_where_the_champion_stays(command, pla
     log_report(store, place_with_store, 95, 5)
     shipped = command("ship", "study=masks", cwd=place_with_store)
     assert shipped.returncode == 0, shipped.stderr
-    assert "champion: version 1 now" in shipped.stdout
+    assert "champion: now version 1" in shipped.stdout
     log_report(store, place_with_store, 80, 20)
     done = command("ship", "study=masks", cwd=place_with_store)
     assert_refused(done, "version 2 may be worse than the champion, version 1", "margin=")

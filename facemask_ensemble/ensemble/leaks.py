@@ -1,4 +1,4 @@
-"""Whether a member has seen what it would be judged on."""
+"""Check whether a member has seen images of the split that it is judged on."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class Overlap:
 def overlaps(learned: pd.DataFrame, judged: Manifest, bits: int | None) -> list[Overlap]:
     """Find what a member has learned from among the images it would be judged on.
 
-    A copy is known again when it was renamed, moved, encoded anew, scaled or mirrored. The test split must be new to
+    A copy is known again when it was renamed, moved, encoded again, scaled or mirrored. The test split must be new to
     the member; the validation split, by which the best member is chosen, may have chosen its epochs too.
 
     Args:

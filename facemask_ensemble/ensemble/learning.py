@@ -1,4 +1,4 @@
-"""What voting rules learn from images that they are not judged on: weights, selections, a stacked regression.
+"""What voting rules learn from images of another split: weights, selections, a stacked regression.
 
 Every function takes `probs`, float (members, n, classes), and `labels`, int (n,), and answers with the rule's
 arguments.
@@ -31,7 +31,7 @@ class Learned:
 
 
 def by_skill(probs: np.ndarray, labels: np.ndarray) -> Learned:
-    """Weigh each member by what it gains over always answering the most frequent class, as a share of the possible.
+    """Weigh each member by its gain over always answering the most frequent class, as a share of the possible gain.
 
     A member that gains nothing is left out; where none gains anything, all weigh the same.
     """

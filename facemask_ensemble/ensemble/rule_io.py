@@ -1,4 +1,4 @@
-"""An ensemble's rule as it was kept in JSON, made ready to answer again: found by its name, never by what a file says.
+"""Restore an ensemble's rule from JSON: the rule is looked up by its name, and no code in a file is run.
 
 Rules and what breaks ties come from the groups `voting` and `ties`, the user's own folders included; from the file come
 names and numbers.
@@ -49,7 +49,7 @@ def restored(about: Mapping[str, Any]) -> FittedRule:
 
 
 def _rule(name: str, kept: Mapping[str, Any]) -> Any:
-    """Make a rule with the settings that it was shipped with, which have to be those that its config knows."""
+    """Make a rule with the settings that it was shipped with; its config must know them all."""
     chosen = read(Voting, _choice("voting", name))
     known = settings_of(chosen)
     if set(kept) != set(known) or not all(map(_is_plain, kept.values())):
@@ -89,7 +89,7 @@ def _fitting(about: Mapping[str, Any], key: str, members: int) -> np.ndarray:
 
 
 def _choice(group: str, name: str) -> dict[str, Any]:
-    """Compose a choice of a config group, of those that there are here."""
+    """Compose a choice of a config group that exists here."""
     if name not in options(group):
         raise InputError(
             f"{group}={name}: there is no such {group} here, only {', '.join(options(group))}; one of your own needs "
@@ -106,7 +106,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _numbers(value: object) -> np.ndarray:
-    """Make an array of nested lists of numbers; what is none becomes nan, which nothing accepts."""
+    """Make an array of nested lists of numbers; anything else becomes nan, which is refused later."""
     try:
         return np.asarray(value, float)
     except (ValueError, TypeError):

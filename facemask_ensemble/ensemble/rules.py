@@ -1,4 +1,4 @@
-"""Voting rules made ready to answer: what they learn is learned, and a tie has its breaker."""
+"""Voting rules that are ready to answer: fitted, and with a tie breaker."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ class Rule:
         return FittedRule(self, self.learn(probs, labels))
 
     def across_folds(self, probs: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-        """Answer every image with what was learned on the other folds, int (n,); `folds` numbers them, int (n,)."""
+        """Answer every image with a rule learned on the other folds, int (n,); `folds` numbers the folds, int (n,)."""
         if self.learn is None:
             return self.fit(probs, labels)(probs)
         answers = np.full(len(labels), voting.ABSTAIN)
@@ -143,7 +143,7 @@ def folds_of(groups: Sequence[str], folds: int = FOLDS, seed: int = 0) -> np.nda
 
 
 def _checked(name: str, answers: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Refuse what no rule may answer, as one of the user's own may."""
+    """Refuse answers of a user's own rule that are not valid."""
     _, images, classes = shape
     found = np.asarray(answers)
     if found.shape != (images,) or not np.issubdtype(found.dtype, np.integer):

@@ -1,4 +1,4 @@
-"""The facts of the ship card: what one would want to know of an ensemble before using it."""
+"""The facts of the ship card: what a user should know about an ensemble before using it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -73,7 +73,7 @@ def at_about(sent: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def warnings(report: Mapping[str, Any]) -> list[str]:
-    """Say what makes these numbers mean less than they seem: random weights, a changed dataset, images left out."""
+    """List what limits these numbers: random weights, a changed dataset, images left out."""
     data, members = report["dataset"], report["members"]
     random = [member["backbone"] for member in members if RANDOM in str(member.get("init", ""))]
     found = []

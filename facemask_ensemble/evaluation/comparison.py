@@ -1,4 +1,4 @@
-"""The vote against a rival, and the sentence that says plainly who is better."""
+"""Compare the vote with a rival, and say in a sentence which is better."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sets of classes instead of one, that hold the true class as often as was asked for."""
+"""Conformal prediction: sets of classes that hold the true class with a given coverage."""
 
 from collections.abc import Sequence
 from math import ceil

@@ -1,4 +1,4 @@
-"""What is left of the vote and of each member when images get worse."""
+"""Robustness of the vote and of each member to corrupted images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ def shift_report(
     names: Sequence[str],
     vote: Callable[[np.ndarray], np.ndarray],
 ) -> dict[str, Any]:
-    """Score the vote and the members on images as they are and on the same ones made worse.
+    """Score the vote and the members on clean images and on the same images with corruptions.
 
     The best member of a row is the best on these very images, in hindsight: the vote is held against a choice that
     nobody could make beforehand. Of equal ones the first in `names` is told.

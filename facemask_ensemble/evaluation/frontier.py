@@ -1,4 +1,4 @@
-"""Every subset of the members by every rule: what more members bring, and which choice holds on other images."""
+"""Every subset of the members with every rule: accuracy and cost, and a choice made on validation."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -74,7 +74,7 @@ def frontier(
 def _answers(
     rule: Rule, chosen: tuple[int, ...], validation: Judged, test: Judged, sample: np.ndarray, folds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Answer the test, and validation as it would be answered by what was not learned from it."""
+    """Answer the test, and validation with what was learned from other validation images."""
     index = list(chosen)
     if rule.learn is None:
         fitted = rule.fit(test.probs[index], test.labels)
@@ -106,7 +106,7 @@ def _point(
 
 
 def _mark_dominated(points: list[dict[str, Any]]) -> None:
-    """Mark the points that another beats in accuracy at no more cost; without costs the members are counted."""
+    """Mark the points that another point beats in accuracy at no higher cost; without costs, members are counted."""
     cost = [_cost(point) for point in points]
     best = -1.0
     for index in sorted(range(len(points)), key=lambda index: (cost[index], -points[index]["accuracy"])):

@@ -1,4 +1,4 @@
-"""Choose the images worth looking at."""
+"""Choose the images for the gallery."""
 
 from collections.abc import Sequence
 from typing import Any

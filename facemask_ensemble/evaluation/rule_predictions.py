@@ -1,4 +1,4 @@
-"""What each voting rule answers on the test, and from what it learned that."""
+"""Each voting rule's answers on the test, and what it learned from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""How sure the numbers are: intervals and paired tests."""
+"""Uncertainty of the numbers: intervals and paired tests."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The verdict: what every member and every vote is worth on the test images, as the contents of report.json."""
+"""The verdict: the scores of every member and vote on the test images, as the contents of report.json."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Why an ensemble answers as it does: what its members' heatmaps are worth, as the contents of explanation.json."""
+"""Measurements of the members' heatmaps, as the contents of explanation.json."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -98,7 +98,7 @@ def rank(
 
 
 def beyond_controls(rows: Sequence[Mapping[str, Any]], plural: str) -> dict[str, Any] | None:
-    """Say how many members point at boxes more often than what looks at no image does, and whether that is sure.
+    """Count the members that point at boxes more often than the controls do, and how many do so significantly.
 
     Args:
         rows: what `ground` gives, with `member` and `method`, of single members and one method.

@@ -75,7 +75,7 @@ def _raw_maps(
 
 
 def _finish(raw: NDArray[np.float32], height: int, width: int) -> tuple[NDArray[np.float32], str | None]:
-    """Bring one map to the image's size and 0..1, zero staying zero, or say why it explains nothing."""
+    """Scale one map to the image's size and to 0..1 (zero stays zero), or say why it is no explanation."""
     nothing = np.zeros((height, width), np.float32)
     if not np.isfinite(raw).all():
         return nothing, "its map has values that are not finite: no explanation"

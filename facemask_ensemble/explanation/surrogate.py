@@ -1,4 +1,4 @@
-"""The model cut at `features`, so that explaining it differentiates its head alone.
+"""The model cut at `features`, so that an explanation differentiates only its head.
 
 Everything up to `features` runs as one step in the member's own precision, so that the map explains the member that
 votes; the few layers behind it are copied in float32 with a linear last layer, since gradients in bfloat16 fail in

@@ -1,4 +1,4 @@
-"""The verdict on heatmap methods: a rule over what was measured, and in words why a method is not to be trusted."""
+"""The verdict on heatmap methods: a rule over the measurements, and the reasons against a method in words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -32,11 +32,11 @@ PACKAGES = ("facemask-ensemble", "tensorflow", "keras", "numpy")
 
 
 class TooDifferent(InputError):
-    """Say which graph differs from Keras by more than is borne."""
+    """A graph differs from Keras by more than the tolerance."""
 
 
 class Exporter:
-    """An ensemble on its way into `folder`, in the format and with the checks that an export asks for."""
+    """Export an ensemble into `folder`, in the format and with the checks that an export asks for."""
 
     def __init__(self, choice: Choice, settings: ExportSettings, folder: Path) -> None:
         from facemask_ensemble.tensorflow_import import start_tensorflow
@@ -166,7 +166,7 @@ class Exporter:
         return path, ask_export(self._read(path), graph.inputs, checked)
 
     def _described(self, graph: "Graph", path: Path, check: Check, rounded: Check | None) -> dict[str, Any]:
-        """Say what came of a graph, and give its entry of `export.json`.
+        """Print the result of a graph, and return its entry of `export.json`.
 
         Raises:
             TooDifferent: it differs from Keras by more than the tolerance; it is deleted.

@@ -1,4 +1,4 @@
-"""The folder of an export: it appears whole, with `export.json`, or not at all."""
+"""The folder of an export: it is complete, with `export.json`, or it does not exist."""
 
 import hashlib
 import shutil
@@ -13,7 +13,7 @@ RECORD = "export.json"
 
 
 def refuse_taken(path: Path, again: bool) -> None:
-    """Refuse a place where something lies; an earlier export may be replaced if that is asked for.
+    """Refuse a folder with files; an earlier export is replaced on request.
 
     Raises:
         InputError: naming the place.
@@ -30,7 +30,7 @@ def refuse_taken(path: Path, again: bool) -> None:
 
 @contextmanager
 def new_folder(path: Path, again: bool) -> Iterator[Path]:
-    """Give a folder to write in, which becomes `path` if all goes well and vanishes otherwise.
+    """Give a temporary folder that becomes `path` on success and is removed otherwise.
 
     Raises:
         InputError: something lies there, or the place cannot be written.

@@ -45,7 +45,7 @@ def vote_graph(rule: FittedRule) -> Vote:
 
 
 def missing_twin(rule: FittedRule) -> str | None:
-    """Say which part of a rule is of the user's own, and so cannot be part of a graph; None where there is none."""
+    """Name the part of a rule that is the user's own and so cannot be in a graph; None if there is none."""
     for call, known, what in (
         (rule.rule.vote, SCORES, f"voting={rule.name}"),
         (rule.rule.break_tie, TIES, f"the tie breaker of voting={rule.name}"),

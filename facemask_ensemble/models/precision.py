@@ -116,7 +116,7 @@ def _measure(workload: Workload, policies: list[str], path: Path, key: Mapping[s
 
 
 def _recall(path: Path) -> Choice | None:
-    """Read what was measured; a file that something else has damaged counts as none."""
+    """Read saved measurements; a damaged file counts as missing."""
     try:
         known = json.loads(path.read_text())
         return Choice(known["policy"], known["images_per_second"], known["failures"])

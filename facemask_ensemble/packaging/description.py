@@ -1,4 +1,4 @@
-"""The description of an ensemble in a package, `ensemble.json`: what it has to say, and that it is data alone."""
+"""The description of an ensemble in a package, `ensemble.json`: its required keys, and that it holds only data."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ def read_description(file: Path) -> dict[str, Any]:
 
 
 def refuse_older(about: Mapping[str, Any]) -> None:
-    """Refuse a description that says too little to restore the ensemble, as older ones do."""
+    """Refuse a description of an older version, which lacks keys that are needed to restore the ensemble."""
     missing = [key for key in NEEDED if key not in about]
     if missing:
         raise InputError(
@@ -43,7 +43,7 @@ def refuse_older(about: Mapping[str, Any]) -> None:
 
 
 def _is_sound(about: Mapping[str, Any]) -> bool:
-    """Tell whether names are names, a file is one of its folder, and there are numbers where they belong."""
+    """Tell whether names are texts, files are inside the folder, and numbers are numbers."""
     members, classes = about["members"], about["class_names"]
     return (
         all(isinstance(about[key], str) for key in ("rule", "ties", "name"))

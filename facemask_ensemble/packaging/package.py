@@ -1,4 +1,4 @@
-"""A shipped ensemble as a folder of its own: description, members, card. Nothing in it is run; all of it is checked.
+"""A shipped ensemble as a folder: description, members, card. Nothing in it is run; everything is checked.
 
 `ensemble.json`, `members/NAME.keras`, `card.json`, `card.html`, and OpenVINO's conversions where members have them.
 """
@@ -58,7 +58,7 @@ class Package:
 
 
 def packaged_members(store: "Store", about: Mapping[str, Any], cache: Path) -> list[PackagedMember]:
-    """Gather the members that a description names from the store; their price is milliseconds where all were timed.
+    """Fetch the members that a description names from the store; their cost is in milliseconds if all were timed.
 
     Raises:
         InputError: a member or its file is lost, or the description is an older one, which cannot be restored.
@@ -109,7 +109,7 @@ def write_package(about: Mapping[str, Any], members: Sequence[PackagedMember], c
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """Give a file another name, or copy it where that cannot be."""
+    """Hard-link a file, or copy it if that is not possible."""
     try:
         os.link(source, target)
     except OSError:
@@ -166,7 +166,7 @@ def package_folder(ensemble: str, uri: str | None = None, output_dir: Path = HER
 
 
 def _copy_conversions(beside: Path, members: Path, sha256: str) -> None:
-    """Take along what a member was converted to, with the record of its acceptance."""
+    """Copy a member's conversions and the records of their checks."""
     for found in (beside / CONVERSIONS).glob(f"{sha256[:DIGITS]}-*"):
         if not found.name.endswith(".part"):
             copy = shutil.copytree if found.is_dir() else shutil.copyfile

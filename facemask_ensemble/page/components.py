@@ -1,4 +1,4 @@
-"""Gradio's components, taking nothing but what was sent to this page.
+"""Gradio's components, restricted to files that were uploaded to this page.
 
 Those of Gradio fetch an address that a client names, and open and decode images on their own; these do neither.
 """
@@ -18,7 +18,7 @@ component_meta.create_or_modify_pyi = lambda *_: None  # it would write a file o
 
 
 class _SentAlone:
-    """What a client names instead of sending it is neither opened nor fetched."""
+    """A file that a client only names is neither opened nor fetched."""
 
     temp_files: set[str]
 

@@ -1,4 +1,4 @@
-"""What stands before Gradio: the routes that the page needs are open, all others are closed.
+"""Middleware before Gradio: only the routes that the page needs are open.
 
 Gradio can do more than this page asks of it: fetch addresses for a client, record the screen, edit its own code.
 """
@@ -32,7 +32,7 @@ HEADERS = {
 
 
 class Gate:
-    """Refuse requests that the page does not make, and let what is answered load nothing from elsewhere.
+    """Refuse requests that the page does not make, and forbid answers to load anything from other hosts.
 
     Args:
         app: behind the gate.

@@ -1,4 +1,4 @@
-"""What lies behind the page: an ensemble that answers for files that were sent, one caller at a time."""
+"""The service of the page: an ensemble that answers for uploaded files, one caller at a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ def question(class_names: Sequence[str], task: Task) -> str:
 
 
 def meaning(prediction: str, class_names: Sequence[str], task: Task) -> str:
-    """Say what a class means, where the task's classes are answered."""
+    """Say what a class means, if the task's classes are answered."""
     return task.meanings.get(prediction, "") if set(class_names) == set(task.meanings) else ""
 
 

@@ -122,7 +122,7 @@ def _shown(image: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[F
 
 
 def _conclude(table: AnswerTable, opened: OpenedDetector) -> None:
-    """Say what was answered, and write what can only be written at the end."""
+    """Print a summary, and write the files that need all answers."""
     folder = table.file.parent
     found = summary(table, [], folder / "quarantine.csv")
     if found["images"] == found["unreadable"]:
@@ -140,7 +140,7 @@ def _conclude(table: AnswerTable, opened: OpenedDetector) -> None:
 
 
 def _write_faces(table: AnswerTable, members: Sequence[str], file: Path) -> Counter[bool | None]:
-    """Write a row a face, and count who wears a mask; they follow from the table, and so are as whole as it is."""
+    """Write one row per face, and count the masks; both are computed from the finished table."""
     masks: Counter[bool | None] = Counter()
     with file.open("w", encoding="utf-8", newline="") as rows:
         writer = csv.writer(rows, lineterminator="\n")

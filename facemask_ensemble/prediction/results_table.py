@@ -1,4 +1,4 @@
-"""A table of answers on disk that grows a chunk at a time, and that a stopped command goes on with.
+"""A table of answers on disk that grows by chunks; a stopped command resumes it.
 
 Beside a table lies `TABLE.json`, which says what it belongs to. A Parquet file cannot be added to: until all answers
 are there its rows lie in `TABLE.rows.csv`.
@@ -44,8 +44,8 @@ class AnswerTable:
 
         Args:
             belongs: what the answers depend on, as JSON can hold it.
-            again: begin anew, whatever is there.
-            replace: begin anew where what is there was finished.
+            again: start again, whatever the file holds.
+            replace: start again if the file is finished.
 
         Raises:
             InputError: it holds something else, or another command is writing it.
@@ -127,7 +127,7 @@ class AnswerTable:
         before = self._about()
         other = [key for key in belongs if before.get(key) != belongs[key]] if before else ["origin"]
         if other:
-            raise InputError(f"output={self.file}: has answers with a different {', '.join(other)}; {ADVICE}")
+            raise InputError(f"output={self.file}: was written with different {', '.join(other)}; {ADVICE}")
 
 
 def summary(table: AnswerTable, members: Sequence[str], quarantine: Path) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _line(names: Sequence[str]) -> str:
 
 
 def _cut(file: Path) -> None:
-    """Cut a file after its last line break: no field holds one, so what follows is half a row."""
+    """Cut a file after its last line break: no field contains one, so the rest is an incomplete row."""
     with file.open("r+b") as rows:
         size = end = rows.seek(0, io.SEEK_END)
         while end:

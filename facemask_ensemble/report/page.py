@@ -134,7 +134,7 @@ def _choices(report: Mapping[str, Any], command: str) -> dict[str, Any]:
 
 
 def _chosen(report: Mapping[str, Any], command: str) -> dict[str, str] | None:
-    """Name what validation would ship, and the command that judges it; None where that is the vote itself."""
+    """Name the best choice on validation and the command that evaluates it; None if it is the vote itself."""
     found = report["frontier"]
     if found["chosen"] is None:
         return None
@@ -168,7 +168,7 @@ def _listed(report: Mapping[str, Any]) -> list[str]:
 
 
 def _from_random_member(member: Mapping[str, Any]) -> bool:
-    """Tell whether a member went on from another one that had started from random weights."""
+    """Tell whether a member started from another member that had started from random weights."""
     init = str(member.get("init", ""))
     return RANDOM in init and init != RANDOM
 

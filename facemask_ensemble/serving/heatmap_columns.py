@@ -57,7 +57,7 @@ def explained(
 
 
 def spokesman(probs: np.ndarray, label: int | None) -> int:
-    """Choose who is most certain among those that answer with a class; without one, of whatever they answer.
+    """Choose the most certain member among those that answer a class; without a class, among all.
 
     Args:
         probs: of the members for one image, (members, classes); nan where one was not asked.

@@ -41,7 +41,7 @@ class EnsembleModel(PythonModel):
 
 
 def _keep_tracebacks() -> None:
-    """Let MLflow's server not send the traceback, with its paths, of a CSV or Parquet body that it cannot read."""
+    """Keep MLflow's server from sending tracebacks, with their paths, for CSV or Parquet bodies that it cannot read."""
     server = sys.modules.get("mlflow.pyfunc.scoring_server")
     handle = getattr(server, "_handle_serving_error", None)
     if handle:

@@ -90,7 +90,7 @@ def rows_of(table: Any) -> list[dict[str, Any]]:
 
 
 def _bitmap(pixels: Any, limits: Limits) -> bytes:
-    """Write pixels as a file, so that they go the way of every other image."""
+    """Write pixels as an image file, so that they are read like every other image."""
     try:
         array = np.asarray(pixels)
     except ValueError:  # rows of different lengths

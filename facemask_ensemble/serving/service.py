@@ -28,7 +28,7 @@ SHOWN = 480  # longest side of a heatmap, pixels
 
 @dataclass(frozen=True)
 class Service:
-    """An ensemble in memory, how large the images it takes may be, and the folder below which it opens paths."""
+    """An ensemble in memory, its limits on images, and the folder below which it opens paths."""
 
     ensemble: "Ensemble"
     limits: Limits

@@ -229,7 +229,7 @@ def test_a_rule_of_ones_own_that_learns_need_not_break_ties():
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda probs: probs.max(axis=0), r"answers float64 \(9, 3\) to 9 images; .* integers \(9,\)"),
+        (lambda probs: probs.max(axis=0), r"returns float64 \(9, 3\) for 9 images; .* integers \(9,\)"),
         (lambda probs: probs[0].argmax(axis=1).astype(float), r"returns float64 \(9,\)"),
         (lambda probs: probs[0].argmax(axis=1)[:4], r"returns int64 \(4,\)"),
         (

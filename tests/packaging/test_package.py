@@ -238,11 +238,11 @@ def test_a_member_that_was_changed_or_lost_is_named(package):
         ({"learned": {"weights": [1, 1, 1]}}, "rule=majority: its learned values must be none, .* has weights"),
         ({"rule": "weighted"}, "rule=weighted: its learned values must be weights, .* has nothing"),
         ({"rule": "weighted", "learned": {"weights": [1, 1]}}, "Weights must be 3 numbers"),
-        ({"rule": "weighted", "learned": {"weights": [1, 1, None]}}, "as finite numbers"),
-        ({"rule": "weighted", "learned": {"weights": ["a", [1]]}}, "as finite numbers"),
+        ({"rule": "weighted", "learned": {"weights": [1, 1, None]}}, "all finite"),
+        ({"rule": "weighted", "learned": {"weights": ["a", [1]]}}, "all finite"),
         ({"tie_arguments": {"order": "some"}}, "ties=safest_class: order=some does not fit"),
-        ({"class_names": "none"}, "lacks members"),
-        ({"members": []}, "lacks members"),
+        ({"class_names": "none"}, "members, their files or numbers are missing"),
+        ({"members": []}, "members, their files or numbers are missing"),
     ],
 )
 def test_a_description_that_cannot_be_trusted_is_refused(package, changes, message):
@@ -262,7 +262,7 @@ def test_a_member_is_a_keras_file_of_its_own_folder(package, file):
 @pytest.mark.parametrize("missing", ["tie_arguments", "class_names"])
 def test_a_description_of_an_older_version_is_refused_with_the_next_step(package, about, tmp_path, missing):
     about.pop(missing)
-    message = f"ensemble.json has no {missing}, it was written by an older version .*evaluate and ship again: python -m"
+    message = f"ensemble.json has no {missing}: it was written by an older version .*evaluate and ship again: python -m"
     with pytest.raises(InputError, match=message):
         write_package(about, [], tmp_path, tmp_path / "other")
     (package / "ensemble.json").write_text(json.dumps(about))

@@ -1,4 +1,4 @@
-"""A cluster of Ray: joined, or started on this machine for as long as it is needed."""
+"""A Ray cluster: joined, or started on this machine for the time of the command."""
 
 import logging
 import os
@@ -45,7 +45,7 @@ def room(resources: dict[str, float], workers: int | None, cores: int, gpus: flo
 
 @contextmanager
 def joined(address: str | None) -> Iterator[None]:
-    """Join a cluster, or have one of this machine alone, without a word."""
+    """Join a cluster, or start one on this machine, without output."""
     os.environ |= SILENT if address else SILENT | PRIVATE
     if address and address != "auto":
         _refuse_silence(address)
@@ -83,7 +83,7 @@ def _short_folder() -> str:
 
 
 def _refuse_silence(address: str) -> None:
-    """Refuse an address at which nobody listens: Ray would try for a quarter of an hour."""
+    """Refuse an address where nothing listens: Ray would try for a quarter of an hour."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), ANSWERING).close()

@@ -20,7 +20,7 @@ AUTO, QUICKEST = "auto", "quickest"
 
 @dataclass(frozen=True)
 class Accepted:
-    """A conversion that may answer."""
+    """A conversion that passed the check."""
 
     source: Source
     place: Place
@@ -55,7 +55,7 @@ def load(
 
 
 def check(precision: str, differ: float | None) -> None:
-    """Refuse settings that there are not, or that this machine cannot follow.
+    """Refuse settings that do not exist or that this machine does not support.
 
     Raises:
         InputError: naming the key, the value and the rule.
@@ -80,7 +80,7 @@ def _ways(precision: str) -> tuple[str, ...]:
 
 
 def _accept(source: Source, precision: str, differ: float | None) -> Accepted:
-    """Find the quickest precision in which a member's conversion decides as the member does."""
+    """Find the fastest precision in which a member's conversion gives the same classes as the member."""
     place, ways = Place.of(source.file), _ways(precision)
     accepted, refused = dict[str, dict[str, Any]](), None
     for way in ways:

@@ -1,4 +1,4 @@
-"""Whether a conversion may answer for a member: it has to decide as Keras did on the member's validation images."""
+"""Check a conversion: it must give the same classes as Keras on the member's validation images."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class NotAtHand(Exception):
 
 
 def measured(source: Source, place: Place, precision: str, differ: float | None) -> dict[str, Any]:
-    """Recall what is known of a conversion; where something is not, measure it and write it down.
+    """Read the record of a conversion; measure and save what is missing.
 
     Returns:
         `images` that it was asked about, `differ` (the share of them that it decides otherwise than Keras),
@@ -51,7 +51,7 @@ def measured(source: Source, place: Place, precision: str, differ: float | None)
 
 
 def refusal(name: str, precision: str, found: dict[str, Any], bound: float | None) -> str | None:
-    """Say why a conversion may not answer; None where it may."""
+    """Say why a conversion is refused; None if it is accepted."""
     if bound is None or found["differ"] <= bound:
         return None
     otherwise = {FULL: "runtime=keras, or a larger runtime.differ", SMALL: "runtime.precision=quickest"}
@@ -91,7 +91,7 @@ def _holds(known: dict[str, Any], place: Place, precision: str, differ: float | 
 def _measure(
     source: Source, place: Place, precision: str, differ: float | None, known: dict[str, Any]
 ) -> dict[str, Any]:
-    """Measure a conversion; one to whole numbers is made where it was not yet."""
+    """Measure a conversion; the int8 conversion is made first if it is missing."""
     compared = UNCHECKED
     try:
         if precision == SMALL and not place.network(SMALL).exists():
