@@ -1,4 +1,4 @@
-"""Let an ensemble answer for images: `python -m facemask_ensemble.predict input=photos`."""
+"""Predict the classes of images with an ensemble: `python -m facemask_ensemble.predict input=photos`."""
 
 import gc
 import sys

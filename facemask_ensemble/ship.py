@@ -1,4 +1,4 @@
-"""Register the ensemble that a report judged, as champion if it earns it: `python -m facemask_ensemble.ship`."""
+"""Register the ensemble of a report, as champion if it is not worse: `python -m facemask_ensemble.ship`."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Box the faces of a camera or a video and say who wears a mask: `python -m facemask_ensemble.webcam source=0`."""
+"""Box the faces of a camera or a video, and say who wears a mask: `python -m facemask_ensemble.webcam source=0`."""
 
 from collections import Counter
 from collections.abc import Mapping

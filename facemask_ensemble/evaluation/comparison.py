@@ -15,7 +15,7 @@ def paired(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]:
     """Compare the vote with a rival on the same images.
 
     Args:
-        first_right: Whether the vote answered each image rightly, bool (n,).
+        first_right: Whether the vote is right on each image, bool (n,).
         second_right: The same of the rival.
 
     Returns:

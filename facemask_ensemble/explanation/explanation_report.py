@@ -106,7 +106,7 @@ def beyond_controls(rows: Sequence[Mapping[str, Any]], plural: str) -> dict[str,
 
     Returns:
         `members`, how many were judged; by control `above`, `sure`, `below` and `significantly_below`, counts of them;
-        and the `sentence`. None where nobody was judged.
+        and the `sentence`. None if no member was judged.
     """
     judged = [row for row in rows if row["class"] == EVERY_CLASS and row["images"]]
     if not judged:

@@ -133,7 +133,7 @@ def _head_layers(model: keras.Model) -> list[dict[str, Any]]:
         layers.append(layer)
     if not layers or layers[-1]["name"] != PROBABILITIES or "activation" not in layers[-1]["config"]:
         raise InputError(
-            f"model {model.name!r} goes on from `{FEATURES}` to {[layer['name'] for layer in layers]}: "
+            f"model {model.name!r} continues after `{FEATURES}` with {[layer['name'] for layer in layers]}: "
             f"let it end in a Dense layer `{PROBABILITIES}` with its activation"
         )
     return layers

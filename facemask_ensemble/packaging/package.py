@@ -25,7 +25,7 @@ MODEL = "MLmodel"  # beside it MLflow keeps a model's artifacts
 INSIDE = ("artifacts", "ensemble")  # of a model of MLflow
 CONVERSIONS, DIGITS = "openvino", 20  # the folder beside a member; as many digits of its file's sha256 name its own
 REGISTERED = "models:/"
-HERE = Path("outputs")  # where a store is, if nobody says so
+HERE = Path("outputs")  # the default folder of a store
 
 
 @dataclass(frozen=True)

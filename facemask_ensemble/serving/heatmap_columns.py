@@ -1,4 +1,4 @@
-"""Heatmaps in a table of answers: of which member, and as what can be sent."""
+"""Heatmaps as columns of a table of answers: the chosen member, and the image as text."""
 
 import base64
 import io

@@ -88,7 +88,7 @@ def _accept(source: Source, precision: str, differ: float | None) -> Accepted:
         refused = refusal(source.name, way, found, differ)
         if refused is None:
             accepted[way] = found
-            if way != SMALL:  # of which only measuring says whether it is the quicker one
+            if way != SMALL:  # only a measurement shows whether int8 is faster
                 break
         elif accepted or way != ways[-1]:
             print(f"{source.name} in {way}: {told(found)}; not used", flush=True)
