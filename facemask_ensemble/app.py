@@ -1,4 +1,4 @@
-"""Show an ensemble on a web page of this machine: `python -m facemask_ensemble.app`."""
+"""Open a web page that predicts images with an ensemble: `python -m facemask_ensemble.app`."""
 
 import sys
 from collections.abc import Mapping

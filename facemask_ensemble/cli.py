@@ -29,7 +29,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "facemask-ensemble COMMAND --help shows a command's keys.",
+            "facemask-ensemble COMMAND --help shows the keys of a command.",
         ]
     )
 

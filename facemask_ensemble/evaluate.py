@@ -1,4 +1,4 @@
-"""Let the members of a dataset vote and write the verdict: `python -m facemask_ensemble.evaluate`."""
+"""Evaluate the members of a dataset and their vote: `python -m facemask_ensemble.evaluate`."""
 
 import json
 import shlex

@@ -106,7 +106,7 @@ def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTabl
 
         explain = hydra.utils.instantiate(method.call)
     shown = partial(show_own, most=MOST_SHOWN) if method else None
-    gc.freeze()  # what is there by now stays to the end
+    gc.freeze()  # objects that exist now live until the end
     gc.enable()
     with counting(total, done, "Answering") as count:
         for chunk, probs, members in engine(choice, load, chain([first], items), shown):
@@ -146,7 +146,7 @@ def _conclude(table: "AnswerTable", choice: "Choice", competition: "Submission |
         _submit(rows[~bad], rows[bad], choice.class_names, competition.columns, folder / "submission.csv")
     table.finish()
     readable = found["images"] - found["unreadable"]
-    print(f"asked: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} images)")
+    print(f"member answers: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} images)")
     print(f"answers: {table.file}")
 
 
@@ -169,7 +169,7 @@ def _submit(
         return
     rows.to_csv(file, index=False)
     for path in mute["path"]:
-        print(f"guessed in submission.csv: {path}: {guess}, the most frequent answer", file=sys.stderr)
+        print(f"filled in submission.csv: {path}: {guess}, the most frequent answer", file=sys.stderr)
     print(f"submission: {file}")
 
 

@@ -116,7 +116,7 @@ def _refuse_unusable(folder: Path) -> None:
         file = folder / packaged.relative_to(CONF_DIR)
         if file.is_file() and not file.samefile(packaged):
             name = packaged.relative_to(CONF_DIR).with_suffix("")
-            raise InputError(f"{file}: the package has a {name} of its own, which comes first; rename this file")
+            raise InputError(f"{file}: the package has its own {name}, which comes first; rename this file")
 
 
 def options(group: str) -> list[str]:

@@ -54,7 +54,7 @@ def ship(settings: ShipSettings) -> "Version":
     output_dir, cache = settings.output_dir, settings.output_dir / "data" / "artifacts"
     store = tracking.open_store(settings.tracking.uri, output_dir)
     run_id, study = registry.find_report(store, settings.study, settings.report)
-    again = f"write that report again: python -m facemask_ensemble.evaluate study={study}"
+    again = f"write this report again: python -m facemask_ensemble.evaluate study={study}"
     new = read_shipment(registry.ensemble_folder(store, run_id, cache, again))
     task = task_named(new.about.get("task", GENERIC))
     name = settings.name or f"{task.model_prefix}{new.about['name']}"
@@ -69,13 +69,13 @@ def ship(settings: ShipSettings) -> "Version":
     print(f"{name} version {version.number}{'' if made else ' (registered before)'}: {_summary(new)}")
     print(f"card: {new.page}\nto see it: {registry.page_of(store, version)}")
     if not settings.champion:
-        print(f"champion: {f'version {before.number} still' if before else 'none'} (champion=false)")
+        print(f"champion: {f'still version {before.number}' if before else 'none'} (champion=false)")
     elif before and before.run_id == run_id:
-        print(f"champion: version {version.number} already")
+        print(f"champion: already version {version.number}")
     else:
         evidence = _defend(version, new, before, old, settings.margin) if before and old else NO_RIVAL
         registry.set_champion(store, version)
-        print(f"champion: version {version.number} now, {evidence}\nto use it: models:/{name}@{registry.CHAMPION}")
+        print(f"champion: now version {version.number}, {evidence}\nto use it: models:/{name}@{registry.CHAMPION}")
     return version
 
 
@@ -155,7 +155,7 @@ def _defend(version: "Version", new: Shipment, before: "Version", old: Shipment,
             f"stays: {numbers}, and margin={margin:g} allows {points(-margin)}; test both on more images, or give "
             f"a larger margin=…. Version {version.number} is kept"
         )
-    return f"in place of version {before.number}: {numbers} (margin={margin:g})"
+    return f"replaces version {before.number}: {numbers} (margin={margin:g})"
 
 
 def _refuse_other_classes(name: str, new: Shipment, old: Shipment) -> None:

@@ -16,7 +16,7 @@ def task(cfg: DictConfig) -> None:
     if not (folder / "scores.json").is_file():
         raise InputError(f"folder={given}: no finished training there; give the folder that the training printed")
     if not (folder / "files" / "model.keras").is_file():
-        raise InputError(f"folder={given}: that training has been logged already; `make ui` shows it")
+        raise InputError(f"folder={given}: this training is already logged; `make ui` shows it")
     send(folder)
 
 

@@ -198,9 +198,9 @@ def test_the_members_behind_the_answer_are_shown_together_and_one_other_is_not(p
     """Of a red half ada and bea say none, cleo all."""
     drop(page, **{"half.png": png(half())})
     page.wait_for_selector("#shown img")
-    assert page.get_by_role("radio", name="the others").count() == 0
+    assert page.get_by_role("radio", name="other members").count() == 0
     before = shown_pixels(page).astype(int)
-    page.get_by_role("radio", name="those behind the answer").check()
+    page.get_by_role("radio", name="members behind the answer").check()
     page.wait_for_selector("text=Where the 2 members that say none looked: the mean of their heatmaps.")
     changed = np.abs(shown_pixels(page).astype(int) - before).sum(axis=2).mean(axis=0)
     assert changed[: before.shape[1] // 4].min() > 100
@@ -289,7 +289,7 @@ def test_files_beyond_the_limits_are_rows_with_their_reason(address, tmp_path):
     client = Client(address, verbose=False, httpx_kwargs={"timeout": HANG})
     rows = client.predict([handle_file(tmp_path / f"{number}.png") for number in range(8)], api_name="/predict")
     assert rows[0]["reason"] == "more than 40 million pixels"
-    assert [row["reason"] for row in rows[1:]] == [""] * 5 + ["not looked at: more than 6 files at once"] * 2
+    assert [row["reason"] for row in rows[1:]] == [""] * 5 + ["not answered: more than 6 files at once; send fewer"] * 2
     client.close()
     sent = post(f"{address}/gradio_api/upload", files={"files": ("large.png", bytes(1_100_000))})
     assert sent.status_code == 413
@@ -404,8 +404,8 @@ def test_a_port_in_use_is_one_line(address, package, command, tmp_path, assert_r
         ("limits.images=0.5", ["limits.images=0.5", "whole number of at least 1"]),
         ("keep_minutes=soon", ["keep_minutes=soon", "above 0"]),
         ("votes=some", ["votes=some", "decided, all"]),
-        ("host=nowhere.invalid", ["host=nowhere.invalid", "no page can be opened there"]),
-        ("ensemble=nowhere", ["ensemble=nowhere", "no shipped ensemble is there"]),
+        ("host=nowhere.invalid", ["host=nowhere.invalid", "the page cannot listen there"]),
+        ("ensemble=nowhere", ["ensemble=nowhere", "not a shipped ensemble"]),
     ],
 )
 def test_what_cannot_be_served_is_refused_in_a_line(argument, words, command, tmp_path, assert_refused):

@@ -82,7 +82,7 @@ def test_a_refused_config_is_one_line_before_tensorflow_is_imported(arguments, w
 
 @pytest.mark.parametrize(
     ("files", "words"),
-    [([], "no finished training there"), (["scores.json"], "that training has been logged already")],
+    [([], "no finished training there"), (["scores.json"], "this training is already logged")],
 )
 def test_a_folder_without_anything_to_send_is_refused(files, words, command, tmp_path, assert_refused):
     for name in files:

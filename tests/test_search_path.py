@@ -97,7 +97,7 @@ def test_a_file_that_the_packages_own_would_hide_is_refused(name, mine):
     file = mine / f"{name}.yaml"
     file.parent.mkdir(exist_ok=True)
     file.write_text("{}")
-    with pytest.raises(InputError, match=f"mine/{name}.yaml: the package has a {name} of its own, .* rename this file"):
+    with pytest.raises(InputError, match=f"mine/{name}.yaml: the package has its own {name}, .* rename this file"):
         open_own_folders(["--config-dir", "mine"])
 
 

@@ -118,7 +118,7 @@ def test_a_report_shipped_twice_has_one_version(store, tmp_path, capsys):
     assert ship(config(tmp_path)).number == 1
     said = capsys.readouterr().out
     assert "version 1 (registered before)" in said
-    assert "champion: version 1 already" in said
+    assert "champion: already version 1" in said
     assert versions(store) == [1]
 
 
@@ -202,7 +202,7 @@ def test_champion_false_keeps_a_version_and_leaves_the_champion(store, tmp_path,
     log_report(store, tmp_path, 99, 1)
     ship(config(tmp_path, champion=False))
     assert (champion(store), versions(store)) == (1, [1, 2])
-    assert "champion: version 1 still (champion=false)" in capsys.readouterr().out
+    assert "champion: still version 1 (champion=false)" in capsys.readouterr().out
 
 
 def test_the_newest_report_is_shipped_of_a_study_or_of_any_and_a_run_named_wins(store, tmp_path):
@@ -255,7 +255,7 @@ def test_a_run_that_is_no_finished_report_is_refused(kind, status, store, tmp_pa
 def test_a_report_of_an_older_version_is_refused_before_anything_is_registered(store, tmp_path):
     log_report(store, tmp_path, without=["tie_arguments"])
     with pytest.raises(
-        InputError, match="has no tie_arguments, it is of an older version, .*facemask_ensemble.evaluate"
+        InputError, match="has no tie_arguments: it was written by an older version .*facemask_ensemble.evaluate"
     ):
         ship(config(tmp_path))
     assert versions(store) == []
@@ -360,7 +360,7 @@ def test_the_command_ships_and_ends_with_2_where_the_champion_stays(command, pla
     log_report(store, place_with_store, 95, 5)
     shipped = command("ship", "study=masks", cwd=place_with_store)
     assert shipped.returncode == 0, shipped.stderr
-    assert "champion: version 1 now" in shipped.stdout
+    assert "champion: now version 1" in shipped.stdout
     log_report(store, place_with_store, 80, 20)
     done = command("ship", "study=masks", cwd=place_with_store)
     assert_refused(done, "version 2 may be worse than the champion, version 1", "margin=")
@@ -387,7 +387,7 @@ def test_a_server_takes_an_ensemble_and_hands_out_its_champions_answers(tmp_path
         assert [ship(elsewhere).number for _ in range(2)] == [2, 2]
         said = capsys.readouterr().out
         assert f"to see it: {uri}/#/models/facemask-masks/versions/2" in said
-        assert "in place of version 1: +5.0 points on 1000 common images" in said
+        assert "replaces version 1: +5.0 points on 1000 common images" in said
         assert champion(store) == 2
     finally:
         os.killpg(process.pid, 9)

@@ -216,7 +216,7 @@ def test_a_parquet_table_has_its_numbers_as_numbers(place, answered):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("detector.longest=100", "holds answers of another detector; give again=true"),
+        ("detector.longest=100", "was written with different detector; give again=true"),
         (
             "detector.masked=[rock]",
             "names none of the members' classes, with_mask, without_mask; give detector.masked=",
