@@ -50,7 +50,7 @@ quick: $(ALL) ## run the tests that take no more than seconds
 lint: $(READY) ## ruff, mypy, and whether imports go down only
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo --no-cache
 
-lock: ## pin every version anew (needs uv)
+lock: ## pin every version again (needs uv)
 	@uv pip compile pyproject.toml --group dev --group browser $(EXTRAS:%=--extra %) $(LOCK) --upgrade -o requirements-all.lock
 	@uv pip compile pyproject.toml --group dev $(LOCK) --constraint requirements-all.lock -o requirements.lock
 

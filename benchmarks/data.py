@@ -169,7 +169,7 @@ def _remember(folder: Path) -> None:
 
 
 def _run(arguments: Sequence[str], folder: Path) -> tuple[float, float]:
-    """Run Python in a process of its own; return its seconds and its peak memory in GB."""
+    """Run Python in a separate process; return its seconds and its peak memory in GB."""
     code = "import resource, subprocess, sys; done = subprocess.run([sys.executable, *sys.argv[1:]]).returncode; "
     code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done)"
     started = time.perf_counter()

@@ -79,7 +79,7 @@ def rules() -> list[str]:
 
 
 def main() -> None:
-    """Print the tables; every verdict is of a process of its own, whose memory is measured."""
+    """Print the tables; each verdict runs in a separate process, to measure its memory."""
     if len(sys.argv) == 3:
         seconds, gigabytes = verdict(int(sys.argv[1]), int(sys.argv[2]))
         print(f"{seconds:.1f} {gigabytes:.2f}")

@@ -1,6 +1,6 @@
 """Measure heatmaps beside their alternative, and print a table: `python -m benchmarks.explanation`.
 
-Members of random weights explain random pixels; what is under way is told on stderr. Give KEY=VALUE, such as
+Members of random weights explain random pixels; progress is printed to stderr. Give KEY=VALUE, such as
 parts=[speed] methods=[gradcam] backbones=[xception] image_size=224 images=64.
 """
 
@@ -20,8 +20,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     """Read KEY=VALUE arguments.
 
     Raises:
-        InputError: a part, a method, a backbone or a precision that there is not, or a number that is too small.
-        omegaconf.errors.OmegaConfBaseException: a key that there is not, or a value of another type.
+        InputError: an unknown part, method, backbone or precision, or a number that is too small.
+        omegaconf.errors.OmegaConfBaseException: an unknown key, or a value of another type.
     """
     settings = settings_of(Settings, arguments, NUMBERS)
     refuse_unknown("parts", settings.parts, PARTS)

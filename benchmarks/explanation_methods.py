@@ -1,4 +1,4 @@
-"""What is measured of heatmaps, in a process of its own.
+"""Measure heatmaps in a separate process.
 
 `python -m benchmarks.explanation_methods WAY` reads what it is to do as JSON from its standard input, and prints
 what it found as a line of JSON.

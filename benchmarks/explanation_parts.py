@@ -29,7 +29,7 @@ class Settings:
         image_size: side of the square input, in pixels; the two Inceptions take 139 where it is less.
         images: that ours explains in a round.
         alone: images that tf-keras-vis explains in a round, one at a time.
-        scorecam: images that either way explains in a round of Score-CAM, which is dear.
+        scorecam: images per round of Score-CAM, which is slow, for either way.
         batch_size: images a batch, of ours.
         rounds: of either way, in turn.
         many: images explained for the peak of memory.
@@ -69,7 +69,7 @@ def memory(asked: Settings, place: Path) -> Iterator[Row]:
                 _way("memory", asked, place, name, methods=[method], images=count) for count in (FEW, asked.many)
             )
             if few is None or many is None:
-                yield Row("memory", "this system does not tell it")
+                yield Row("memory", "this system does not report it")
                 return
             what = f"{_about(asked, name)}: process explaining {FEW} and {asked.many:,} images by {method}"
             yield Row(what, f"{few:.0f} and {many:.0f} MB")
@@ -85,7 +85,7 @@ def _about(asked: Settings, name: str) -> str:
 
 
 def _way(way: str, asked: Settings, place: Path, name: str, **other: Any) -> Any:
-    """Explain in one of the ways of `bench_ways`, in a process of its own."""
+    """Explain in one of the ways of `bench_ways`, in a separate process."""
     given = asdict(asked) | {"backbone": name, "image_size": _side(asked, name)} | other
     print(" ".join([way, name, *given["methods"]]), end=" … ", file=sys.stderr, flush=True)
     module, environment = "benchmarks.explanation_methods", {"KERAS_BACKEND": "tensorflow"}

@@ -50,11 +50,11 @@ def settings_of(kind: type[S], arguments: Sequence[str], least: Mapping[str, int
     Args:
         kind: of the settings.
         arguments: as on the command line.
-        least: the smallest value of numbers, by their keys; None is not looked at.
+        least: the smallest value of numbers, by their keys; None is not checked.
 
     Raises:
         InputError: a number that is too small.
-        omegaconf.errors.OmegaConfBaseException: a key that there is not, or a value of another type.
+        omegaconf.errors.OmegaConfBaseException: an unknown key, or a value of another type.
     """
     asked = OmegaConf.structured(kind)
     asked.merge_with_dotlist(list(arguments))
@@ -68,14 +68,14 @@ def settings_of(kind: type[S], arguments: Sequence[str], least: Mapping[str, int
 
 
 def refuse_unknown(key: str, given: Sequence[str], known: Iterable[str]) -> None:
-    """Refuse what there is not.
+    """Refuse unknown choices.
 
     Raises:
         InputError: naming the key, the first that is unknown, and what can be chosen.
     """
     choices = list(known)
     if unknown := [one for one in given if one not in choices]:
-        raise InputError(f"{key}={unknown[0]}: there is no such one; choose among {', '.join(choices)}")
+        raise InputError(f"{key}={unknown[0]}: not known; choose from {', '.join(choices)}")
 
 
 def measure_parts(parts: Mapping[str, Part], asked: Sequence[str], settings: Any, *, folder_each: bool) -> None:

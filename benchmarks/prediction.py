@@ -1,7 +1,7 @@
 """Measure prediction beside its alternatives, and print a table: `python -m benchmarks.prediction`.
 
 Seven members of random weights are made for it, in a temporary folder, or give trained ones: output_dir=outputs
-study=NAME. What is under way is told on stderr. Give KEY=VALUE, such as parts=[speed,cold] count=100
+study=NAME. Progress is printed to stderr. Give KEY=VALUE, such as parts=[speed,cold] count=100
 images=photos.txt precisions=[bfloat16].
 """
 
@@ -22,8 +22,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     """Read KEY=VALUE arguments.
 
     Raises:
-        InputError: a part, a precision or a folder that there is not, or a number that is too small.
-        omegaconf.errors.OmegaConfBaseException: a key that there is not, or a value of another type.
+        InputError: an unknown part or precision, a missing folder, or a number that is too small.
+        omegaconf.errors.OmegaConfBaseException: an unknown key, or a value of another type.
     """
     settings = settings_of(Settings, arguments, NUMBERS)
     refuse_unknown("parts", settings.parts, PARTS)
@@ -31,7 +31,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     if (settings.study is None) != (settings.output_dir is None):
         raise InputError("study and output_dir: trained members need both; give output_dir=outputs study=NAME")
     if QUICKEST in settings.precisions and settings.study is None:
-        raise InputError(f"precisions={QUICKEST}: is for trained members; give output_dir=outputs study=NAME too")
+        raise InputError(
+            f"precisions={QUICKEST}: works with trained members only; give output_dir=outputs study=NAME too"
+        )
     if settings.output_dir and not Path(settings.output_dir).expanduser().is_dir():
         raise InputError(f"output_dir={settings.output_dir}: no such folder")
     if settings.images and not Path(settings.images).expanduser().exists():

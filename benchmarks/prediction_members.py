@@ -77,7 +77,7 @@ def photographs(named: str | None, count: int, place: Path) -> tuple[list[str], 
 
     Args:
         named: a folder, a list or an archive of images; None for the real photographs, where there are any.
-        count: of the images; fewer where there are not so many.
+        count: of the images; fewer, if fewer are available.
         place: for drawn ones.
     """
     given = named or os.environ.get(REAL)

@@ -1,4 +1,4 @@
-"""The ways of asking members that are measured side by side, each in a process of its own.
+"""The ways of asking members that are measured side by side, each in a separate process.
 
 `python -m benchmarks.prediction_methods WAY` reads what it is to do as JSON from its standard input, and prints
 what it found as a line of JSON.

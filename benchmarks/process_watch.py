@@ -28,7 +28,8 @@ class Watched:
         seconds: that it took.
         lines: (time of arrival, text) of its output.
         peaks: peak resident memory in MB, the largest of every role: `waiting` is the command itself, `worker` one of
-            joblib's, `member` the process of a training. Empty where nobody looked, or the system does not tell.
+            joblib's, `member` the process of a training. Empty if memory was not measured or the system does not report
+            it.
     """
 
     started: float
@@ -46,11 +47,11 @@ class Watched:
         """Give the mean time from one epoch's line to the next: all that an epoch costs, but for the first's tracing.
 
         Raises:
-            ValueError: fewer than two epochs were told of.
+            ValueError: fewer than two epochs were printed.
         """
         arrived = self.epochs
         if len(arrived) < 2:
-            raise ValueError(f"{len(arrived)} lines of epochs arrived; two at least are needed")
+            raise ValueError(f"only {len(arrived)} epoch lines arrived; at least two are needed")
         return (arrived[-1] - arrived[0]) / (len(arrived) - 1)
 
 
@@ -62,7 +63,7 @@ def watch(
     memory: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> Watched:
-    """Run Python with arguments in a process of its own, and look on.
+    """Run Python with arguments in a separate process, and look on.
 
     Args:
         arguments: of Python, such as `-m` and a module.
@@ -123,7 +124,7 @@ def _role(command: str) -> str | None:
 
 
 def peak_memory(pid: int) -> float | None:
-    """Read the peak resident memory of a process in MB; None where it has ended or the system does not tell."""
+    """Read the peak resident memory of a process in MB; None if it has ended or the system does not report it."""
     try:
         found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
     except (FileNotFoundError, ProcessLookupError):

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-TIMEOUT_SECONDS = 300  # seconds that a server has to come up, and a request to be answered
+TIMEOUT_SECONDS = 300  # time limits in seconds: for a server to start, and for a request
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def bodies(files: Sequence[str]) -> list[bytes]:
 
 
 def besiege(server: Server, requests: Sequence[bytes], clients: int, seconds: float) -> Siege:
-    """Let so many clients ask one after another for so long; all take the images in turn."""
+    """Run several clients for some seconds; each sends one request after another, and they take the images in turn."""
     end, errors, times, memory = time.monotonic() + seconds, list[str](), list[float](), list[float]()
 
     def client(number: int) -> None:
@@ -139,4 +139,4 @@ def _wait_for(server: Server, log: Path) -> None:
                 return
         except OSError:
             time.sleep(0.2)
-    raise RuntimeError(f"the server did not come up: {log.read_text()[-2000:]}")
+    raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")

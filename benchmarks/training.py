@@ -1,6 +1,6 @@
 """Measure training beside its alternatives, and print a table: `python -m benchmarks.training`.
 
-All is done in a temporary folder; what is under way is told on stderr. Give KEY=VALUE, such as parts=[bare,frozen]
+All is done in a temporary folder; progress is printed to stderr. Give KEY=VALUE, such as parts=[bare,frozen]
 backbones=[xception] image_size=224 images=2000; null is a part's own choice.
 """
 
@@ -18,8 +18,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     """Read KEY=VALUE arguments.
 
     Raises:
-        InputError: a part that there is not, or a number that is too small.
-        omegaconf.errors.OmegaConfBaseException: a key that there is not, or a value of another type.
+        InputError: an unknown part, or a number that is too small.
+        omegaconf.errors.OmegaConfBaseException: an unknown key, or a value of another type.
     """
     settings = settings_of(Settings, arguments, NUMBERS)
     refuse_unknown("parts", settings.parts, PARTS)

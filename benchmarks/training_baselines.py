@@ -1,4 +1,4 @@
-"""The ways of training that ours is measured beside, each in a process of its own.
+"""The ways of training that ours is measured beside, each in a separate process.
 
 `python -m benchmarks.training_baselines WAY PATH EPOCHS` reads a training's settings as JSON from its standard input
 and prints a line an epoch.
@@ -88,10 +88,11 @@ def first(settings: TrainSettings, place: Path, epochs: int) -> None:
 
 
 def first_by_keras(settings: TrainSettings, place: Path, epochs: int) -> None:
-    """Train a member with Keras's Adam, and with a graph each for training, validation and prediction."""
+    """Train a member with Keras's Adam, two traces of its step, and a graph each for validation and prediction."""
     make = settings.optimizer.make
     keras_own = make.changed(_target_=f"keras.optimizers.{make.name}")
     fit.share_inference = lambda network: None
+    fit._build_metrics = lambda *_: None
     train_member(replace(settings, optimizer=replace(settings.optimizer, make=keras_own)), place, show_bar=False)
 
 

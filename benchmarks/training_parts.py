@@ -83,7 +83,7 @@ def reference(asked: Settings, folder: Path) -> Iterator[Row]:
 
 
 def _precision(folder: Path, name: str) -> str:
-    """Tell what was measured to be the fastest precision, where anything had to be."""
+    """Give the precision that was measured as the fastest, if one was measured."""
     chosen = [json.loads(file.read_text())["policy"] for file in folder.glob(f"outputs/precision/{name}-*.json")]
     return "".join(f" ({policy})" for policy in chosen)
 
@@ -171,7 +171,7 @@ def memory(asked: Settings, folder: Path) -> Iterator[Row]:
         ours = place.train(f"backbone={name}", memory=True)
         other = place.other("bare", file, 2, f"backbone={name}", memory=True)
         if not ours.peaks:
-            yield Row("memory", "this system does not tell it")
+            yield Row("memory", "this system does not report it")
             return
         yield Row(f"{name}, {size} px: process of a bare fit", f"{other.peaks[WAITING]:.0f} MB")
         yield Row(f"{name}, {size} px: process of a member", f"{ours.peaks[MEMBER]:.0f} MB")

@@ -17,7 +17,7 @@ from facemask_ensemble.training.launch import check
 
 SIDE = 400  # of a drawn image, pixels
 SPLITS = {"train": 1.0, "validation": 0.25, "test": 0.05}  # images for every training image
-QUIET = ("dataset", "output_dir", "study", "augmentation", "seed")  # of a command that is told of: all have them
+QUIET = ("dataset", "output_dir", "study", "augmentation", "seed")  # options of every watched command
 COUNTED_BY = {"KERAS_BACKEND": "tensorflow"}  # it has the profiler, whatever trains
 _numbers = count()
 
@@ -58,7 +58,7 @@ class Place:
 
     @classmethod
     def prepare(cls, folder: Path, images: int, *shared: str) -> "Place":
-        """Draw the images of a part in a folder of its own."""
+        """Draw the images of a part in a separate folder."""
         folder.mkdir()
         return cls(folder, draw(folder / "images", images), shared)
 

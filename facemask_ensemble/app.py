@@ -1,4 +1,4 @@
-"""Show an ensemble on a web page of this machine: `python -m facemask_ensemble.app`."""
+"""Open a web page that predicts images with an ensemble: `python -m facemask_ensemble.app`."""
 
 import sys
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def app(settings: AppSettings, choices: Mapping[str, str]) -> None:
         choices: the names of the `voting` rule and of what breaks `ties`.
 
     Raises:
-        InputError: the port is taken, there is no such ensemble, or no member.
+        InputError: the port is in use, the ensemble does not exist, or there is no member.
     """
     import numpy as np
 

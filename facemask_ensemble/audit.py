@@ -1,4 +1,4 @@
-"""Look at a dataset before a model is trusted: `python -m facemask_ensemble.audit dataset=folders dataset.root=…`."""
+"""Check a dataset before training: `python -m facemask_ensemble.audit dataset=folders dataset.root=…`."""
 
 import shlex
 import sys
@@ -29,7 +29,7 @@ def task(cfg: DictConfig) -> None:
 
 
 def audit(settings: AuditSettings, command: str) -> Path:
-    """Examine every image of a dataset; write what was found as a page, log it, and print a summary.
+    """Check every image of a dataset; write the findings as a page, log it, and print a summary.
 
     Args:
         settings: of the audit.
@@ -56,16 +56,16 @@ def audit(settings: AuditSettings, command: str) -> Path:
     unlogged = _log(settings, folder, metrics(report))
     Console().print(summary(report))
     if unlogged:
-        print(f"the audit could not be logged to MLflow ({unlogged}); it is kept below")
+        print(f"the audit could not be logged to MLflow ({unlogged}); its files are in {folder}")
     print(f"page: {page}")
     return folder
 
 
 def examined(dataset: Dataset, output_dir: Path) -> "Subject":
-    """Check every file of a dataset and try to split it; a set that cannot be split is audited all the same.
+    """Check every file of a dataset and try to split it; a dataset that cannot be split is audited too.
 
     Args:
-        dataset: as it is trained on.
+        dataset: the same settings as for training.
         output_dir: the findings and the manifest are kept below it.
     """
     import pandas as pd
@@ -99,7 +99,7 @@ def examined(dataset: Dataset, output_dir: Path) -> "Subject":
 
 
 def _images(root: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
-    """Read the images that are shown; one that went away since it was checked is not."""
+    """Read the images to show; skip those that can no longer be read."""
     from facemask_ensemble.data.decoding import ImageError
     from facemask_ensemble.data.display_images import read_shown
     from facemask_ensemble.data.parallel import in_threads
@@ -116,7 +116,7 @@ def _images(root: Path, paths: Iterable[str]) -> dict[str, np.ndarray]:
 
 
 def _log(settings: AuditSettings, folder: Path, metrics: Mapping[str, float]) -> str | None:
-    """Log the folder to MLflow; give the reason where that fails."""
+    """Log the folder to MLflow; return the reason if that fails."""
     from facemask_ensemble import tracking
 
     def log() -> None:

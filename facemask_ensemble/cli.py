@@ -1,4 +1,4 @@
-"""The console script `facemask-ensemble`: one word chooses the command, the rest is for it."""
+"""The console script `facemask-ensemble`: the first word is the command, the rest are its arguments."""
 
 import importlib
 import sys
@@ -6,21 +6,21 @@ import sys
 from facemask_ensemble import __version__
 
 COMMANDS = {
-    "audit": "look at a dataset, and say what to fix before a training",
+    "audit": "check a dataset, and list what to fix before training",
     "train": "train one member, or a sweep of them with --multirun",
-    "tune": "search a training's recipe with Optuna",
-    "evaluate": "let the finished members of a dataset vote, and write the report",
-    "ship": "register the ensemble that a report judged, as champion if it is not worse than the one before",
-    "predict": "let an ensemble answer for images of your own",
-    "app": "show an ensemble on a web page of this machine",
-    "webcam": "box every face of a camera or a video, and say who wears a mask",
-    "export": "write members, or the ensemble with its vote, to run without this package",
-    "upload": "send a finished training to MLflow that could not be logged when it ended",
+    "tune": "search for the best training settings with Optuna",
+    "evaluate": "let the trained members of a dataset vote, and write a report",
+    "ship": "register the ensemble of a report; it becomes champion if it is not worse than the current one",
+    "predict": "predict the classes of your own images with an ensemble",
+    "app": "show an ensemble on a web page on this machine",
+    "webcam": "draw a box around every face of a camera or a video, and say who wears a mask",
+    "export": "export members, or the ensemble with its vote, to run without this package",
+    "upload": "log a finished training to MLflow that could not be logged when it ended",
 }
 
 
 def usage() -> str:
-    """Tell the commands and where to learn more."""
+    """List the commands, and say where to find more help."""
     lines = [f"  {name:<9} {about}" for name, about in COMMANDS.items()]
     return "\n".join(
         [
@@ -29,7 +29,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "facemask-ensemble COMMAND --help shows a command's keys.",
+            "facemask-ensemble COMMAND --help shows the keys of a command.",
         ]
     )
 

@@ -1,4 +1,4 @@
-"""Where the configuration lies, what can be chosen in it, and how it becomes settings."""
+"""Find the configs and their choices, and turn a config into settings."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-RULE = ("voting", "ties", "study", "members")  # what a shipped ensemble brings
+RULE = ("voting", "ties", "study", "members")  # keys that a shipped ensemble sets itself
 FOR_OTHER_KEYS = ("variables", "hydra")  # values that other keys refer to, and Hydra's own
 REFERENCE = re.compile(r"\$\{(\.*)([A-Za-z_][\w.]*)(?![\w.:])")
 
@@ -47,7 +47,7 @@ def heatmap_method(name: str) -> dict[str, Any]:
 
 
 def block_ends(backbone: str) -> str | None:
-    """Give the regular expression of the layers that end a block of a backbone, where its own file names one."""
+    """Give the regular expression of the layers that end a block of a backbone, if its config names one."""
     if backbone not in options("backbone"):
         return None
     return read_choice(Backbone, "backbone", backbone).block_ends
@@ -75,8 +75,8 @@ def refuse_other_rule(ensemble: str | None) -> None:
     for override in parse(HydraConfig.get().overrides.task):
         if root_of(override) in RULE:
             raise InputError(
-                f"{override.input_line}: ensemble={ensemble} brings its own members and its own rule; give one or the "
-                "other"
+                f"{override.input_line}: ensemble={ensemble} has its own members and rule; leave out this key or "
+                "ensemble"
             )
 
 

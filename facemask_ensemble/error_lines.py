@@ -48,8 +48,8 @@ def full_disk(error: BaseException) -> str | None:
         if said or (isinstance(cause, OSError) and cause.errno in NO_ROOM):
             where = getattr(cause, "filename", None)
             return (
-                f"no room left on the disk{f' for {where}' if where else ''} ({text[:160]}); "
-                "free some, or choose another output_dir. What was finished is kept"
+                f"the disk is full{f' for {where}' if where else ''} ({text[:160]}); "
+                "free some space, or give another output_dir. Finished work is kept"
             )
     return None
 
@@ -67,21 +67,22 @@ def _explain_config(error: BaseException) -> str:
 
     text = str(error)
     if base := re.match(r"In '((?!hydra/)[^']+/[^']+)': Could not (?:load|find) '([^']+)'", text):
-        return f"{base[1]}.yaml: builds on {base[2]}, and there is no such file; fix its `defaults`"
+        return f"{base[1]}.yaml: its `defaults` name {base[2]}, which does not exist; fix them"
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, value = missing.groups()
         return f"{group}={value}: there is no such {group}; choose one of {', '.join(options(group))}"
     extra = re.search(r"hydra/launcher[=/](submitit|slurm|ray)", text)
     if extra and "Could not" in text:
         name = {"submitit": "slurm"}.get(extra[1], extra[1])
-        return f'hydra/launcher: this one needs a plugin; pip install "facemask-ensemble[{name}]"'
+        return f'hydra/launcher: this launcher needs a plugin; pip install "facemask-ensemble[{name}]"'
     if place := re.search(r'in "([^"]+\.yaml)", line (\d+)', text):
         why = " ".join(text[: place.start()].split())
         return f"{place[1]}, line {place[2]}: not valid YAML ({why}); fix that line"
     if located := re.search(r"Error locating target '([^']+)'", text):
         reason = " ".join(str(error.__cause__ or "").partition(":")[2].partition("Are you sure")[0].split())
         return (
-            f"_target_={located[1]}: cannot be imported ({reason}); put its module into the current folder or the one "
+            f"_target_={located[1]}: cannot be imported ({reason}); put its module into the current "
+            "folder or the folder "
             "of --config-dir, or install it"
         )
     if "Missing mandatory value" in text and (unset := re.search(r"full_key: (\S+)", text)):

@@ -1,4 +1,4 @@
-"""Let the members of a dataset vote and write the verdict: `python -m facemask_ensemble.evaluate`."""
+"""Evaluate the members of a dataset and their vote: `python -m facemask_ensemble.evaluate`."""
 
 import json
 import shlex
@@ -50,7 +50,7 @@ def check_methods(methods: Sequence[str]) -> None:
     known = [name for name in options("heatmap") if name != "none"]
     for name in methods:
         if name not in known:
-            raise InputError(f"explanation.methods={name}: there is no such method; choose among {', '.join(known)}")
+            raise InputError(f"explanation.methods={name}: there is no such method; choose from {', '.join(known)}")
 
 
 def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed: Sequence[str], command: str) -> Path:
@@ -127,7 +127,7 @@ def evaluate(settings: EvaluateSettings, choices: Mapping[str, str], *, changed:
     unlogged = tracking.protect(lambda: tracking.log_report(store, study, manifest, folder, report["ensemble"]))
     Console().print(terminal_table(report))
     if unlogged:
-        print(f"the report could not be logged to MLflow ({unlogged}); it is kept below")
+        print(f"the report could not be logged to MLflow ({unlogged}); its files are in {folder}")
     print(f"report: {page}")
     if why:
         print(f"why: {why}")

@@ -20,5 +20,5 @@ def root_of(override: Override) -> str:
 
 
 def value_of(override: Override) -> str:
-    """Give the value as it is written; "" for a deletion without one."""
+    """Give the value as written; "" for a deletion without a value."""
     return override.get_value_string() if "=" in str(override.input_line) else ""

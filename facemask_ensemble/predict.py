@@ -1,4 +1,4 @@
-"""Let an ensemble answer for images: `python -m facemask_ensemble.predict input=photos`."""
+"""Predict the classes of images with an ensemble: `python -m facemask_ensemble.predict input=photos`."""
 
 import gc
 import sys
@@ -49,12 +49,11 @@ def predict(settings: PredictSettings, images: "InputImages", choices: Mapping[s
         choices: the names of the `voting` rule and of what breaks `ties`.
 
     Returns:
-        The table of answers. Beside it lie `quarantine.csv`, with members trained on a competition's images
+        The table of answers. Beside it are `quarantine.csv`, with members trained on a competition's images
         `submission.csv`, and, with a heatmap method, `overlays/`.
 
     Raises:
-        InputError: no member, members of different classes, a table that belongs to others, or no image that can be
-            read.
+        InputError: no member, members of different classes, a table of another prediction, or no readable image.
     """
     from facemask_ensemble.prediction.loading import choose_ensemble
     from facemask_ensemble.prediction.results_table import AnswerTable
@@ -92,7 +91,7 @@ def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTabl
     items = images.items()
     done = table.skip(items)
     if done:
-        print(f"goes on after {done} images answered before")
+        print(f"resumes after {done} images answered earlier")
     first = next(items, None)
     if first is None:
         return
@@ -107,7 +106,7 @@ def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTabl
 
         explain = hydra.utils.instantiate(method.call)
     shown = partial(show_own, most=MOST_SHOWN) if method else None
-    gc.freeze()  # what is there by now stays to the end
+    gc.freeze()  # objects that exist now live until the end
     gc.enable()
     with counting(total, done, "Answering") as count:
         for chunk, probs, members in engine(choice, load, chain([first], items), shown):
@@ -128,7 +127,7 @@ def _answer(settings: PredictSettings, images: "InputImages", table: "AnswerTabl
 
 
 def _conclude(table: "AnswerTable", choice: "Choice", competition: "Submission | None") -> None:
-    """Say what was answered, and write what can only be written at the end."""
+    """Print a summary, and write the files that need all answers."""
     import pandas as pd
 
     from facemask_ensemble.prediction.results_table import summary
@@ -138,7 +137,7 @@ def _conclude(table: "AnswerTable", choice: "Choice", competition: "Submission |
     if found["images"] == found["unreadable"]:
         table.finish()
         path, why = found["first"] or ("", "there is no image")
-        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give others")
+        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give other images")
     for name, count in found["predictions"].items():
         print(f"{name or 'no answer'}: {count}")
     if competition and choice.dataset == competition.dataset:
@@ -147,7 +146,7 @@ def _conclude(table: "AnswerTable", choice: "Choice", competition: "Submission |
         _submit(rows[~bad], rows[bad], choice.class_names, competition.columns, folder / "submission.csv")
     table.finish()
     readable = found["images"] - found["unreadable"]
-    print(f"asked: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} images)")
+    print(f"member answers: {found['asked']} of {len(members) * readable} ({len(members)} members x {readable} images)")
     print(f"answers: {table.file}")
 
 
@@ -170,7 +169,7 @@ def _submit(
         return
     rows.to_csv(file, index=False)
     for path in mute["path"]:
-        print(f"guessed in submission.csv: {path}: {guess}, the most frequent answer", file=sys.stderr)
+        print(f"filled in submission.csv: {path}: {guess}, the most frequent answer", file=sys.stderr)
     print(f"submission: {file}")
 
 

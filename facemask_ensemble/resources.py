@@ -38,7 +38,7 @@ def _quotas() -> Iterator[float]:
 
 
 def _free_below_limits() -> Iterator[int]:
-    """Give what its control groups' limits leave; pages of files that can be dropped at once count as free."""
+    """Give the memory left below the limits of its control groups; cached file pages count as free."""
     for folder in _folders("memory"):
         for limit, used, droppable in (
             ("memory.max", "memory.current", "inactive_file"),

@@ -1,7 +1,7 @@
-"""Where the choices of a config group are looked for: the package's `conf`, then folders of the user's own.
+"""Find the choices of a config group: in the package's `conf`, then in the user's own folders.
 
-A folder of one's own is given by `--config-dir`, by `hydra.searchpath` or by the variable of the environment. A command
-puts all three into the variable, so that the processes that it starts see the same choices and modules.
+The user gives a folder by `--config-dir`, by `hydra.searchpath` or by the environment variable. A command puts all
+three into the variable, so that the processes that it starts see the same choices and modules.
 """
 
 import importlib.util
@@ -54,7 +54,7 @@ def open_own_folders(arguments: Sequence[str]) -> None:
         arguments: the command line, without the program.
 
     Raises:
-        InputError: there is no such folder, or it has a config that the package has, too.
+        InputError: a folder does not exist, or has a config of the same name as the package.
     """
     here = [] if sys.flags.safe_path else [os.getcwd()]
     _let_import(here)
@@ -84,7 +84,7 @@ def _use_own_folders() -> None:
 
 
 def _let_import(folders: Sequence[str]) -> None:
-    sys.path += [folder for folder in folders if folder not in sys.path]  # behind all else: nothing is hidden
+    sys.path += [folder for folder in folders if folder not in sys.path]  # last, so that it hides no other module
 
 
 def _named(arguments: Sequence[str]) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _named(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _folder_of(source: object) -> str | None:
-    """Give the folder of an address as Hydra writes it, `file://FOLDER` or `pkg://PACKAGE`; None for any other."""
+    """Give the folder of an address as Hydra writes it, `file://FOLDER` or `pkg://PACKAGE`; None for others."""
     scheme, found, rest = str(source).rpartition("://")
     if scheme == "pkg":
         with suppress(ModuleNotFoundError):  # Hydra says so itself
@@ -116,11 +116,11 @@ def _refuse_unusable(folder: Path) -> None:
         file = folder / packaged.relative_to(CONF_DIR)
         if file.is_file() and not file.samefile(packaged):
             name = packaged.relative_to(CONF_DIR).with_suffix("")
-            raise InputError(f"{file}: the package has a {name} of its own, which comes first; rename this file")
+            raise InputError(f"{file}: the package has its own {name}, which comes first; rename this file")
 
 
 def options(group: str) -> list[str]:
-    """Name what can be chosen in a config group."""
+    """List the choices of a config group."""
     names = ConfigRepository(_search_path()).get_group_options(group, ObjectType.CONFIG)
     return sorted(name for name in names if not name.startswith("_"))
 

@@ -1,8 +1,8 @@
-"""Seeds that follow from another one: sums collide, for seed 0 of pass 1 is then seed 1 of pass 0."""
+"""Derive independent seeds. A sum would not do: seed 0 of pass 1 would equal seed 1 of pass 0."""
 
 import numpy as np
 
 
 def derived(seed: int, number: int) -> int:
-    """Give the seed, 0 to 2^31 - 1, of a stream of its own for every seed and number, such as that of a pass."""
+    """Give a seed, 0 to 2^31 - 1, that differs for every seed and number, such as the number of a pass."""
     return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0] >> 1)

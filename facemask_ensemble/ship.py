@@ -1,4 +1,4 @@
-"""Register the ensemble that a report judged, as champion if it earns it: `python -m facemask_ensemble.ship`."""
+"""Register the ensemble of a report, as champion if it is not worse: `python -m facemask_ensemble.ship`."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from facemask_ensemble.tracking import Store
     from facemask_ensemble.tracking.registry import Version
 
-NO_RIVAL = "there was none to compare it with"
+NO_RIVAL = "there was no champion before"
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ def task(cfg: DictConfig) -> None:
 
 
 def ship(settings: ShipSettings) -> "Version":
-    """Register a report's ensemble, and make it the champion unless it may be worse than the one there is.
+    """Register a report's ensemble, and make it the champion unless it may be worse than the current one.
 
     Raises:
-        InputError: there is no report or no ensemble in it, or the champion stays what it is.
+        InputError: there is no report or no ensemble in it, or the champion stays.
     """
     from facemask_ensemble import tracking
     from facemask_ensemble.settings.task import GENERIC
@@ -54,7 +54,7 @@ def ship(settings: ShipSettings) -> "Version":
     output_dir, cache = settings.output_dir, settings.output_dir / "data" / "artifacts"
     store = tracking.open_store(settings.tracking.uri, output_dir)
     run_id, study = registry.find_report(store, settings.study, settings.report)
-    again = f"write that report again: python -m facemask_ensemble.evaluate study={study}"
+    again = f"write this report again: python -m facemask_ensemble.evaluate study={study}"
     new = read_shipment(registry.ensemble_folder(store, run_id, cache, again))
     task = task_named(new.about.get("task", GENERIC))
     name = settings.name or f"{task.model_prefix}{new.about['name']}"
@@ -69,13 +69,13 @@ def ship(settings: ShipSettings) -> "Version":
     print(f"{name} version {version.number}{'' if made else ' (registered before)'}: {_summary(new)}")
     print(f"card: {new.page}\nto see it: {registry.page_of(store, version)}")
     if not settings.champion:
-        print(f"champion: {f'version {before.number} still' if before else 'none'} (champion=false)")
+        print(f"champion: {f'still version {before.number}' if before else 'none'} (champion=false)")
     elif before and before.run_id == run_id:
-        print(f"champion: version {version.number} already")
+        print(f"champion: already version {version.number}")
     else:
         evidence = _defend(version, new, before, old, settings.margin) if before and old else NO_RIVAL
         registry.set_champion(store, version)
-        print(f"champion: version {version.number} now, {evidence}\nto use it: models:/{name}@{registry.CHAMPION}")
+        print(f"champion: now version {version.number}, {evidence}\nto use it: models:/{name}@{registry.CHAMPION}")
     return version
 
 
@@ -138,31 +138,31 @@ def _defend(version: "Version", new: Shipment, before: "Version", old: Shipment,
     if not len(rights[0]):
         members = ",".join(member["run_id"] for member in new.about["members"])
         raise InputError(
-            f"{version.name} version {version.number} and the champion, version {before.number}, have judged no "
-            f"image in common; judge the new members on the dataset of study {old.about['study']} and ship that "
+            f"{version.name} version {version.number} and the champion, version {before.number}, share no test "
+            f"image; evaluate the new members on the dataset of study {old.about['study']} and ship that "
             f"report: python -m facemask_ensemble.evaluate 'members=[{members}]' voting={new.about['rule']} "
             f"ties={new.about['ties']} dataset=… as for that study ({old.about['name']}), or move the alias in MLflow "
             f"by hand. Version {version.number} is kept"
         )
     found = non_inferior(*rights, margin=margin)
     numbers = (
-        f"{points(found['difference'])} points on {found['images']} common images, with 95 % certainty no less "
-        f"than {points(found['lower'])}"
+        f"{points(found['difference'])} points on {found['images']} common images, 95 % lower bound "
+        f"{points(found['lower'])}"
     )
     if not found["not_worse"]:
         raise InputError(
             f"{version.name} version {version.number} may be worse than the champion, version {before.number}, which "
-            f"stays: {numbers}, where margin={margin:g} bears {points(-margin)}; judge both on more images, or give "
+            f"stays: {numbers}, and margin={margin:g} allows {points(-margin)}; test both on more images, or give "
             f"a larger margin=…. Version {version.number} is kept"
         )
-    return f"in place of version {before.number}: {numbers} (margin={margin:g})"
+    return f"replaces version {before.number}: {numbers} (margin={margin:g})"
 
 
 def _refuse_other_classes(name: str, new: Shipment, old: Shipment) -> None:
     if new.about["class_names"] != old.about["class_names"]:
         raise InputError(
-            f"name={name}: its champion answers {', '.join(old.about['class_names'])}, this ensemble "
-            f"{', '.join(new.about['class_names'])}; one name keeps its classes: give another name=…"
+            f"name={name}: its champion has the classes {', '.join(old.about['class_names'])}, this ensemble has "
+            f"{', '.join(new.about['class_names'])}; give another name=…"
         )
 
 

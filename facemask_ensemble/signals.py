@@ -53,7 +53,7 @@ def stop_on_signals() -> None:
 
     A signal that the command was started to ignore stays ignored: SIGHUP by nohup, SIGINT by a script that ends its
     line with `&`, so that Ctrl-C in the terminal ends the script alone. Without a terminal there is no Ctrl-C; then
-    whoever sends SIGINT means this command, and it is heeded.
+    a SIGINT is meant for this command, and stops it.
     """
     stop = _Stop()
     for number in STOPS:
@@ -63,12 +63,12 @@ def stop_on_signals() -> None:
 
 
 def stop_with_parent(*, orderly: bool) -> None:
-    """Leave it to the command that started this process when to stop: it gets the signals, and sends SIGTERM.
+    """Let the command that started this process decide when to stop: it gets the signals, and sends SIGTERM.
 
     Ctrl-C and a closed terminal reach both, and one of them has to decide.
 
     Args:
-        orderly: let SIGTERM raise `Stopped`; else it ends the process at once.
+        orderly: let SIGTERM raise `Stopped`; otherwise it ends the process immediately.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -90,7 +90,7 @@ def handlers_kept() -> Iterator[None]:
 
 @contextmanager
 def started(command: Sequence[str], count: int = 1, **options: Any) -> Iterator[list[subprocess.Popen]]:
-    """Start a program that calls `stop_with_parent`, so many times; whatever ends the block early ends them first.
+    """Start `count` processes of a program that calls `stop_with_parent`; if the block ends early, end them first.
 
     Args:
         command: the program and its arguments.
@@ -117,7 +117,7 @@ def started(command: Sequence[str], count: int = 1, **options: Any) -> Iterator[
 
 
 def _end(processes: Sequence[subprocess.Popen]) -> None:
-    """Ask processes to stop, and wait for it; another signal meanwhile is passed on, since it asks for haste."""
+    """Ask processes to stop, and wait for it; pass another signal on, because it asks to hurry."""
     while any(process.poll() is None for process in processes):
         with contextlib.suppress(KeyboardInterrupt):
             for process in processes:

@@ -20,7 +20,7 @@ def task_named(name: str) -> Task:
 
 
 def chosen_task(chosen: Task | None, recorded: str) -> Task:
-    """Give the task that a command was given; where none was, that which was recorded with the members."""
+    """Give the task of the command; without one, the task that was recorded with the members."""
     return task_named(recorded) if chosen is None else chosen
 
 

@@ -1,4 +1,4 @@
-"""A TensorFlow that starts without a word."""
+"""Import TensorFlow without its messages."""
 
 import os
 import sys
@@ -9,13 +9,13 @@ from facemask_ensemble.errors import InputError
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow as Keras's backend and let it find its devices, with what it prints meanwhile thrown away.
+    """Import TensorFlow as Keras's backend and let it find its devices, and discard its messages.
 
     It writes to the descriptor of stderr from C++, before any level of logging holds. Answers and heatmaps are
-    TensorFlow's, whatever KERAS_BACKEND the members were trained with.
+    computed by TensorFlow, also if the members were trained on another KERAS_BACKEND.
 
     Raises:
-        InputError: Keras runs on another backend in this process already.
+        InputError: Keras already runs on another backend in this process.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with silent_stderr():
@@ -25,14 +25,14 @@ def start_tensorflow() -> None:
         tf.config.list_physical_devices()
     if (running := keras.backend.backend()) != "tensorflow":
         raise InputError(
-            f"KERAS_BACKEND={running}: Keras runs on it in this process already, and this needs TensorFlow; "
-            "do it in a process of its own"
+            f"KERAS_BACKEND={running}: Keras already runs on it in this process, but this step needs TensorFlow; "
+            "run it in another process"
         )
 
 
 @contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Throw away what is written to stderr meanwhile, from C++ too."""
+    """Discard what this block writes to stderr, also from C++."""
     sys.stderr.flush()
     kept = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)

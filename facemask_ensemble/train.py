@@ -19,13 +19,13 @@ from facemask_ensemble.training.unlogged import not_logged
 
 
 def task(cfg: DictConfig) -> None:
-    """Compose the config and train; in a sweep, how it ended is noted for the sweep's end."""
+    """Compose the config and train; in a sweep, note the outcome for the end of the sweep."""
     context = HydraConfig.get()
     if context.mode != RunMode.MULTIRUN:
         try:
             report(*train(check(cfg), show_bar=sys.stdout.isatty()))
         except KeyboardInterrupt:
-            print("stopped; the same command goes on from the last finished epoch")
+            print("stopped; run the same command again to resume after the last finished epoch")
             raise
         return
     job = Path(context.runtime.output_dir).resolve()
@@ -33,7 +33,7 @@ def task(cfg: DictConfig) -> None:
         settings = replace(check(cfg), parent_run=parent_run(job.parent))
         with environment_of_job(context, settings.output_dir) as environment:
             train(settings, threads=threads_per_job(context), job=job, environment=environment)
-    except Exception as error:  # the other members go on
+    except Exception as error:  # the other members continue
         outcome_of(cfg.backbone.name, error).write(job)
 
 

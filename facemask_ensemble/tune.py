@@ -1,4 +1,4 @@
-"""Search a training's recipe with Optuna: `python -m facemask_ensemble.tune backbone=deep_cnn trials=20`."""
+"""Search for the best training settings with Optuna: `python -m facemask_ensemble.tune backbone=deep_cnn trials=20`."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ def task(cfg: DictConfig) -> None:
 
 
 def tune(plan: Plan) -> None:
-    """Run trials until the study has as many as the plan asks for, and show what came out.
+    """Run trials until the study has as many as the plan asks for, and show the results.
 
     Raises:
         InputError: a trial's config, the data or the storage is refused.
@@ -40,7 +40,7 @@ def tune(plan: Plan) -> None:
         else:
             side_by_side(plan)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on with the trial that was stopped")
+        print("stopped; run the same command again to resume the stopped trial")
         raise
     finish(plan, study)
 
@@ -55,7 +55,7 @@ def finish(plan: Plan, study: "optuna.Study") -> None:
 
     done = tally(study).done
     if done < plan.trials:
-        print(f"timeout={plan.timeout}: {done} of {plan.trials} trials; the same command goes on")
+        print(f"timeout={plan.timeout}: {done} of {plan.trials} trials done; run the same command again to continue")
     trials = ranking(study)
     paths = write_results(study, plan.metric, plan.folder)
     if not trials:

@@ -1,4 +1,4 @@
-"""Send a finished training to MLflow: `python -m facemask_ensemble.upload folder=outputs/runs/…`."""
+"""Log a finished training to MLflow: `python -m facemask_ensemble.upload folder=outputs/runs/…`."""
 
 from omegaconf import DictConfig
 
@@ -14,9 +14,9 @@ def task(cfg: DictConfig) -> None:
     given = read_settings(UploadSettings, cfg).folder
     folder = given.expanduser().resolve()
     if not (folder / "scores.json").is_file():
-        raise InputError(f"folder={given}: no finished training there; give the folder that the training named")
+        raise InputError(f"folder={given}: no finished training there; give the folder that the training printed")
     if not (folder / "files" / "model.keras").is_file():
-        raise InputError(f"folder={given}: that training has been logged already; `make ui` shows it")
+        raise InputError(f"folder={given}: this training is already logged; `make ui` shows it")
     send(folder)
 
 

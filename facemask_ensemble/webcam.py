@@ -1,4 +1,4 @@
-"""Box the faces of a camera or a video and say who wears a mask: `python -m facemask_ensemble.webcam source=0`."""
+"""Draw a box around every face of a camera or a video: `python -m facemask_ensemble.webcam source=0`."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def task(cfg: DictConfig) -> None:
 
 
 def check_files(settings: WebcamSettings) -> None:
-    """Refuse a video that is not there, and an output that would write over a file.
+    """Refuse a missing video, and an output that would overwrite a file.
 
     Raises:
         InputError: naming the key, the value and the rule.
@@ -42,7 +42,7 @@ def check_files(settings: WebcamSettings) -> None:
         raise InputError(f"output={settings.output}: is the source itself; give another file")
     there = next((file for file in (output, output.with_suffix(".csv")) if file.exists()), None)
     if there and not settings.again:
-        raise InputError(f"output={settings.output}: {there.name} is there already; give another output, or again=true")
+        raise InputError(f"output={settings.output}: {there.name} already exists; give another output, or again=true")
 
 
 def watch(settings: WebcamSettings, choices: Mapping[str, str]) -> None:
@@ -53,8 +53,8 @@ def watch(settings: WebcamSettings, choices: Mapping[str, str]) -> None:
         choices: the names of the `voting` rule and of what breaks `ties`.
 
     Raises:
-        InputError: a source that cannot be read, no window where one is needed, an output that cannot be written, or
-            what `open_detector` refuses.
+        InputError: the source cannot be read, a window cannot be shown, the output cannot be written, or
+            `open_detector` refuses.
     """
     from facemask_ensemble.faces.recording import open_recording
     from facemask_ensemble.faces.video import Footage, Window
@@ -73,7 +73,7 @@ def watch(settings: WebcamSettings, choices: Mapping[str, str]) -> None:
 
 
 def _watch(footage: "Footage", detect: "MaskDetector", recording: "Recording | None", window: "Window | None") -> None:
-    """Go through the frames to their end, to `q` or to Ctrl-C, and say what was seen."""
+    """Answer frames until their end, `q` or Ctrl-C, and print a summary."""
     from facemask_ensemble.data.parallel import counting
     from facemask_ensemble.faces.drawing import draw_faces
     from facemask_ensemble.faces.masks import scene

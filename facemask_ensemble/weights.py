@@ -24,18 +24,18 @@ _CHOICES = (
 def check_weights(
     weights: str | None, official: Official | None, *, name: str | None = None, pretrained: bool = True
 ) -> None:
-    """Refuse at once what can be seen to fail without building a network.
+    """Refuse weights that cannot work, without building a network.
 
     Args:
         weights: null, `imagenet`, a file without top, a folder of official files, a member's `.keras` file,
-            `runs:/RUN_ID` or `members:/STUDY`, of which only the form is checked.
+            `runs:/RUN_ID` or `members:/STUDY`, which are only checked for their form.
         official: `file` (name), `md5` or `sha256`, and `address` (the folder it is fetched from) of the backbone's
             official weights without top, or None where there are none.
-        name: of the backbone, which a member's file has to bear too.
+        name: of the backbone, which a member's file must have too.
         pretrained: whether the backbone takes weights without top; small networks start from null or a member alone.
 
     Raises:
-        InputError: no such file or folder, a name missing in the folder, a wrong check sum, a member's file that is
+        InputError: no such file or folder, a file missing in the folder, a wrong check sum, a member's file that is
             damaged or of another backbone, or a run id of another form.
     """
     if weights is None:
@@ -67,7 +67,7 @@ def member_run(weights: str | None) -> str | None:
     """Return the run id in `runs:/RUN_ID` or `runs:/RUN_ID/model.keras`, and None for anything but a run.
 
     Raises:
-        InputError: it begins as a run and goes on otherwise.
+        InputError: it starts like a run but has another form.
     """
     if weights is None or not str(weights).startswith("runs:"):
         return None
@@ -81,10 +81,10 @@ def member_run(weights: str | None) -> str | None:
 
 
 def member_study(weights: str | None) -> str | None:
-    """Return the study in `members:/STUDY`, whose newest member of the same backbone is asked for, else None.
+    """Return the study in `members:/STUDY`, or None; its newest member of the same backbone is used.
 
     Raises:
-        InputError: it begins as a study and names none.
+        InputError: it starts like a study but names none.
     """
     if weights is None or not str(weights).startswith("members:"):
         return None
@@ -130,12 +130,12 @@ def check_member(path: Path, name: str | None) -> None:
     layers = {layer.get("name") for layer in config.get("layers", [])}
     if not {"pixels", "features"} <= layers:
         raise InputError(
-            f"backbone.weights={path}: no member of ours, which has the layers `pixels` and `features`; "
+            f"backbone.weights={path}: not a member of this package, which has the layers `pixels` and `features`; "
             f"give the {MEMBER_FILE} of a run of train"
         )
     if name is not None and config["name"] != name:
         raise InputError(
-            f"backbone.weights={path}: a member with the backbone {config['name']} and not {name}; "
+            f"backbone.weights={path}: a member with the backbone {config['name']}, not {name}; "
             f"give a member of {name}, or backbone={config['name']}"
         )
 
@@ -143,7 +143,7 @@ def check_member(path: Path, name: str | None) -> None:
 def _in_folder(folder: Path, official: Official | None) -> Path:
     if not official:
         raise InputError(
-            f"backbone.weights={folder}: a folder, and no official file is known of this backbone; give the file itself"
+            f"backbone.weights={folder}: a folder, but this backbone has no known official file; give a file"
         )
     path = folder / official.file
     if not path.is_file():
@@ -157,7 +157,9 @@ def _check_sum(path: Path, official: Official) -> None:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
     except OSError as error:
-        raise InputError(f"backbone.weights={path}: cannot be read ({error.strerror}); fix that first") from error
+        raise InputError(
+            f"backbone.weights={path}: cannot be read ({error.strerror}); change its permissions"
+        ) from error
     if found != expected:
         raise InputError(
             f"backbone.weights={path}: its {kind} is {found} and the official file's {expected}; "

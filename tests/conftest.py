@@ -61,7 +61,7 @@ def preloaded(tmp_path_factory, zygotes):
 
 @pytest.fixture(scope="session")
 def command(tmp_path_factory, zygotes, request):
-    """Run a command of the package in a process of its own, forked from one that has imported what all of them do."""
+    """Run a command of the package in a separate process, forked from one that has imported what all of them do."""
     printed = tmp_path_factory.mktemp("printed")
 
     def run(name, *arguments, cwd, **environment):

@@ -61,8 +61,9 @@ def package(tmp_path_factory):
         cells(name, cell, shift).save(place / f"{name}.keras")
         packed.append(PackagedMember(place / f"{name}.keras", SIZE, 1.0, "random initialisation"))
     about = {
-        "name": "colours", "rule": "majority", "ties": "mean_probability", "tie_arguments": {}, "learned": {},
-        "class_names": CLASSES, "members": [{"name": name, "run_id": name, "weight": None} for name in MEMBERS],
+        "name": "colours", "task": "masks", "rule": "majority", "ties": "mean_probability", "tie_arguments": {},
+        "learned": {}, "class_names": CLASSES,
+        "members": [{"name": name, "run_id": name, "weight": None} for name in MEMBERS],
     }  # fmt: skip
     card = {"accuracy": 0.9, "accuracy_interval": [0.85, 0.95], "images": 100, "sentence": "It is right."}
     (place / "card.json").write_text(json.dumps(card))
@@ -197,9 +198,9 @@ def test_the_members_behind_the_answer_are_shown_together_and_one_other_is_not(p
     """Of a red half ada and bea say none, cleo all."""
     drop(page, **{"half.png": png(half())})
     page.wait_for_selector("#shown img")
-    assert page.get_by_role("radio", name="the others").count() == 0
+    assert page.get_by_role("radio", name="other members").count() == 0
     before = shown_pixels(page).astype(int)
-    page.get_by_role("radio", name="those behind the answer").check()
+    page.get_by_role("radio", name="members behind the answer").check()
     page.wait_for_selector("text=Where the 2 members that say none looked: the mean of their heatmaps.")
     changed = np.abs(shown_pixels(page).astype(int) - before).sum(axis=2).mean(axis=0)
     assert changed[: before.shape[1] // 4].min() > 100
@@ -252,6 +253,10 @@ def test_the_page_fits_a_narrow_phone(page):
     assert page.locator(".members").bounding_box()["width"] <= 340
 
 
+def test_a_shipped_ensemble_brings_the_question_of_its_task(address):
+    assert "Who wears a mask: all, some or none?" in httpx.get(f"{address}/config", timeout=30).text
+
+
 def test_a_program_is_given_the_rows_of_predict(address, tmp_path):
     from gradio_client import Client, handle_file
 
@@ -284,7 +289,7 @@ def test_files_beyond_the_limits_are_rows_with_their_reason(address, tmp_path):
     client = Client(address, verbose=False, httpx_kwargs={"timeout": HANG})
     rows = client.predict([handle_file(tmp_path / f"{number}.png") for number in range(8)], api_name="/predict")
     assert rows[0]["reason"] == "more than 40 million pixels"
-    assert [row["reason"] for row in rows[1:]] == [""] * 5 + ["not looked at: more than 6 files at once"] * 2
+    assert [row["reason"] for row in rows[1:]] == [""] * 5 + ["not answered: more than 6 files at once; send fewer"] * 2
     client.close()
     sent = post(f"{address}/gradio_api/upload", files={"files": ("large.png", bytes(1_100_000))})
     assert sent.status_code == 413
@@ -399,8 +404,8 @@ def test_a_port_in_use_is_one_line(address, package, command, tmp_path, assert_r
         ("limits.images=0.5", ["limits.images=0.5", "whole number of at least 1"]),
         ("keep_minutes=soon", ["keep_minutes=soon", "above 0"]),
         ("votes=some", ["votes=some", "decided, all"]),
-        ("host=nowhere.invalid", ["host=nowhere.invalid", "no page can be opened there"]),
-        ("ensemble=nowhere", ["ensemble=nowhere", "no shipped ensemble is there"]),
+        ("host=nowhere.invalid", ["host=nowhere.invalid", "the page cannot listen there"]),
+        ("ensemble=nowhere", ["ensemble=nowhere", "not a shipped ensemble"]),
     ],
 )
 def test_what_cannot_be_served_is_refused_in_a_line(argument, words, command, tmp_path, assert_refused):

@@ -58,7 +58,7 @@ def test_the_console_script_names_its_commands_and_refuses_others(command, tmp_p
     ("arguments", "words"),
     [
         (["backbone=vgg99"], ["backbone=vgg99", "choose one of", "xception"]),
-        (["schedule.epoch=3"], ["schedule.epoch: there is no such key", "--help"]),
+        (["schedule.epoch=3"], ["schedule.epoch: there is no such key", "schedule.epochs"]),
         (["image_size=[3"], ["--help"]),
         (["image_size=20"], ["image_size=20", "at least 32"]),
         (["dataset=folders", "dataset.root=nowhere"], ["dataset.root=", "nowhere", "no such folder"]),
@@ -82,7 +82,7 @@ def test_a_refused_config_is_one_line_before_tensorflow_is_imported(arguments, w
 
 @pytest.mark.parametrize(
     ("files", "words"),
-    [([], "no finished training there"), (["scores.json"], "that training has been logged already")],
+    [([], "no finished training there"), (["scores.json"], "this training is already logged")],
 )
 def test_a_folder_without_anything_to_send_is_refused(files, words, command, tmp_path, assert_refused):
     for name in files:
@@ -252,7 +252,7 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
     why = json.loads((place / "outputs" / "folders" / "explanation.json").read_text())
     assert (why["method"], why["images"]) == ("gradcam", report["dataset"]["images"])
     assert why["boxes"] is False
-    assert "no face boxes" in (place / "outputs" / "folders" / "explanation.html").read_text()
+    assert "no object boxes" in (place / "outputs" / "folders" / "explanation.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
         ("explanation.trust=300", "explanation.trust=300: must be at most explanation.images=200"),
         (
             "explanation.methods=[gradcam,tea]",
-            "explanation.methods=tea: there is no such method; choose among gradcam, gradcam_plus",
+            "explanation.methods=tea: there is no such method; choose from gradcam, gradcam_plus",
         ),
     ],
 )

@@ -136,7 +136,7 @@ def test_paths_become_absolute_and_imagenet_stays_a_word(tmp_path, monkeypatch):
 def test_a_rule_beside_an_ensemble_that_brings_its_own_is_refused(text, monkeypatch):
     given = OmegaConf.create({"overrides": {"task": ["input='voting=soft, x'", text]}})
     monkeypatch.setattr(HydraConfig, "get", lambda: given)
-    with pytest.raises(InputError, match=re.escape(f"{text}: ensemble=models:/a@b brings its own members")):
+    with pytest.raises(InputError, match=re.escape(f"{text}: ensemble=models:/a@b has its own members")):
         refuse_other_rule("models:/a@b")
 
 

@@ -24,13 +24,13 @@ def test_an_input_error_inside_another_error_is_found():
 def test_a_full_disk_is_named_with_its_file(number):
     said = explain(OSError(number, "message of the system", "/data/image.png"))
     assert said is not None
-    assert said.startswith("no room left on the disk for /data/image.png")
+    assert said.startswith("the disk is full for /data/image.png")
 
 
 def test_a_full_disk_is_recognised_in_the_words_of_a_library():
     said = explain(RuntimeError("(sqlite3.OperationalError) database or disk is full"))
     assert said is not None
-    assert said.startswith("no room left on the disk")
+    assert said.startswith("the disk is full")
 
 
 def test_a_bug_is_not_explained_away():

@@ -68,8 +68,8 @@ def test_an_ensemble_is_exported_whole_or_leaves_nothing(tmp_path, monkeypatch, 
     assert (record["graphs"][1]["rule"], record["graphs"][1]["ties"]) == ("soft", "mean_probability")
     said = capsys.readouterr().out
     assert "ada: ada, " in said
-    assert "beside Keras: 1 images, a probability differs by" in said
-    with pytest.raises(InputError, match="there is an export already; give again=true"):
+    assert "compared with Keras: 1 images, probabilities differ by" in said
+    with pytest.raises(InputError, match="already holds an export; give again=true"):
         export(given, {})
     before = sorted(path.name for path in tmp_path.iterdir())
     monkeypatch.setattr(

@@ -118,7 +118,6 @@ def test_a_room_without_networks_is_imported_without_tensorflow():
     rooms = (
         "error_lines",
         "config",
-        "checks",
         "files",
         "versions",
         "weights",

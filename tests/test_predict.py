@@ -104,7 +104,7 @@ def test_killed_in_the_middle_and_started_again_every_image_is_there_once(place,
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (place / "killed.csv").read_text().endswith("\n")
     done, table = predicted(command, place, "input=many", "votes=all", output="killed.csv")
-    assert "goes on after 159 images answered before" in done.stdout
+    assert "resumes after 159 images answered earlier" in done.stdout
     pd.testing.assert_frame_equal(table, everyone[1], atol=1e-4)
     before = os.stat(place / "killed.csv").st_mtime_ns
     again, same = predicted(command, place, "input=many", "votes=all", output="killed.csv")
@@ -123,7 +123,7 @@ def test_stopped_by_sigterm_the_table_is_whole_and_the_same_command_goes_on(plac
     assert "Traceback" not in errors
     assert (place / "stopped.csv").read_text().endswith("\n")
     done, table = predicted(command, place, "input=many", "votes=all", output="stopped.csv")
-    assert "goes on after 160 images answered before" in done.stdout
+    assert "resumes after 160 images answered earlier" in done.stdout
     pd.testing.assert_frame_equal(table, everyone[1], atol=1e-4)
 
 
@@ -136,7 +136,7 @@ def test_another_rule_members_or_input_do_not_mix_with_what_is_there(place, comm
         given = ["input=many", "votes=all", "output=everyone.csv", other.format(run)]
         given = given[1:] if other.startswith("input") else given
         refused = command("predict", *given, cwd=place)
-        assert_refused(refused, f"holds answers of another {word};", "again=true", "another output=FILE")
+        assert_refused(refused, f"was written with different {word};", "again=true", "another output=FILE")
 
 
 def test_an_archive_a_list_and_standard_input_are_answered_like_the_folder(place, command, everyone):
@@ -206,8 +206,8 @@ def test_openvino_answers_as_keras_does_without_tensorflow_and_its_decided_major
     runtime = ("input=many", "runtime=openvino", "runtime.precision=float32")
     done, full = predicted(command, place, *runtime, "votes=all", output="openvino.csv")
     for name in MEMBERS:
-        assert f"{name}: is converted to OpenVINO, which is done once" in done.stdout
-        assert f"{name} in float32: 0 of 6 validation images (0.00%) decided otherwise than in Keras" in done.stdout
+        assert f"{name}: converting to OpenVINO (only once)" in done.stdout
+        assert f"{name} in float32: 0 of 6 validation images (0.00%) answered differently from Keras" in done.stdout
     assert (full["prediction"] == everyone[1]["prediction"]).sum() >= 297
     fresh = subprocess.run(
         [sys.executable, "-c", CONVERTED, *runtime, "output=decided-openvino.csv"],

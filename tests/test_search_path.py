@@ -97,7 +97,7 @@ def test_a_file_that_the_packages_own_would_hide_is_refused(name, mine):
     file = mine / f"{name}.yaml"
     file.parent.mkdir(exist_ok=True)
     file.write_text("{}")
-    with pytest.raises(InputError, match=f"mine/{name}.yaml: the package has a {name} of its own, .* rename this file"):
+    with pytest.raises(InputError, match=f"mine/{name}.yaml: the package has its own {name}, .* rename this file"):
         open_own_folders(["--config-dir", "mine"])
 
 
@@ -127,7 +127,10 @@ def test_the_folder_may_be_named_between_overrides(given, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("defaults: [_imagez, _self_]\n", "dataset/mine.yaml: builds on dataset/_imagez, and there is no such file"),
+        (
+            "defaults: [_imagez, _self_]\n",
+            "dataset/mine.yaml: its `defaults` name dataset/_imagez, which does not exist",
+        ),
         ("name: mine\n  root: [\n", "mine/dataset/mine.yaml, line 2: not valid YAML (mapping values are not allowed"),
     ],
 )
@@ -146,4 +149,4 @@ def test_a_target_that_cannot_be_imported_is_one_line_with_the_next_step(mine):
     said = explain(raised.value)
     assert said is not None
     assert said.startswith("_target_=own_rules_of_a_test.x: cannot be imported (")
-    assert said.endswith("put its module into the current folder or the one of --config-dir, or install it")
+    assert said.endswith("put its module into the current folder or the folder of --config-dir, or install it")

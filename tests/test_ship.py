@@ -95,7 +95,7 @@ def test_the_first_one_shipped_is_the_champion_and_carries_its_evidence(store, t
     said = capsys.readouterr().out
     assert "facemask-masks version 1: greedy vote of 2 members, 90.0 % of 100 test images right" in said
     assert "95 % interval 85.0 to 95.0" in said
-    assert "champion: version 1 now, there was none to compare it with" in said
+    assert "champion: version 1 now, there was no champion before" in said
     assert "#/models/facemask-masks/versions/1" in said
     found = store.client.get_model_version_by_alias("facemask-masks", "champion")
     assert found.description == "The greedy vote of two members is right on 90 images."
@@ -118,7 +118,7 @@ def test_a_report_shipped_twice_has_one_version(store, tmp_path, capsys):
     assert ship(config(tmp_path)).number == 1
     said = capsys.readouterr().out
     assert "version 1 (registered before)" in said
-    assert "champion: version 1 already" in said
+    assert "champion: already version 1" in said
     assert versions(store) == [1]
 
 
@@ -130,7 +130,7 @@ def test_one_that_is_not_worse_takes_the_champions_place(store, tmp_path, capsys
     assert champion(store) == 2
     said = " ".join(capsys.readouterr().out.split())
     assert "champion: version 2 now, in place of version 1: +3.0 points on 1000 common images" in said
-    assert "with 95 % certainty no less than +2." in said
+    assert "95 % lower bound +2." in said
 
 
 def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
@@ -139,7 +139,7 @@ def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
     log_report(store, tmp_path, 85, 15)
     message = (
         r"facemask-masks version 2 may be worse than the champion, version 1, which stays: −5.0 points on 100 common "
-        r"images, .* no less than −[0-9.]+, where margin=0.02 bears −2.0; judge both on more images, or .*margin"
+        r"images, 95 % lower bound −[0-9.]+, and margin=0.02 allows −2.0; test both on more images, or .*margin"
     )
     for _ in range(2):
         with pytest.raises(InputError, match=message):
@@ -163,7 +163,7 @@ def test_without_a_common_image_it_is_said_how_to_judge_both(store, tmp_path):
     ship(config(tmp_path))
     log_report(store, tmp_path, study="new", start=500)
     message = (
-        r"no image in common; judge the new members on the dataset of study old .*: python -m "
+        r"share no test image; evaluate the new members on the dataset of study old .*: python -m "
         r"facemask_ensemble.evaluate 'members=\[[0-9a-f]{32},[0-9a-f]{32}\]' voting=greedy ties=mean_probability "
         r"dataset=… .*Version 2 is kept"
     )
@@ -185,7 +185,9 @@ def test_other_classes_are_refused_before_anything_is_registered(store, tmp_path
     log_report(store, tmp_path)
     ship(config(tmp_path))
     log_report(store, tmp_path, classes=["all", "none", "some"])
-    with pytest.raises(InputError, match="champion answers none, all, some, this ensemble all, none, some; .*name="):
+    with pytest.raises(
+        InputError, match="champion has the classes none, all, some, this ensemble has all, none, some; .*name="
+    ):
         ship(config(tmp_path))
     assert versions(store) == [1]
     assert ship(config(tmp_path, name="moods")).name == "moods"
@@ -200,7 +202,7 @@ def test_champion_false_keeps_a_version_and_leaves_the_champion(store, tmp_path,
     log_report(store, tmp_path, 99, 1)
     ship(config(tmp_path, champion=False))
     assert (champion(store), versions(store)) == (1, [1, 2])
-    assert "champion: version 1 still (champion=false)" in capsys.readouterr().out
+    assert "champion: still version 1 (champion=false)" in capsys.readouterr().out
 
 
 def test_the_newest_report_is_shipped_of_a_study_or_of_any_and_a_run_named_wins(store, tmp_path):
@@ -244,14 +246,16 @@ def test_without_a_report_the_next_command_is_named(given, message, store, tmp_p
 def test_a_run_that_is_no_finished_report_is_refused(kind, status, store, tmp_path):
     run_id = tracking.start_run(store, "masks", "run", {"kind": kind}, {})
     store.client.set_terminated(run_id, status)
-    with pytest.raises(InputError, match=rf"report={run_id}: .*no finished report \(it is {kind}, active, {status}\)"):
+    with pytest.raises(
+        InputError, match=rf"report={run_id}: .*not a finished report \(it is {kind}, active, {status}\)"
+    ):
         ship(config(tmp_path, report=run_id))
 
 
 def test_a_report_of_an_older_version_is_refused_before_anything_is_registered(store, tmp_path):
     log_report(store, tmp_path, without=["tie_arguments"])
     with pytest.raises(
-        InputError, match="has no tie_arguments, it is of an older version, .*facemask_ensemble.evaluate"
+        InputError, match="has no tie_arguments: it was written by an older version .*facemask_ensemble.evaluate"
     ):
         ship(config(tmp_path))
     assert versions(store) == []
@@ -271,7 +275,9 @@ def test_an_ensemble_registered_without_its_members_gets_them_when_it_is_shipped
     run_id = log_report(store, tmp_path)
     version, _ = registry.register(store, "facemask-masks", run_id, {}, "as older versions did it")
     cache = tmp_path / "cache"
-    with pytest.raises(InputError, match=f"its members do not lie beside it; ship it again: .*report={run_id} name="):
+    with pytest.raises(
+        InputError, match=f"the files of its members are missing; ship it again: .*report={run_id} name="
+    ):
         registry.version_folder(store, "models:/facemask-masks/1", cache)
     assert ship(config(tmp_path)).number == version.number == 1
     package = registry.version_folder(store, "models:/facemask-masks@champion", cache) / "artifacts" / "ensemble"
@@ -354,7 +360,7 @@ def test_the_command_ships_and_ends_with_2_where_the_champion_stays(command, pla
     log_report(store, place_with_store, 95, 5)
     shipped = command("ship", "study=masks", cwd=place_with_store)
     assert shipped.returncode == 0, shipped.stderr
-    assert "champion: version 1 now" in shipped.stdout
+    assert "champion: now version 1" in shipped.stdout
     log_report(store, place_with_store, 80, 20)
     done = command("ship", "study=masks", cwd=place_with_store)
     assert_refused(done, "version 2 may be worse than the champion, version 1", "margin=")
@@ -381,7 +387,7 @@ def test_a_server_takes_an_ensemble_and_hands_out_its_champions_answers(tmp_path
         assert [ship(elsewhere).number for _ in range(2)] == [2, 2]
         said = capsys.readouterr().out
         assert f"to see it: {uri}/#/models/facemask-masks/versions/2" in said
-        assert "in place of version 1: +5.0 points on 1000 common images" in said
+        assert "replaces version 1: +5.0 points on 1000 common images" in said
         assert champion(store) == 2
     finally:
         os.killpg(process.pid, 9)

@@ -105,5 +105,5 @@ def test_members_of_the_competition_write_its_file_with_an_answer_for_an_unreada
     said = {path.rpartition("/")[2]: CLASSES.index(name) for path, name in answers[["path", "prediction"]].to_numpy()}
     guess = answers["prediction"].map(CLASSES.index).mode()[0]
     assert dict(zip(rows["Id"], rows["Category"], strict=True)) == {**said, "45.png": guess}
-    assert f"guessed in submission.csv: MaskDataset/test/45.png: {CLASSES[guess]}" in done.stderr
+    assert f"filled in submission.csv: MaskDataset/test/45.png: {CLASSES[guess]}" in done.stderr
     assert "notes.txt" not in "".join(rows["Id"])

@@ -126,7 +126,7 @@ def test_the_splits_of_a_manifest_are_recorded_as_a_runs_inputs(store, manifest,
 def test_an_audit_is_logged_with_its_files_and_numbers(store, tmp_path):
     (tmp_path / "audit").mkdir()
     (tmp_path / "audit" / "audit.json").write_text("{}")
-    run_id = tracking.log_audit(store, "hands", tmp_path / "audit", {"near_copies": 3})
+    run_id = tracking.log_audit(store, "hands", "generic", tmp_path / "audit", {"near_copies": 3})
     run = store.client.get_run(run_id)
     assert (run.data.tags["kind"], run.data.metrics, run.info.status) == ("audit", {"near_copies": 3.0}, "FINISHED")
     assert tracking.artifact(store, run_id, "audit.json", tmp_path / "cache").read_text() == "{}"
@@ -317,7 +317,7 @@ def test_a_database_server_that_is_dead_is_refused_without_trying_for_minutes(tm
 
 
 def test_an_address_without_a_scheme_is_refused(tmp_path):
-    with pytest.raises(InputError, match="tracking.uri=localhost:5000: no address; .* http://localhost:5000"):
+    with pytest.raises(InputError, match="tracking.uri=localhost:5000: not an address; .* http://localhost:5000"):
         tracking.open_store("localhost:5000", tmp_path)
 
 

@@ -73,7 +73,9 @@ def test_what_cannot_be_searched_is_refused_in_one_line(arguments, words, comman
 def test_a_storage_that_does_not_answer_is_refused_at_once(command, tmp_path, assert_refused, closed_port):
     storage = f"storage=postgresql+psycopg2://me:secret@127.0.0.1:{closed_port}/studies"
     done = command("tune", *SMALL, storage, cwd=tmp_path)
-    line = assert_refused(done, "no study can be kept there", "refused", "start the database, or leave storage=null")
+    line = assert_refused(
+        done, "a study cannot be stored there", "refused", "start the database, or leave storage=null"
+    )
     assert "secret" not in line
 
 
@@ -109,10 +111,10 @@ def test_a_search_ends_with_its_best_trials_and_the_command_that_trains_the_best
 
 def assert_what_was_searched_is_not_mixed_with_something_else(command, place, assert_refused):
     for arguments, words in [
-        (["metric=val_accuracy"], "study=search: was begun with metric=val_loss, now it is val_accuracy"),
-        (["space.schedule.learning_rate.high=1"], "was begun with space.schedule.learning_rate=[0.0001, 0.01, True"),
-        (["image_size=48"], "was begun with image_size=32, now it is 48"),
-        (["dataset.count=80"], "was begun with fingerprint of the dataset="),
+        (["metric=val_accuracy"], "study=search: started with metric=val_loss, now it is val_accuracy"),
+        (["space.schedule.learning_rate.high=1"], "started with space.schedule.learning_rate=[0.0001, 0.01, True"),
+        (["image_size=48"], "started with image_size=32, now it is 48"),
+        (["dataset.count=80"], "started with fingerprint of the dataset="),
     ]:
         assert_refused(command("tune", *SMALL, *arguments, cwd=place), words, "give another study")
 
@@ -172,7 +174,7 @@ def test_a_stop_keeps_the_trials_that_run_side_by_side_or_alone_for_the_next_tim
         said, errors = process.communicate()
     assert process.returncode == code, errors
     assert "Traceback" not in errors
-    assert "the same command goes on" in said
+    assert "run the same command again" in said
     stopped = study_of(place_with_store).get_trials()
     assert [trial.state.name for trial in stopped] == ["FAIL"] * jobs + ["WAITING"] * jobs
     done = command("tune", *many, cwd=place_with_store)

@@ -122,4 +122,4 @@ def test_the_champion_answers_with_its_own_members_its_own_weights_and_its_own_w
     pd.testing.assert_frame_equal(pd.read_csv(place / "shipped.csv"), pd.read_csv(place / "store.csv"))
     refused = command("predict", "input=masks", shipped, "voting=soft", "output=other.csv", cwd=place)
     assert refused.returncode == 2
-    assert "voting=soft: ensemble=models:/facemask-folders@champion brings its own members" in refused.stderr
+    assert "voting=soft: ensemble=models:/facemask-folders@champion has its own members" in refused.stderr

@@ -18,8 +18,8 @@ def balance(rows: pd.DataFrame, class_names: tuple[str, ...]) -> dict[str, Any]:
 
     Returns:
         `counts` by class, `splits` (counts by split and class, only of splits that have images), `ratio` of the
-        largest class to the smallest (None where one is empty), `largest` (what always answering the largest class
-        scores) and the chi-square test of uniformity, `statistic` and `p_value`.
+        largest class to the smallest (None where one is empty), `largest` (the accuracy of always answering the
+        largest class) and the chi-square test of uniformity, `statistic` and `p_value`.
     """
     counts = np.bincount(rows["label"].to_numpy(int), minlength=len(class_names))
     total = int(counts.sum())

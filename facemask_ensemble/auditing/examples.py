@@ -1,4 +1,4 @@
-"""Which images are shown: few enough to look at, spread over all there are."""
+"""Choose the images to show: few enough to look at, spread over the whole dataset."""
 
 from collections.abc import Sequence
 from typing import Any

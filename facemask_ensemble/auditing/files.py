@@ -4,14 +4,14 @@ from typing import Any
 
 import pandas as pd
 
-CONTRADICTION = "the same image also lies in another class"
-LEAK = "a copy, or one of the group, of an image that the given split holds out"
+CONTRADICTION = "the same image is also in another class"
+LEAK = "a copy, or the same group, of an image in the given validation or test split"
 KINDS = {  # reasons that name another file, by how they begin
     "same image as": CONTRADICTION,
     "near ": LEAK,
     "damaged": "damaged",
     "cannot be opened": "cannot be opened",
-    "suffix ": "its ending is not one of an image read here",
+    "suffix ": "its suffix is not a supported image type",
 }
 
 

@@ -17,8 +17,8 @@ Findings = list[dict[str, Any]]
 def findings(report: Mapping[str, Any]) -> Findings:
     """List what was found as `level`, `title`, `text`, `advice` and `section`, the most serious first.
 
-    Levels: `stop` (no training can begin), `fix` (a training would learn or be judged wrongly), `look` (may be so),
-    `note` (taken care of, or small).
+    Levels: `stop` (training cannot start), `fix` (the model or its score would be wrong), `look` (they may be wrong),
+    `note` (already handled, or minor).
     """
     found = [
         *_refusal(report),
@@ -35,12 +35,12 @@ def findings(report: Mapping[str, Any]) -> Findings:
 
 
 def sentence(found: Findings) -> str:
-    """Say in one sentence whether a training may begin."""
+    """Say in one sentence whether the dataset is ready for training."""
     count = {level: sum(one["level"] == level for one in found) for level in LEVELS}
     if count["stop"]:
-        return "This set cannot be trained on as it is."
+        return "No model can be trained on this dataset yet."
     if count["fix"]:
-        return f"Fix {_many(count['fix'], 'thing')} before you trust a model of this set."
+        return f"Fix {_many(count['fix'], 'thing')} before you trust a model trained on this dataset."
     if count["look"]:
         return f"Ready to train; look at {_many(count['look'], 'thing')} first."
     return "Ready to train."
@@ -63,22 +63,22 @@ def _finding(level: str, section: str, title: str, text: str, advice: str) -> di
 def _refusal(report: Mapping[str, Any]) -> Findings:
     if not report["refusal"]:
         return []
-    text = f"It cannot be trained on as it is: {report['refusal']}."
-    return [_finding("stop", "balance", "No training can begin", text, "Fix this, then audit again.")]
+    text = f"Training stops with this error: {report['refusal']}."
+    return [_finding("stop", "balance", "Training cannot start", text, "Fix this, then audit again.")]
 
 
 def _conflicts(pairs: list[dict[str, Any]]) -> Findings:
     exact, near = ([pair for pair in pairs if pair["exact"] is kind] for kind in (True, False))
     found = []
     if exact:
-        text = f"{_many(len({path for pair in exact for path in pair['paths']}), 'file')} lie, bit for bit, in more "
-        text += "than one class. None of them is trained on or judged by."
-        advice = "Decide which class each belongs to and remove it from the other."
+        text = f"{_many(len({path for pair in exact for path in pair['paths']}), 'file')} are in more "
+        text += "than one class, bit for bit the same. They are left out of training and testing."
+        advice = "Decide which class each image belongs to, and remove it from the other."
         found.append(_finding("fix", "copies", "The same image has two labels", text, advice))
     if near:
-        text = f"{_many(len(near), 'pair')} of near copies with different labels. They are kept: look at each, "
-        text += "since two different images can also look alike."
-        advice = "Correct the labels that are wrong; such pairs teach a contradiction."
+        text = f"{_many(len(near), 'pair')} of near copies with different labels. They are kept. Look at each pair: "
+        text += "two different images can look the same."
+        advice = "Correct the wrong labels: such pairs teach the model a contradiction."
         level = "fix" if near[0]["bits"] <= SURE else "look"
         found.append(_finding(level, "copies", "Near copies have different labels", text, advice))
     return found
@@ -88,9 +88,9 @@ def _given_leaks(given: Mapping[str, Any] | None) -> Findings:
     if not given or not given["leaking"]:
         return []
     parts = [f"{part['leaking']} of {part['held_out']} {name} images" for name, part in given["parts"].items()]
-    text = f"{' and '.join(parts)} have a copy in the given training part. A score on them is partly memory. Here the "
-    text += "training images are left out in their favour."
-    advice = "Elsewhere this split flatters: do not compare its published scores with scores measured here."
+    text = f"{' and '.join(parts)} have a copy in the given training split. Scores on them partly measure memory. "
+    text += "Here the copies in the training split are left out."
+    advice = "Published scores on this split are too high: do not compare them with scores measured here."
     return [_finding("look", "copies", "The given split leaks", text, advice)]
 
 
@@ -103,8 +103,10 @@ def _classes(balance: Mapping[str, Any]) -> Findings:
         found.append(_finding("look", "balance", "A class has few images", text, advice))
     ratio = balance["ratio"] or 0
     if ratio >= UNEVEN:
-        text = f"The largest class has {ratio:.1f} times the images of the smallest; always answering it scores "
-        text += f"{100 * balance['largest']:.1f} %."
+        text = (
+            f"The largest class has {ratio:.1f} times the images of the smallest. Always answering the largest class "
+        )
+        text += f"scores {100 * balance['largest']:.1f} %."
         advice = "Quote balanced accuracy or macro F1 beside accuracy, or add images of the smaller classes."
         found.append(
             _finding("look" if ratio >= VERY_UNEVEN else "note", "balance", "Classes are uneven", text, advice)
@@ -120,7 +122,7 @@ def _left_out(report: Mapping[str, Any]) -> Findings:
     text = _many(total, "file") + " left out: " + _kinds(kinds)
     lost = sum(kind["files"] for kind in kinds if kind["finding"] not in (CONTRADICTION, LEAK))  # which stand above
     level = "look" if lost > LOST * report["images"]["labelled"] else "note"
-    advice = "Each is named below and in quarantine.csv; nothing of yours was changed."
+    advice = "Each file is listed below and in quarantine.csv. Your files are not changed."
     return [_finding(level, "files", "Some files are left out", text, advice)]
 
 
@@ -128,10 +130,10 @@ def _random_leaks(copies: Mapping[str, Any]) -> Findings:
     share = copies["random_split"]
     if not share or not copies["groups"]:
         return []
-    text = f"{_many(copies['images'], 'image')} in {_many(copies['groups'], 'group')} are copies of each other. A "
-    text += f"split drawn without looking would put {100 * share:.1f} % of the held-out images beside a copy that is "
-    text += "trained on. Here every group stays on one side."
-    advice = "Split by groups wherever else this set is used."
+    text = f"{_many(copies['images'], 'image')} in {_many(copies['groups'], 'group')} are copies of each other. "
+    text += f"With a random split, {100 * share:.1f} % of the held-out images would have a copy in the training split. "
+    text += "Here every group stays in one split."
+    advice = "Split by these groups wherever else you use this dataset."
     return [_finding("note", "copies", "A random split would leak", text, advice)]
 
 
@@ -139,7 +141,7 @@ def _odd(files: Mapping[str, Any]) -> Findings:
     if not files["odd"]:
         return []
     text = _many(files["odd_files"], "file") + ": " + _kinds(files["odd"])
-    return [_finding("note", "files", "Some files are odd, but read", text, "Nothing needs to be done.")]
+    return [_finding("note", "files", "Some files are unusual, but readable", text, "Nothing to do.")]
 
 
 def _shapes(sizes: Mapping[str, Any]) -> Findings:
@@ -148,7 +150,7 @@ def _shapes(sizes: Mapping[str, Any]) -> Findings:
     parts += [f"{_many(long, 'image')} at least three times as long as wide"] * bool(long)
     if not parts:
         return []
-    advice = "See below whether they show what their class says; leave them out if not."
+    advice = "Check below whether they show their class; remove those that do not."
     return [_finding("note", "sizes", "Some images are tiny or elongated", f"{' and '.join(parts)}.", advice)]
 
 

@@ -1,4 +1,4 @@
-"""Leaks: held-out images whose copies are trained on."""
+"""Leaks: held-out images that have a copy in the training split."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def given_leaks(rows: pd.DataFrame, component: np.ndarray) -> dict[str, Any] | N
 
 
 def random_leaks(label: np.ndarray, component: np.ndarray, held_out: float, seed: int = 0) -> float | None:
-    """Estimate the share of held-out images with a copy in training, were the split drawn without looking.
+    """Estimate the share of held-out images with a copy in training, for a random split.
 
     Args:
         label: of every image; each class is split by itself.

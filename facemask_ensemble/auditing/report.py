@@ -31,7 +31,7 @@ class Subject:
         rows: every labelled file with its findings, as `data.prepare.examine` gives them.
         used: `path` and `split` of the images that a training would use.
         quarantine: `path` and `reason` of what is left out.
-        refusal: why the set cannot be trained on as it is, "" where it can.
+        refusal: why the dataset cannot be used for training, "" if it can.
         distance: bits by which the looks of near copies may differ; None for exact copies alone.
         held_out: the proportion that a random split would not train on.
     """

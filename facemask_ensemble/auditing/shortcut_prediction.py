@@ -55,7 +55,7 @@ def guess(cue: Cue, label: np.ndarray, component: np.ndarray, classes: int) -> d
 
 
 def independence(label: np.ndarray, answer: np.ndarray, classes: int) -> float:
-    """Give the probability of at least so many hits if answers, as frequent as they are, knew nothing of the labels."""
+    """Give the probability of at least this many hits if the answers were independent of the labels."""
     shares = [np.bincount(values, minlength=classes) / len(values) for values in (label, answer)]
     return float(binom.sf((label == answer).sum() - 1, len(label), shares[0] @ shares[1]))
 

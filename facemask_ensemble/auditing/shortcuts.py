@@ -1,4 +1,4 @@
-"""Cues: what tells images apart without looking at what is on them."""
+"""Cues: properties that differ between images, apart from what they show."""
 
 import re
 from collections.abc import Sequence
@@ -54,8 +54,8 @@ def values(rows: pd.DataFrame, class_names: Sequence[str]) -> dict[str, np.ndarr
 def name_patterns(paths: pd.Series, class_names: Sequence[str]) -> np.ndarray:
     """Reduce every file's name to a pattern: # for a number, [class] for a class's name, [hash] for hexadecimal digits.
 
-    Folders and ending do not count. That a name tells the class in so many words is no shortcut: it may be how the
-    labels were written down.
+    Folders and ending do not count. A name that contains the class name is not a shortcut: it may be how the
+    labels were stored.
     """
     spoken = sorted((name for name in class_names if len(name) > 2), key=len, reverse=True)
     written = ["[\\W_]*".join(map(re.escape, re.split(r"[\W_]+", name))) for name in spoken]

@@ -20,10 +20,10 @@ ZIP_DAMAGE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, *BROKEN)
 
 
 def open_archive(path: Path, key: str) -> InputImages:
-    """Look into an archive; hidden files and those that are no image by their name are passed over.
+    """List the images in an archive; skip hidden files and files whose name is not that of an image.
 
     Raises:
-        InputError: it is broken.
+        InputError: it is damaged.
     """
     try:
         if path.suffix.lower() != ".zip":
@@ -68,7 +68,7 @@ def _in_tar(path: Path) -> Iterator[Item]:
 
 
 def _taken(name: str, archive: tarfile.TarFile, info: tarfile.TarInfo) -> Item:
-    """Read a member at once: it cannot be come back to."""
+    """Read a member now: a stream cannot go back to it."""
     file = archive.extractfile(info) if info.isreg() else None
     try:
         if file is None:
@@ -84,4 +84,6 @@ def _refuse(reason: str) -> bytes:
 
 
 def _broken(path: Path, error: BaseException) -> InputError:
-    return InputError(f"input={path}: a broken archive ({error or type(error).__name__}): pack or fetch it again")
+    return InputError(
+        f"input={path}: the archive is damaged ({error or type(error).__name__}); create or download it again"
+    )

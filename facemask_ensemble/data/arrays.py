@@ -1,4 +1,4 @@
-"""Arrays in a file that is there whole or not at all."""
+"""Array files that are always complete."""
 
 import uuid
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ import numpy as np
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an `.npz` under another name, then rename it: whoever reads finds the old one or the new one, whole.
+    """Write an `.npz` under another name, then rename it: a reader finds the old file or the new one, complete.
 
     Raises:
-        OSError: there is no room; the old one stays.
+        OSError: the disk is full; the old file stays.
     """
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:

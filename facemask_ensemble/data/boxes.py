@@ -1,4 +1,4 @@
-"""Boxes that came with a dataset's images: heatmaps are judged by where they lie."""
+"""The boxes of a dataset's images: heatmaps are judged by them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple

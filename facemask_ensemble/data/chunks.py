@@ -1,4 +1,4 @@
-"""Images in chunks: each is decoded once, for every size that it is wanted in, and no more than two are in memory."""
+"""Read images in chunks: each image is decoded once for all sizes, and at most two chunks are in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +15,7 @@ from facemask_ensemble.resources import usable_cores
 Show = Callable[[bytes], np.ndarray]
 CHUNK = 256  # images that are decoded before they are answered
 MOST_HELD = 256_000_000  # bytes of files that a chunk holds in memory, those of a tar
-UNSEEN = np.zeros((0, 0, 3), np.uint8)  # an image that nobody looks at
+UNSEEN = np.zeros((0, 0, 3), np.uint8)  # an image that is not shown
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ def read_chunks(
     Args:
         items: the images.
         sizes: sides of the squares, in pixels.
-        show: makes of a file's content the image as a person sees it; None where nobody looks.
+        show: makes of a file's content the image as a person sees it; None if images are not shown.
         most: images a chunk.
 
     Raises:
-        InputError: the input ends in damage; what came before it is yielded first.
+        InputError: the input is damaged; the images before the damage are yielded first.
     """
     pool = ThreadPoolExecutor(usable_cores())
     try:

@@ -43,12 +43,12 @@ def normalised(manifest: Manifest, split: str, pixels: np.ndarray | StoredPixels
 
 
 def originals(manifest: Manifest, split: str, folder: Path) -> Path:
-    """Link to a split's files as they are, the first time; return the folder of the links.
+    """Link to the original files of a split, the first time; return the folder of the links.
 
     Where links cannot be made, on some file systems and on Windows, the files are copied.
 
     Raises:
-        InputError: a file is of a kind that Keras's readers show otherwise than it looks, or the disk is full.
+        InputError: Keras's readers would read a file wrongly, or the disk is full.
     """
     files = [Path(os.path.abspath(manifest.root / path)) for path in manifest.split(split)["path"]]
     target = folder / "originals" / _key(manifest.fingerprint, *files) / split
@@ -84,7 +84,7 @@ def _names(manifest: Manifest, split: str, suffixes: Sequence[str]) -> list[Path
 
 
 def _fill(target: Path, names: Sequence[Path], classes: int, save: Callable[[int, Path], None]) -> Path:
-    """Fill a folder of a name of its own, then rename it: other processes see all of it or none."""
+    """Fill a folder under a temporary name, then rename it: other processes see a complete folder or none."""
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         for label in label_folders(classes):
@@ -104,14 +104,14 @@ def _fill(target: Path, names: Sequence[Path], classes: int, save: Callable[[int
 
 
 def _suffix(file: Path) -> str:
-    """Choose the ending for a file by its content; refuse one that Keras's readers would show otherwise."""
+    """Choose the suffix of a file by its content; refuse a file that Keras's readers would read wrongly."""
     with file.open("rb") as opened:
         head = opened.read(34)
     with Image.open(file) as image:
         why = _why_not(image, head)
         if why is None:
             return SUFFIXES[str(image.format)]
-    raise InputError(f"{file} is {why}, which Keras's readers do not show as it is: give loader.resize=ours")
+    raise InputError(f"{file} is {why}, which Keras's readers read wrongly; give loader.resize=ours")
 
 
 def _why_not(image: Image.Image, head: bytes) -> str | None:
@@ -124,7 +124,7 @@ def _why_not(image: Image.Image, head: bytes) -> str | None:
     if image.format == "PNG" and head[24] == 16:
         return "a PNG of 16 bits"
     if image.format == "BMP" and int.from_bytes(head[28:30], "little") != 24:
-        return "a BMP of other than 24 bits"
+        return "a BMP without 24 bits a pixel"
     if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] != 255:
         return "partly transparent"
     return None

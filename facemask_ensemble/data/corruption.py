@@ -1,4 +1,4 @@
-"""Images made worse on purpose: seven kinds of harm in three strengths, after the idea of ImageNet-C.
+"""Corrupt images: seven kinds of corruption in three strengths, after the idea of ImageNet-C.
 
 | kind     | strength 1, 2, 3   | what is given                                                                |
 | -------- | ------------------ | ---------------------------------------------------------------------------- |
@@ -44,10 +44,10 @@ RECTANGLES, GREY = 4, 128
 
 
 def corrupt(pixels: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarray:
-    """Make one image worse, uint8 (h, w, 3) to uint8 (h, w, 3).
+    """Corrupt one image, uint8 (h, w, 3) to uint8 (h, w, 3).
 
     What is drawn (noise, places, the side of a rotation) is the same at every strength of a seed and a kind, so that
-    a stronger one is the same harm and more of it.
+    a stronger one is the same corruption, only more of it.
 
     Args:
         pixels: RGB, 0..255; left as it is.
@@ -56,13 +56,13 @@ def corrupt(pixels: np.ndarray, kind: str, strength: int, seed: int) -> np.ndarr
         seed: fixes what is drawn; not negative.
 
     Raises:
-        InputError: an unknown kind or strength, or no such image.
+        InputError: an unknown kind or strength, or an array that is not such an image.
     """
     pixels = np.asarray(pixels)
     if kind not in LEVELS:
-        raise InputError(f"A kind of corruption must be one of {', '.join(KINDS)}, received {kind!r}: choose one.")
+        raise InputError(f"corruption kind={kind}: must be one of {', '.join(KINDS)}")
     if strength not in STRENGTHS:
-        raise InputError(f"A strength of corruption must be 1, 2 or 3, received {strength!r}: choose one.")
+        raise InputError(f"corruption strength={strength}: must be 1, 2 or 3")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(
             f"An image must be uint8 of shape (height, width, 3), received {pixels.dtype} of {pixels.shape}: "

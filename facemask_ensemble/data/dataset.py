@@ -21,7 +21,7 @@ def open_dataset(
 
     Args:
         dataset: its `source` calls a function of `data.sources`.
-        output_dir: the manifest is kept below `data/`, in a folder of its own for every setting.
+        output_dir: the manifest is kept below `data/`, in one folder for each setting.
         listing: what `list_source` gave, where that was asked before.
         checked: what `prepare.examine` found in the listing, where that was asked before.
     """

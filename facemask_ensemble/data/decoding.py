@@ -1,4 +1,4 @@
-"""Decoding image files: any kind of file becomes an upright RGB image, or a reason why not."""
+"""Decode image files: every file gives an upright RGB image, or the reason why it cannot."""
 
 import io
 import struct
@@ -59,18 +59,18 @@ def decode(data: bytes, at_least: int | None = None) -> Image.Image:
         at_least: a side in pixels; a JPEG may come at a half, quarter or eighth of its size that is no smaller.
 
     Raises:
-        ImageError: it is no image, is damaged, or is too large to be one.
+        ImageError: it is not an image, is damaged, or is too large.
     """
     return examine(data, at_least).image
 
 
 def examine(data: bytes, at_least: int | None = None, suffix: str = "") -> DecodedImage:
-    """Decode as `decode` does, and tell what the file is and what had to be done with it.
+    """Decode like `decode`, and also report the format of the file and what was unusual about it.
 
     Args:
         data: the whole file.
         at_least: as in `decode`.
-        suffix: of the file's name; another format than it promises is odd. "" is unpromising.
+        suffix: of the file's name; a file of another format than its suffix is odd. "" is not checked.
     """
     if not data:
         raise ImageError("empty file")
@@ -103,7 +103,7 @@ def drafted(data: bytes, at_least: int) -> tuple[int, int]:
     """Tell the width and height at which `decode` would have the file from its decoder, without decoding it.
 
     Raises:
-        ImageError: it is no image.
+        ImageError: it is not an image.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -125,7 +125,7 @@ def _oddities(image: Image.Image) -> list[str]:
     elif mode not in ("RGB", "RGBA"):
         odd.append(f"{mode}: read as RGB")
     if image.has_transparency_data:
-        odd.append("alpha channel: laid on white")
+        odd.append("transparent: put on white")
     frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
     if frames > 1:
         odd.append(f"animation of {frames} frames: the first is read")

@@ -1,4 +1,4 @@
-"""Finding copies: images that are the same, or nearly, and must not lie on both sides of a split."""
+"""Find copies: images that are the same, or nearly, and must stay in one split."""
 
 import numpy as np
 import pandas as pd
@@ -30,12 +30,13 @@ def group_copies(rows: pd.DataFrame, distance: int | None) -> pd.Series:
             alone.
 
     Measured with 8 bits, by looking at the pairs: 15 among 706 street photographs, all of one scene or series; 46 among
-    1000 single faces, 29 of them so (28 of 29 up to 6 bits); 220 among 810 hands. Joining strangers costs nothing but
-    freedom, a missed copy flatters the score. From 10 bits on strangers' faces chain, to groups of 11, with 12 bits of
-    95. Copies that were cropped, or turned by some degrees, are not found.
+    1000 single faces, 29 of them so (28 of 29 up to 6 bits); 220 among 810 hands. Joining different images only limits
+    the split; a missed copy makes the score too high. From 10 bits on, faces of
+    different people join into groups: of 11, with 12 bits of 95. Copies that were cropped, or turned by some degrees,
+    are not found.
 
     Returns:
-        A given group's name, else the first path of several copies, else "".
+        The name of a given group, or the first path of several copies, or "".
     """
     count = len(rows)
     links = [_same(rows["sha256"]), _same(rows["group"].where(rows["group"] != ""))]

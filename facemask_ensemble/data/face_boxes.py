@@ -1,4 +1,4 @@
-"""The boxes of faces that came with a dataset: of the kind `masked`, `bare`, or neither."""
+"""The face boxes of a dataset, of the kind `masked`, `bare`, or neither."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,9 @@ def drawn_faces(folder: str | Path) -> dict[str, list[Box]]:
     """
     truth = read_truth(Path(folder))
     if truth is None:
-        raise InputError(f"{folder} holds no drawn scenes, and so no face boxes: name the folder that was trained on")
+        raise InputError(
+            f"{folder} has no drawn scenes, so there are no face boxes; give the folder of the training images"
+        )
     size = truth["settings"]["size"]
     return {
         path: [
@@ -35,14 +37,14 @@ def drawn_faces(folder: str | Path) -> dict[str, list[Box]]:
 
 
 def annotated_faces(root: str | Path | None, worn_incorrectly: str = "unmasked") -> dict[str, list[Box]]:
-    """Read the faces of `images/` from `annotations/*.xml` (Pascal VOC); an image without a sound one has no entry.
+    """Read the faces of `images/` from `annotations/*.xml` (Pascal VOC); skip images without a valid one.
 
     Args:
         root: the folder of both.
         worn_incorrectly: a mask worn incorrectly counts as `unmasked` or `masked`; with `drop` as neither.
     """
     if worn_incorrectly not in KINDS:
-        raise InputError(f"dataset.worn_incorrectly={worn_incorrectly} is not known: choose {', '.join(KINDS)}")
+        raise InputError(f"dataset.worn_incorrectly={worn_incorrectly}: must be one of {', '.join(KINDS)}")
     _, photos, _ = annotated_photos(root, "street_masks")
     found = {}
     for photo in photos:

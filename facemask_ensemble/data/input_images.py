@@ -1,4 +1,4 @@
-"""An image of an input that has not been looked at yet, and what an input is."""
+"""An image of an input that is not opened yet, and the input itself."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Item:
 
 @dataclass(frozen=True)
 class InputImages:
-    """What an input names: `key` tells it from others, `count` says how many there are, None where only the end tells.
+    """What an input names: `key` tells it from others, `count` says how many there are, None if only the end shows it.
 
     `items` goes through it from the beginning, in an order that is the same every time.
     """
@@ -40,7 +40,7 @@ def written(name: str) -> str:
 
 
 def limited(file: IO[bytes]) -> bytes:
-    """Read a file to its end, which has to come."""
+    """Read a file to its end, within a size limit."""
     data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise ImageError(f"larger than {MOST_BYTES / 1e6:.0f} MB")

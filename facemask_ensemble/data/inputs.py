@@ -26,7 +26,7 @@ def open_input(given: str) -> InputImages:
     """Look at what an input names: an image, a folder, a glob, a `.txt` of paths, an archive, or `-`.
 
     Raises:
-        InputError: there is no such thing, it holds no image, or it is a broken archive.
+        InputError: it does not exist, has no image, or is a damaged archive.
     """
     if given == STDIN:
         return InputImages(STDIN, lambda: _listed(sys.stdin.buffer), lambda: None)
@@ -78,7 +78,7 @@ def _below(folder: Path) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"{folder} cannot be opened ({error.strerror}): allow yourself to read it") from None
+        raise InputError(f"{folder} cannot be opened ({error.strerror}); change its permissions") from None
     for entry in entries:
         if entry.name.startswith("."):
             continue
@@ -96,7 +96,7 @@ def _read_list(path: Path) -> Iterator[Item]:
 def _listed(lines: Iterable[bytes]) -> Iterator[Item]:
     """Take a path from every line that is not empty; they are relative to the working folder."""
     lines = iter(lines)
-    first = next(lines, b"").removeprefix(b"\xef\xbb\xbf")  # Windows editors begin a text so
+    first = next(lines, b"").removeprefix(b"\xef\xbb\xbf")  # Windows editors write this at the start of a text
     for line in chain([first], lines):
         if line.strip():
             yield _file(str(Path(os.fsdecode(line.rstrip(b"\r\n"))).expanduser()))

@@ -38,7 +38,7 @@ class Listing:
 def existing_folder(root: str | Path | None, name: str) -> Path:
     """Give the absolute folder of a source, or refuse one that is missing or closed."""
     if root is None or not str(root).strip():
-        raise InputError(f"dataset.root=null, but dataset={name} reads a folder: add dataset.root=PATH")
+        raise InputError(f"dataset.root=null: dataset={name} needs a folder; give dataset.root=PATH")
     folder = Path(root).expanduser().absolute()
     if not os.path.isdir(folder):
         what = "is not a folder" if os.path.exists(folder) else "does not exist"
@@ -47,11 +47,11 @@ def existing_folder(root: str | Path | None, name: str) -> Path:
 
 
 def visible(folder: Path) -> list[Path]:
-    """List what lies in a folder, in order of names, without what is hidden."""
+    """List the entries of a folder by name, without hidden ones."""
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
-        raise InputError(f"{folder} cannot be opened ({error.strerror}): allow yourself to read it") from None
+        raise InputError(f"{folder} cannot be opened ({error.strerror}); change its permissions") from None
     return sorted(entries, key=lambda entry: entry.name)
 
 
@@ -60,7 +60,7 @@ def files_below(folder: Path, root: Path) -> tuple[list[Path], LeftOut]:
 
     Args:
         folder: below the root, or the root itself.
-        root: of the dataset; a link to a file that lies below it is a file.
+        root: of the dataset; a link to a file below it counts as a file.
 
     Returns:
         The files, and what is not opened: other links, pipes and the like, folders without permission.
@@ -93,20 +93,20 @@ def trouble_with(entry: Path, root: Path) -> str:
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return ""
     if not stat.S_ISLNK(mode):
-        return "neither a file nor a folder, but a pipe, a socket or a device: remove it"
+        return "a pipe, a socket or a device: remove it"
     try:
         target, top = Path(os.path.realpath(entry, strict=True)), Path(os.path.realpath(root))
     except FileNotFoundError:
         return "a symbolic link to nothing: restore what it pointed to, or remove it"
     except OSError as error:
         loops = "loops" if not isinstance(error, PermissionError) else f"cannot be followed ({error.strerror})"
-        return f"a symbolic link that {loops}: put a copy in its place, or remove it"
+        return f"a symbolic link that {loops}: replace it by a copy, or remove it"
     if target != top and top not in target.parents:
-        return "a symbolic link that leaves dataset.root: put a copy in its place, or give a root that holds both"
+        return "a symbolic link that leaves dataset.root: replace it by a copy, or give a root that holds both"
     if target == top or target in Path(os.path.realpath(entry.parent), entry.name).parents:
         return "a symbolic link to a folder that holds it, a loop: remove it"
     if target.is_dir():
-        return "a symbolic link to a folder, which is not followed: put the folder in its place"
+        return "a symbolic link to a folder, which is not followed: replace it by the folder"
     return trouble_with(target, top)
 
 
@@ -140,7 +140,7 @@ def make_listing(root: Path, class_names: Sequence[str], rows: list[dict], quara
 def refuse_empty_class(
     root: Path, class_names: Sequence[str], rows: list[dict], quarantine: LeftOut, advice: str
 ) -> None:
-    """Refuse a source whose images are none, or lack a class.
+    """Refuse a source without images, or with a class without images.
 
     Args:
         root: as the user gave it.
@@ -155,8 +155,8 @@ def refuse_empty_class(
     why = ""
     if quarantine:
         path, reason = min(quarantine)
-        why = f" (left out {len(quarantine)}, the first {ascii(path) if no_text(path) else path}: {reason})"
+        why = f" (left out: {len(quarantine)}, the first {ascii(path) if no_text(path) else path}: {reason})"
     if not rows:
-        raise InputError(f"dataset.root={root} has no labelled image{why}: {advice}")
+        raise InputError(f"dataset.root={root} has no labelled images{why}: {advice}")
     found = ", ".join(f"{name} {count[label]}" for label, name in enumerate(class_names))
-    raise InputError(f"dataset.root={root} lacks a class ({found}){why}: {advice}")
+    raise InputError(f"dataset.root={root} has a class without images ({found}){why}: {advice}")

@@ -1,8 +1,8 @@
 """Batches for a network, in three ways of reading: our arrays, and Keras's two readers of class folders.
 
 `tf_data`, `directory` and `generator` share one signature and give the same images, in the same number of steps, in
-a new order every pass, which the seed and the number of the pass determine: a training that was stopped goes on with
-the order that an uninterrupted one would have had.
+a new order every pass, which depends on the seed and the number of the pass: a training that was stopped resumes with
+the order of an uninterrupted one.
 """
 
 import contextlib
@@ -41,13 +41,13 @@ def batches(
     """Yield (pixels, labels) in batches.
 
     Args:
-        pixels: uint8 (n, h, w, 3); may lie in a file, it is read a batch at a time.
+        pixels: uint8 (n, h, w, 3); may be in a file; it is read a batch at a time.
         labels: int (n,).
         classes: number of classes.
         batch_size: images a batch; the last one may be smaller.
         one_hot: labels as float32 (n, classes), else as int (n,).
         shuffle_seed: a new order every epoch, the same for the same seed; None keeps the order.
-        passes: made over the data before, in other processes perhaps: go on with the order of the next.
+        passes: number of earlier passes, perhaps in other processes; the order is that of the next pass.
         augment: maps a batch of pixels, 0..255, and labels to another of the same shapes.
     """
     order = _indices(len(pixels), batch_size, shuffle_seed, passes)
@@ -94,7 +94,7 @@ def tf_data(
         folder: of all data; what is read once is kept here.
         labels: `one_hot` or `integers`.
         shuffle_seed: a new order every epoch, the same for the same seed; None keeps the order.
-        passes: made over the data before, in other processes perhaps: go on with the order of the next.
+        passes: number of earlier passes, perhaps in other processes; the order is that of the next pass.
         augment: maps a batch of pixels, 0..255, and labels to another of the same shapes.
     """
     pixels, rows = read_split(manifest, split, size, folder), manifest.split(split)
@@ -174,7 +174,7 @@ def generator(
     _refuse_missing(manifest, split, files.filepaths)
 
     def draw(number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        files.reset()  # a pass that was left half-way is not continued
+        files.reset()  # an unfinished pass is not continued
         files.total_batches_seen = 0  # Keras adds it to the seed
         files.seed = None if shuffle_seed is None else derived(shuffle_seed, number)
         for _ in range(len(files)):
@@ -197,7 +197,7 @@ def _refuse_missing(manifest: Manifest, split: str, found: list[str]) -> None:
     expected = len(manifest.split(split))
     if len(found) != expected:
         where = Path(found[0]).parent.parent if found else "the folder"
-        raise InputError(f"{where} has {len(found)} of {expected} images: delete that folder, it is made anew")
+        raise InputError(f"{where} has {len(found)} of {expected} images; delete the folder, and it is written again")
 
 
 def _indices(images: int, batch_size: int, seed: int | None, passes: int) -> tf.data.Dataset:
@@ -214,7 +214,7 @@ def _indices(images: int, batch_size: int, seed: int | None, passes: int) -> tf.
 
 
 def from_passes(draw: Callable[[int], Iterable], first: int, signature: Any, steps: int) -> tf.data.Dataset:
-    """Yield what `draw` gives for the number of the pass, which grows by one each time that somebody begins one.
+    """Yield what `draw` gives for the number of the pass; each new iterator starts the next pass.
 
     Args:
         draw: gives a pass's elements.

@@ -34,7 +34,7 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """Identify contents, labels and splits, wherever the files lie: 64 hexadecimal digits."""
+        """Identify contents, labels and splits, independent of the folder: 64 hexadecimal digits."""
         lines = sorted(f"{row.sha256} {row.label} {row.split}" for row in self.rows.itertuples())
         return hashlib.sha256("\n".join([*self.class_names, *lines]).encode()).hexdigest()
 

@@ -50,7 +50,7 @@ def counting(total: int | None, done: int, title: str) -> Iterator[Callable[[int
     """Give a function to tell how many more are done; on a terminal a bar shows how fast, and the time left.
 
     Args:
-        total: of them; None where only the end tells.
+        total: of them; None if that is only known at the end.
         done: before.
         title: of the bar.
     """

@@ -12,7 +12,7 @@ import numpy as np
 from facemask_ensemble.data.parallel import with_progress
 from facemask_ensemble.errors import InputError
 
-READER_VERSION = 2  # raise it when the same file would give other pixels: remembered arrays are then read anew
+READER_VERSION = 2  # raise it when the same file would give other pixels: cached arrays are then read again
 
 
 class StoredPixels:
@@ -83,7 +83,7 @@ def _cache_key(files: Sequence[Path], size: int, keys: Sequence[str] | None) -> 
 
 
 def _remember(files: Sequence[Path], size: int, target: Path) -> None:
-    """Write the array to a file of its own name, then rename: other processes see all of it or none."""
+    """Write the array under a temporary name, then rename it: other processes see a complete file or none."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, 3)}
     unfinished = target.with_name(f"{target.stem}.{uuid.uuid4().hex[:8]}.part")
     try:
@@ -105,7 +105,7 @@ def _remember(files: Sequence[Path], size: int, target: Path) -> None:
 
 
 def _reserve(file: int, length: int) -> None:
-    """Take the whole of a file's room at once: writing is faster then, and a full disk is known before the work."""
+    """Reserve the whole file: writing is faster, and a full disk shows before the work starts."""
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(file, 0, length)

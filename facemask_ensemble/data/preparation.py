@@ -87,13 +87,13 @@ def _listed(listing: Listing, limit: int | None, seed: int) -> pd.DataFrame:
 
 def _check_settings(limit: int | None, validation: float, test: float, near_duplicates: int | None) -> None:
     if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise InputError(f"dataset.limit={limit} is not a number of images: give one above 0, or null for all")
+        raise InputError(f"dataset.limit={limit}: must be a number of images above 0, or null for all")
     if near_duplicates is not None and (not isinstance(near_duplicates, int) or not 0 <= near_duplicates <= MOST_BITS):
-        raise InputError(f"dataset.near_duplicates={near_duplicates} is no use: give 0 to {MOST_BITS} bits, or null")
+        raise InputError(f"dataset.near_duplicates={near_duplicates}: must be from 0 to {MOST_BITS} bits, or null")
     numbers = all(isinstance(share, int | float) for share in (validation, test))
     if not numbers or min(validation, test) <= 0 or validation + test >= 1:
         raise InputError(
-            f"dataset.validation={validation} and dataset.test={test} leave no image to train on or to judge by: "
+            f"dataset.validation={validation} and dataset.test={test} leave no images for training or testing; "
             "give two proportions above 0 that add up to less than 1"
         )
 
@@ -102,11 +102,14 @@ def _check_folds(folds: int | None, fold: int, validation: float) -> None:
     if folds is None:
         return
     if not isinstance(folds, int) or folds < 2:
-        raise InputError(f"dataset.folds={folds} is not a number of folds: give one from 2 on, or null")
+        raise InputError(f"dataset.folds={folds}: must be at least 2, or null")
     if not isinstance(fold, int) or not 0 <= fold < folds:
-        raise InputError(f"dataset.fold={fold} is none of {folds} folds: give 0 to {folds - 1}")
+        raise InputError(f"dataset.fold={fold}: must be from 0 to {folds - 1} (dataset.folds={folds})")
     if validation + 1 / folds >= 1:
-        raise InputError(f"dataset.validation={validation} and a test fold of 1/{folds} leave no image to train on")
+        raise InputError(
+            f"dataset.validation={validation} and a test fold of 1/{folds} leave no images for "
+            "training; lower dataset.validation"
+        )
 
 
 def _complete(rows: pd.DataFrame) -> pd.DataFrame:
@@ -146,5 +149,5 @@ def _refuse_lost_class(rows: pd.DataFrame, sound: pd.DataFrame, unreadable: pd.D
         first = unreadable[unreadable["path"].isin(rows.loc[rows["label"] == label, "path"])].iloc[0]
         raise InputError(
             f"no image of class {listing.class_names[label]!r} in {listing.root} can be read "
-            f"(the first, {first.path}: {first.reason}): restore them"
+            f"(the first, {first.path}: {first.reason}); replace the files"
         )

@@ -26,7 +26,7 @@ def stream_pixels(files: Sequence[Path], size: int) -> Iterator[np.ndarray]:
     side that shrinks is averaged over areas, one that grows is interpolated.
 
     Raises:
-        InputError: a file is missing or is no image; naming it.
+        InputError: a file is missing or is not an image; names the file.
     """
     done = 0
     try:

@@ -67,7 +67,9 @@ def _leave_out_torn(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         if sides and sides[0] != "train":
             kept = members.loc[members["split"] == sides[0], "path"].iloc[0]
             torn = members[members["split"] != sides[0]]
-            found += [(path, f"near {kept} of the given {sides[0]} split (group {group})") for path in torn["path"]]
+            found += [
+                (path, f"near {kept}, which is in the given {sides[0]} split (group {group})") for path in torn["path"]
+            ]
     quarantine = pd.DataFrame(found, columns=["path", "reason"], dtype=str)
     return rows[~rows["path"].isin(quarantine["path"])], quarantine
 
@@ -117,8 +119,8 @@ def _draw_fold(
     given = sorted(set(rows["split"]) - {""})
     if given:
         raise InputError(
-            f"dataset.folds={folds}, but the data gives its own split ({', '.join(given)}), which is kept: set "
-            "dataset.folds=null, or give the images without it"
+            f"dataset.folds={folds}: the data has its own split ({', '.join(given)}), which is kept; set "
+            "dataset.folds=null, or give the images without their split"
         )
     units = _units(rows)
     for label, name in enumerate(class_names):
@@ -126,7 +128,7 @@ def _draw_fold(
         if groups < folds:
             raise InputError(
                 f"dataset.folds={folds}: class {name!r} has {groups} separate groups of images, and each fold needs "
-                "one: ask for fewer folds, or add images of it"
+                "one; use fewer folds, or add images of that class"
             )
     ordered = rows.assign(unit=units).sort_values("sha256", kind="stable")  # the same draw wherever the files lie
     cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
@@ -148,6 +150,6 @@ def _check_classes(rows: pd.DataFrame, class_names: tuple[str, ...]) -> None:
                 groups = of_class["group"].where(of_class["group"] != "", of_class["path"]).nunique()
                 raise InputError(
                     f"the {split} split has no image of class {name!r} (of {len(of_class)} in {groups} separate "
-                    f"groups: {found}): add images of it, raise dataset.limit, or change dataset.validation and "
-                    "dataset.test"
+                    f"groups: {found}); add images of that class, raise dataset.limit, or change "
+                    "dataset.validation and dataset.test"
                 )

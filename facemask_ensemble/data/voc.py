@@ -70,7 +70,7 @@ def label_of(states: list[str], worn_incorrectly: str) -> int:
     if worn_incorrectly == "drop":
         label = label_of(states, "masked")
         if label != label_of(states, "unmasked"):
-            raise AnnotationError("its label hangs on a mask worn incorrectly")
+            raise AnnotationError("its label depends on a mask worn incorrectly")
         return label
     worn = {"with_mask", "mask_weared_incorrect"} if worn_incorrectly == "masked" else {"with_mask"}
     masked = [state in worn for state in states]

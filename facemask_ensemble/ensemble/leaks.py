@@ -1,4 +1,4 @@
-"""Whether a member has seen what it would be judged on."""
+"""Check whether a member has seen images of the split that it is judged on."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class Overlap:
 def overlaps(learned: pd.DataFrame, judged: Manifest, bits: int | None) -> list[Overlap]:
     """Find what a member has learned from among the images it would be judged on.
 
-    A copy is known again when it was renamed, moved, encoded anew, scaled or mirrored. The test split must be new to
+    A copy is known again when it was renamed, moved, encoded again, scaled or mirrored. The test split must be new to
     the member; the validation split, by which the best member is chosen, may have chosen its epochs too.
 
     Args:
@@ -55,7 +55,7 @@ def refuse_seen(member: str, found: Sequence[Overlap], judged: Manifest) -> None
         raise InputError(
             f"{member} was trained on {one['path']} ({one['split']} split), which is {overlap.how} {other['path']}, "
             f"one of {overlap.judged['path'].nunique()} such images in the {overlap.split} split of {judged.name}: "
-            "its score there would say nothing; leave it out, or judge on what no member has seen (seen=leave_out)"
+            "its score there would be too high; leave the member out, or leave these images out (seen=leave_out)"
         )
 
 
@@ -71,8 +71,8 @@ def without_seen(judged: Manifest, found: Iterable[Overlap]) -> Manifest:
     for split in SEEN:
         if not len(left.split(split)):
             raise InputError(
-                f"seen=leave_out: the members together have learned from each of the {len(judged.split(split))} "
-                f"{split} images of {judged.name}; judge them on other images, or fewer of them"
+                f"seen=leave_out: no {split} image of {judged.name} is left: each of the "
+                f"{len(judged.split(split))} was used to train a member; give other images, or fewer members"
             )
     return left
 

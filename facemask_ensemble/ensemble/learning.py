@@ -1,4 +1,4 @@
-"""What voting rules learn from images that they are not judged on: weights, selections, a stacked regression.
+"""What voting rules learn from images of another split: weights, selections, a stacked regression.
 
 Every function takes `probs`, float (members, n, classes), and `labels`, int (n,), and answers with the rule's
 arguments.
@@ -14,7 +14,7 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.rounding import DOUBLE, SINGLE, negligible
 
 TINY = 1e-7
-NO_DIFFERENCE = "No member's answers tell the classes apart: all have the same weight."
+NO_DIFFERENCE = "No member's answers depend on the image: all members get the same weight."
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Learned:
 
 
 def by_skill(probs: np.ndarray, labels: np.ndarray) -> Learned:
-    """Weigh each member by what it gains over always answering the most frequent class, as a share of the possible.
+    """Weigh each member by its gain over always answering the most frequent class, as a share of the possible gain.
 
     A member that gains nothing is left out; where none gains anything, all weigh the same.
     """
@@ -40,7 +40,7 @@ def by_skill(probs: np.ndarray, labels: np.ndarray) -> Learned:
     accuracy = (voting.votes(probs) == labels).mean(axis=1)
     skill = np.maximum(accuracy - chance, 0)
     if not skill.any():
-        note = "No member beats the most frequent class: all have the same weight."
+        note = "No member is better than always answering the most frequent class: all members get the same weight."
         return Learned({"weights": np.ones(len(probs))}, np.full(len(probs), 1 / len(probs)), {}, note)
     reason = "{:.1f} % right, no better than always answering the most frequent class ({:.1f} %)"
     left_out = {
@@ -108,7 +108,7 @@ def _unchosen(weights: np.ndarray, offered: np.ndarray, bags: int) -> dict[int, 
         int(member): (
             f"never chosen in the {offered[member]} of {bags} bags that held it: adding it did not lower the log loss"
             if offered[member]
-            else f"in none of the {bags} bags by the draw: raise bags"
+            else f"not drawn into any of the {bags} bags: raise bags"
         )
         for member in np.flatnonzero(weights == 0)
     }
@@ -132,7 +132,7 @@ def logistic(probs: np.ndarray, labels: np.ndarray, strength: float = 0.1) -> Le
     coefficients, intercepts = np.zeros((classes, members * classes)), np.full(classes, -1e6)
     if len(present) == 1:
         intercepts[present] = 0.0
-        note = "Every image that it learned from is of one class: it answers nothing else."
+        note = "All images to learn from are of one class: the rule answers only this class."
         return Learned(
             {"coefficients": coefficients, "intercepts": intercepts}, np.full(members, 1 / members), {}, note
         )
@@ -146,7 +146,7 @@ def logistic(probs: np.ndarray, labels: np.ndarray, strength: float = 0.1) -> Le
     arguments = {"coefficients": coefficients, "intercepts": intercepts}
     if not size.any():
         return Learned(arguments, np.full(members, 1 / members), {}, NO_DIFFERENCE)
-    reasons = ("its answers tell no classes apart", "its probabilities are the same for every image")
+    reasons = ("its answers do not depend on the image", "its probabilities are the same for every image")
     still = np.flatnonzero(~varying.reshape(members, classes).any(axis=1))
     left_out = {int(member): reasons[int(member in still)] for member in np.flatnonzero(size == 0)}
     return Learned(arguments, size / size.sum(), left_out)

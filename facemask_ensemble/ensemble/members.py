@@ -23,7 +23,7 @@ def members_of(
     *,
     seen: str = "refuse",
 ) -> tuple[list[tracking.LoggedMember], Manifest]:
-    """Find the members that a dataset may judge: those trained on its training split, or the runs named.
+    """Find the members that can be judged on a dataset: those trained on its training split, or the runs named.
 
     Returns:
         The members, and the manifest of what judges them: with `seen=leave_out` without what any has learned from.
@@ -51,7 +51,7 @@ def members_of(
 
 
 def latest_members(store: tracking.Store, study: str | None, run_ids: Sequence[str]) -> list[tracking.LoggedMember]:
-    """Find the members of the dataset trained on last, of one study or of any.
+    """Find the members of the last trained dataset, of one study or of any.
 
     Raises:
         InputError: there is none, or they answer with different classes.
@@ -87,7 +87,7 @@ def shared_validation(
 
 
 def validation_answers(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Judged:
-    """Give a way to a member's validation images, n files, and its answers to them, float32 (n, classes).
+    """Return a function that gives a member's validation images, n files, and its answers, float32 (n, classes).
 
     Calling it raises InputError where its run's files are lost; where images have been moved, their files are not
     there.
@@ -104,7 +104,7 @@ def validation_answers(store: tracking.Store, member: tracking.LoggedMember, cac
 
 
 def training_images(store: tracking.Store, member: tracking.LoggedMember, cache: Path) -> Callable[[], list[Path]]:
-    """Give a way to the files of the images that a member was trained on, as `validation_answers` does."""
+    """Return a function that gives the files of a member's training images, as `validation_answers` does."""
 
     def learned() -> list[Path]:
         manifest = training_manifest(store, member, cache)

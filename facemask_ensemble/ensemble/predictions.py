@@ -1,4 +1,4 @@
-"""What one member answers to the images that judge it."""
+"""One member's answers on the images that it is judged on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

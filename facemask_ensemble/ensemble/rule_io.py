@@ -1,4 +1,4 @@
-"""An ensemble's rule as it was kept in JSON, made ready to answer again: found by its name, never by what a file says.
+"""Restore an ensemble's rule from JSON: the rule is looked up by its name, and no code in a file is run.
 
 Rules and what breaks ties come from the groups `voting` and `ties`, the user's own folders included; from the file come
 names and numbers.
@@ -41,7 +41,7 @@ def restored(about: Mapping[str, Any]) -> FittedRule:
     wanted = _learned_arguments(rule.vote) if rule.learn else set()
     if set(learned) != wanted or not all(np.isfinite(value).all() for value in learned.values()):
         raise InputError(
-            f"rule={name}: it has learned {', '.join(sorted(wanted)) or 'nothing'}, as finite numbers, and the "
+            f"rule={name}: its learned values must be {', '.join(sorted(wanted)) or 'none'}, all finite, but the "
             f"description has {', '.join(sorted(learned)) or 'nothing'} or other numbers; evaluate and ship again"
         )
     fitted = FittedRule(rule, Learned(learned, np.full(members, 1 / members)) if learned else None)
@@ -55,7 +55,7 @@ def _rule(name: str, kept: Mapping[str, Any]) -> Any:
     known = settings_of(chosen)
     if set(kept) != set(known) or not all(map(_is_plain, kept.values())):
         raise InputError(
-            f"voting={name}: its config sets {', '.join(sorted(known)) or 'nothing'}, and the description has "
+            f"voting={name}: its config sets {', '.join(sorted(known)) or 'nothing'}, but the description has "
             f"{', '.join(sorted(kept)) or 'nothing'} or other values; evaluate and ship again"
         )
     return hydra.utils.instantiate(replace(chosen, rule=chosen.rule.changed(**kept)).call)
@@ -70,7 +70,7 @@ def _tie(about: Mapping[str, Any], members: int) -> voting.Tie:
     wanted = {*function_of(call)[1], *own}
     if set(given) != wanted or not all(map(_is_plain, given.values())):
         raise InputError(
-            f"ties={name}: it needs {', '.join(sorted(wanted)) or 'no argument'}, and the description has "
+            f"ties={name}: it needs {', '.join(sorted(wanted)) or 'no argument'}, but the description has "
             f"{', '.join(sorted(given)) or 'none'}; evaluate and ship again"
         )
     return partial(call, **given | {key: _fitting(about, key, members) for key in own}) if wanted else call
@@ -107,7 +107,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _numbers(value: object) -> np.ndarray:
-    """Make an array of nested lists of numbers; what is none becomes nan, which nothing accepts."""
+    """Make an array of nested lists of numbers; anything else becomes nan, which is refused later."""
     try:
         return np.asarray(value, float)
     except (ValueError, TypeError):

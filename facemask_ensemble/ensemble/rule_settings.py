@@ -1,4 +1,4 @@
-"""The rules of the groups `voting` and `ties`, ready to be fitted, and an ensemble's description that can be kept."""
+"""The rules of the groups `voting` and `ties`, ready to be fitted, and an ensemble's description for JSON."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ def chosen_rule(
     class_names: Sequence[str],
     accuracy: np.ndarray | None,
 ) -> Rule:
-    """Make the rule that was chosen, with its tie's breaker.
+    """Make the chosen rule with its tie breaker.
 
     Args:
         name: of the rule.

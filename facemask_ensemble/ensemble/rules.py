@@ -1,4 +1,4 @@
-"""Voting rules made ready to answer: what they learn is learned, and a tie has its breaker."""
+"""Voting rules that are ready to answer: fitted, and with a tie breaker."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -42,11 +42,11 @@ class Rule:
         if self.learn is None:
             return FittedRule(self, None)
         if not len(labels):
-            raise InputError(f"voting={self.name}: it learns from validation images, and there are 0: give some")
+            raise InputError(f"voting={self.name}: it learns from validation images, but there are 0; give some")
         return FittedRule(self, self.learn(probs, labels))
 
     def across_folds(self, probs: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-        """Answer every image with what was learned on the other folds, int (n,); `folds` numbers them, int (n,)."""
+        """Answer every image with a rule learned on the other folds, int (n,); `folds` numbers the folds, int (n,)."""
         if self.learn is None:
             return self.fit(probs, labels)(probs)
         answers = np.full(len(labels), voting.ABSTAIN)
@@ -143,18 +143,18 @@ def folds_of(groups: Sequence[str], folds: int = FOLDS, seed: int = 0) -> np.nda
 
 
 def _checked(name: str, answers: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Refuse what no rule may answer, as one of the user's own may."""
+    """Refuse answers of a user's own rule that are not valid."""
     _, images, classes = shape
     found = np.asarray(answers)
     if found.shape != (images,) or not np.issubdtype(found.dtype, np.integer):
         raise InputError(
-            f"voting={name}: its function answers {found.dtype} {found.shape} to {images} images; it has to give a "
-            f"class index for each, integers ({images},)"
+            f"voting={name}: its function returns {found.dtype} {found.shape} for {images} images; it has to return "
+            f"a class index for each, integers ({images},)"
         )
     if images and not voting.ABSTAIN <= found.min() <= found.max() < classes:
         raise InputError(
-            f"voting={name}: its function answers {found.min()} to {found.max()}; it has to give class indices from 0 "
-            f"to {classes - 1}, or {voting.ABSTAIN} for no answer"
+            f"voting={name}: its function returns {found.min()} to {found.max()}; it has to return class indices from "
+            f"0 to {classes - 1}, or {voting.ABSTAIN} for no answer"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Where members come from, before a network is in memory."""
+"""Members before their network is in memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

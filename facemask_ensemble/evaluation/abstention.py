@@ -1,4 +1,4 @@
-"""When not to answer: risk and coverage, and images sent to a person.
+"""Abstaining: risk and coverage, and images sent to a person.
 
 An image that the vote leaves without an answer has the confidence nan: it counts as the least sure, and as not right.
 """
@@ -17,7 +17,7 @@ POINTS = 200  # of a curve; more cannot be seen
 
 
 def risk_coverage(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
-    """Give the error among the surest images, for every share of them.
+    """Give the error of the most confident images, for every share of them.
 
     Images of equal confidence come together. The area is the mean risk over all coverages, each coverage taking the
     risk of the next point: 1/n of the sum of the n risks where all confidences differ. Source: R. El-Yaniv and
@@ -47,7 +47,7 @@ def risk_coverage(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:
 def send_to_person(
     validation_confidence: np.ndarray, confidence: np.ndarray, right: np.ndarray, shares: Sequence[float] = SHARES
 ) -> list[dict[str, Any]]:
-    """Measure what it brings to send the least sure images to a person.
+    """Measure the error if the least confident images are sent to a person.
 
     A share's threshold is that quantile of the validation images' confidences; test images below it are sent, and
     those without an answer. Images at the threshold are answered, so that many of equal confidence are not sent for
@@ -101,7 +101,7 @@ def _sending(result: dict[str, Any]) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share as a sentence has it: a small one is not rounded to nothing."""
+    """Write a share for a sentence; a small share is not rounded to 0."""
     return f"{100 * share:.1f} %" if share == 0 or share >= 0.001 else f"{100 * share:.2g} %"
 
 

@@ -1,4 +1,4 @@
-"""What the page says beyond scores: worth, frontier, calibration, diversity, abstention, doubtful labels."""
+"""The page's sections beyond the scores: comparisons, frontier, calibration, diversity, abstention, doubtful labels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,7 +32,7 @@ def analyse(
     resamples: int,
     reference: str,
 ) -> dict[str, Any]:
-    """Work out every section of the page that needs probabilities alone.
+    """Compute every section of the page that needs only probabilities.
 
     Args:
         answers_of_rules: of every rule.
@@ -92,7 +92,7 @@ def _abstention(
     class_names: Sequence[str],
     error: float,
 ) -> dict[str, Any]:
-    """Measure what it brings not to answer; an image's confidence is the calibrated mean probability of its answer."""
+    """Measure the effect of abstaining; an image's confidence is the calibrated mean probability of its answer."""
     confidence = voting.confidence(sure[None], shipped.answers)
     before = voting.confidence(expected[None], shipped.validation_answers)
     right = shipped.answers == test.labels

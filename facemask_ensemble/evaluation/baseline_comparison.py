@@ -1,4 +1,4 @@
-"""Is the vote worth it? Against the best member, the best pair, and the best member known with hindsight."""
+"""Is the vote worth it? Against the best member, the best pair, and the best member on the test."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -13,7 +13,7 @@ from facemask_ensemble.evaluation.statistics import holm
 
 
 def worth(rule_answers: RuleAnswers, validation: Judged, test: Judged, members: Sequence[str]) -> dict[str, Any]:
-    """Compare the vote with what one would ship instead, each p-value adjusted for the number of comparisons (Holm).
+    """Compare the vote with what could be shipped instead, each p-value adjusted for the number of comparisons (Holm).
 
     The best member and the best pair (by soft vote) are chosen on validation; the best member on the test is chosen on
     the images that it is compared on, which flatters it, and is left out where it is the same member.
@@ -59,7 +59,7 @@ def _best_pair(validation: Judged) -> tuple[int, int]:
 
 def _method(comparisons: int) -> str:
     adjusted = f", p-values adjusted for {comparisons} comparisons by Holm" if comparisons > 1 else ""
-    return f"Exact McNemar test on the images that one of the two alone gets right{adjusted}; percentile bootstrap."
+    return f"Exact McNemar test on the images that only one of the two gets right{adjusted}; percentile bootstrap."
 
 
 def as_comparison(entry: Mapping[str, Any]) -> dict[str, Any]:

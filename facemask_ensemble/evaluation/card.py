@@ -1,4 +1,4 @@
-"""The facts of the ship card: what one would want to know of an ensemble before using it."""
+"""The facts of the ship card: what a user should know about an ensemble before using it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -73,25 +73,24 @@ def at_about(sent: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def warnings(report: Mapping[str, Any]) -> list[str]:
-    """Say what makes these numbers mean less than they seem: random weights, a changed dataset, images left out."""
+    """List what limits these numbers: random weights, a changed dataset, images left out."""
     data, members = report["dataset"], report["members"]
     random = [member["backbone"] for member in members if RANDOM in str(member.get("init", ""))]
     found = []
     if random:
         who = "Every member" if len(random) == len(members) else ", ".join(random)
-        go = "go" if 1 < len(random) < len(members) else "goes"
-        found.append(f"{who} {go} back to random weights: these numbers say nothing of pretrained ones.")
+        found.append(f"{who} learned from random initialisation: these numbers say nothing about pretrained weights.")
     if data["changed"]:
-        found.append(f"The dataset is not as it comes: {', '.join(data['changed'])}.")
+        found.append(f"The dataset was changed: {', '.join(data['changed'])}.")
     if data["seen"]:
         who = "1 image" if data["seen"] == 1 else f"{data['seen']} images"
-        found.append(f"{who} that a member had learned from: left out of what judges.")
+        found.append(f"{who} left out of the evaluation: already used to train a member.")
     empty = [name for name, count in data["counts"]["test"].items() if not count]
     if empty:
-        found.append(f"No test image of class {', '.join(empty)}: nothing is known of it.")
+        found.append(f"No test image of class {', '.join(empty)}: its recall is unknown.")
     elsewhere = [member["backbone"] for member in members if member.get("trained_on")]
     if elsewhere:
-        found.append(f"{', '.join(elsewhere)} learned from other images than this dataset's training split.")
+        found.append(f"{', '.join(elsewhere)} learned from other images, not from this dataset's training split.")
     return found
 
 
@@ -100,7 +99,7 @@ def _must_not(report: Mapping[str, Any], misuse: Misuse) -> list[str]:
     wrong = 100 * (1 - scores["accuracy"])
     lines = [
         f"{misuse.alone}: {wrong:.1f} of 100 answers here are wrong.",
-        f"Images unlike those of {data['name']}: nothing is known of how it does there.",
+        f"Images unlike those of {data['name']}: its accuracy there is unknown.",
         f"{misuse.beyond}: it answers {', '.join(data['class_names'])} and nothing else.",
     ]
     if report["shift"]:

@@ -1,4 +1,4 @@
-"""The vote against a rival, and the sentence that says plainly who is better."""
+"""Compare the vote with a rival, and say in a sentence which is better."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def paired(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]:
     """Compare the vote with a rival on the same images.
 
     Args:
-        first_right: Whether the vote answered each image rightly, bool (n,).
+        first_right: Whether the vote is right on each image, bool (n,).
         second_right: The same of the rival.
 
     Returns:
@@ -36,7 +36,7 @@ def sentence(found: Mapping[str, Any], rule: str, members: int) -> str:
     """Say plainly whether the vote is better than its rival; where `found` has `p_adjusted`, that one decides."""
     member, difference = found["rival"], 100 * found["difference"]
     if members == 1:
-        return f"There is one member only: the vote is the answer of {member}, and nothing can be said for an ensemble."
+        return f"There is only one member, {member}: the vote is its answer, and there is no ensemble to compare."
     low, high = (100 * edge for edge in found["interval"])
     how_many = NUMBERS[members] if members < len(NUMBERS) else str(members)
     p_value = found.get("p_adjusted", found["p_value"])

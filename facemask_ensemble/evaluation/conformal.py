@@ -1,4 +1,4 @@
-"""Sets of classes instead of one, that hold the true class as often as was asked for."""
+"""Conformal prediction: sets of classes that hold the true class with a given coverage."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -81,7 +81,7 @@ def _covering(result: dict[str, Any]) -> str:
     low, high = (percent(edge) for edge in result["interval"])
     return (
         f"Sets of {result['mean_size']:.2f} classes on average hold the true class of {percent(result['coverage'])} "
-        f"of the images (95 % interval {low} to {high}), where {percent(1 - result['error'])} were asked for."
+        f"of the images (95 % interval {low} to {high}); the target is {percent(1 - result['error'])}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What is left of the vote and of each member when images get worse."""
+"""Robustness of the vote and of each member to corrupted images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ def shift_report(
     names: Sequence[str],
     vote: Callable[[np.ndarray], np.ndarray],
 ) -> dict[str, Any]:
-    """Score the vote and the members on images as they are and on the same ones made worse.
+    """Score the vote and the members on clean images and on the same images with corruptions.
 
     The best member of a row is the best on these very images, in hindsight: the vote is held against a choice that
     nobody could make beforehand. Of equal ones the first in `names` is told.
@@ -83,23 +83,23 @@ def _worst(before: np.ndarray, right: Mapping[tuple[str, int], np.ndarray]) -> d
 
 def _sentence(report: Mapping[str, Any]) -> str:
     worst, count = report["worst"], len(report["rows"])
-    ways = f"{count} way{'s' if count > 1 else ''}"
+    ways = f"{count} corruption{'s' if count > 1 else ''}"
     images = f"{report['images']} image{'s' if report['images'] > 1 else ''}"
     clean, least = (f"{100 * share:.1f} %" for share in (report["clean"]["vote"], worst["vote"]))
     if worst["cost"] > 0:
         p = "p < 0.001" if worst["p_value"] < 0.001 else f"p = {worst['p_value']:.2g}"
-        chance = "" if worst["p_value"] < SIGNIFICANCE else "which may be chance: "
+        chance = "" if worst["p_value"] < SIGNIFICANCE else "not significant: "
         told = (
-            f"Of {ways} to make {images} worse, {worst['kind']} at strength {worst['strength']} costs the vote "
-            f"most: it is right on {least} instead of {clean} ({chance}{p}, corrected for {ways})."
+            f"Of {ways} of {images}, {worst['kind']} at strength {worst['strength']} costs the vote most: its accuracy "
+            f"is {least} instead of {clean} ({chance}{p}, corrected for {ways})."
         )
     else:
-        told = f"None of {ways} to make {images} worse costs the vote right answers: it was right on {clean} before."
+        told = f"None of {ways} of {images} costs the vote accuracy: it is {clean} without them."
     if len(report["clean"]["members"]) == 1:
         return told
     behind = sum(row["vote_minus_best"] < 0 for row in report["rows"])
-    which = f"In {behind} of them a single member is" if behind else "In none of them is a single member"
-    return f"{told} {which} right more often than the vote."
+    which = f"With {behind} of them" if behind else "With none of them"
+    return f"{told} {which} a single member is more accurate than the vote."
 
 
 def _check(
@@ -107,7 +107,7 @@ def _check(
 ) -> None:
     if not shifted:
         raise InputError(
-            "A report on shift needs images made worse, received none: corrupt and answer the images first."
+            "A robustness report needs corrupted images, received none: corrupt and answer the images first."
         )
     known = {"clean": clean} | {f"{kind} {strength}": probs for (kind, strength), probs in shifted.items()}
     for what, probs in known.items():

@@ -71,7 +71,7 @@ def drop_one(vote: Vote, members: Sequence[str], labels: np.ndarray) -> dict[str
     whole = _answers(vote, places, labels)
     accuracy = float((whole == labels).mean())
     if len(members) == 1:
-        sentence = f"There is one member only: without {members[0]} there is no vote."
+        sentence = f"There is only one member: without {members[0]} there is no vote."
         return {"whole": accuracy, "rows": [], "sentence": sentence}
     kept = [_answers(vote, places[:place] + places[place + 1 :], labels) for place in places]
     rows = [_row(name, answers, whole, labels) for name, answers in zip(members, kept, strict=True)]
@@ -124,20 +124,20 @@ def _row(member: str, answers: np.ndarray, whole: np.ndarray, labels: np.ndarray
 def _reach(rows: list[dict[str, Any]], answered: int, total: int) -> str:
     fewest = min(rows, key=lambda row: row["answers"])
     if fewest["answers"] == total:
-        return "The vote still answers every image when any one member is missing"
+        return "The vote still answers every image without any one member"
     if fewest["answers"] >= answered:
-        return f"The vote answers {answered} of {total} images, and no fewer when any one member is missing"
+        return f"The vote answers {answered} of {total} images, and no fewer without any one member"
     return f"Without {fewest['member']} the vote answers {fewest['answers']} of {total} images, instead of {answered}"
 
 
 def _cost(rows: list[dict[str, Any]]) -> str:
     told = [row for row in rows if row["p_adjusted"] < SIGNIFICANCE]
     if not told:
-        return "no absence makes a difference that could be told from chance"
+        return "leaving out any one member makes no significant difference"
     worst, best = min(told, key=_difference), max(told, key=_difference)
     if worst["difference"] < 0:
-        return f"the absence of {worst['member']} costs most, {_points(worst)}"
-    return f"no absence can be told to cost anything, and without {best['member']} it is better by {_points(best)}"
+        return f"leaving out {worst['member']} costs most, {_points(worst)}"
+    return f"no member is a significant loss; without {best['member']} the vote is better by {_points(best)}"
 
 
 def _difference(row: dict[str, Any]) -> float:

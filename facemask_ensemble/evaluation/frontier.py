@@ -1,4 +1,4 @@
-"""Every subset of the members by every rule: what more members bring, and which choice holds on other images."""
+"""Every subset of the members with every rule: accuracy and cost, and a choice made on validation."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -74,7 +74,7 @@ def frontier(
 def _answers(
     rule: Rule, chosen: tuple[int, ...], validation: Judged, test: Judged, sample: np.ndarray, folds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Answer the test, and validation as it would be answered by what was not learned from it."""
+    """Answer the test, and validation with what was learned from other validation images."""
     index = list(chosen)
     if rule.learn is None:
         fitted = rule.fit(test.probs[index], test.labels)
@@ -106,7 +106,7 @@ def _point(
 
 
 def _mark_dominated(points: list[dict[str, Any]]) -> None:
-    """Mark the points that another beats in accuracy at no more cost; without costs the members are counted."""
+    """Mark the points that another point beats in accuracy at no higher cost; without costs, members are counted."""
     cost = [_cost(point) for point in points]
     best = -1.0
     for index in sorted(range(len(points)), key=lambda index: (cost[index], -points[index]["accuracy"])):
@@ -150,9 +150,9 @@ def named(point: Mapping[str, Any], names: Sequence[str]) -> str:
 def _sentence(points: Sequence[Mapping[str, Any]], place: int | None, lucky: int, names: Sequence[str]) -> str:
     luck = points[lucky]
     if len(names) == 1:
-        return f"There is one member only, {names[0]}: there is nothing to choose."
+        return f"There is only one member, {names[0]}: there is nothing to choose."
     if place is None:
-        return "There are no validation images, so nothing was chosen: the best on the test owes part of it to luck."
+        return "There are no validation images, so nothing was chosen: the best choice on the test is partly luck."
     chosen = points[place]
     text = (
         f"Of {len(points)} choices, validation picks {named(chosen, names)}: "
@@ -161,6 +161,6 @@ def _sentence(points: Sequence[Mapping[str, Any]], place: int | None, lucky: int
     if luck["accuracy"] == chosen["accuracy"]:
         return text + " No other choice is better on the test."
     return (
-        text + f" The best on the test, {named(luck, names)} with {100 * luck['accuracy']:.1f} %, is known with "
-        "hindsight alone."
+        text + f" The best on the test is {named(luck, names)} with {100 * luck['accuracy']:.1f} %, but only the test "
+        "shows it."
     )

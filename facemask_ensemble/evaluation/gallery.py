@@ -1,4 +1,4 @@
-"""Choose the images worth looking at."""
+"""Choose the images for the gallery."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def choose(
 
     An image is `tied` if classes share the highest number of votes or it has no answer, else `wrong` if the vote is,
     `disputed` if the vote is right and a member wrong, and `right` if all are. Disputed: the fewest members behind the
-    vote first. Wrong: the most. Tied: the closest call. Right: the surest.
+    vote first. Wrong: the most. Tied: the closest call. Right: the most confident.
 
     Args:
         probs: Float (members, n, classes).

@@ -1,4 +1,4 @@
-"""What each voting rule answers on the test, and from what it learned that."""
+"""Each voting rule's answers on the test, and what it learned from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +60,7 @@ def answer_by(rule: Rule, validation: Judged, test: Judged, learn: str = "valida
             for one in (rule, replace(rule, break_tie=voting.abstain))
         )
         fitted, tied = rule.fit(test.probs, test.labels), open_ties == voting.ABSTAIN
-        source = f"{len(test.labels)} test images; its answers here from the other four fifths of them"
+        source = f"{len(test.labels)} test images; each fifth is answered by a rule learned from the other four"
     else:
         fitted = rule.fit(validation.probs, validation.labels)
         answers, tied = fitted(test.probs), fitted.ties(test.probs)

@@ -1,4 +1,4 @@
-"""How sure the numbers are: intervals and paired tests."""
+"""Uncertainty of the numbers: intervals and paired tests."""
 
 from collections.abc import Sequence
 
@@ -49,7 +49,7 @@ def bootstrap_difference(
     counts. Source: B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7 (1979).
 
     Args:
-        first: Whether each image was answered rightly, bool (n,).
+        first: Whether each image was answered correctly, bool (n,).
         second: The same of the other classifier, on the same images.
         level: Share of resamples inside the interval.
         resamples: How often the images are drawn again.
@@ -91,7 +91,7 @@ def non_inferior(
     the paired-sample design", Statistics in Medicine 17 (1998).
 
     Args:
-        new_right: Whether the new classifier answered each image rightly, bool (n,).
+        new_right: Whether the new classifier answered each image correctly, bool (n,).
         old_right: The same of the old one.
         margin: The loss of accuracy that would be borne, as a share; chosen before the images were seen.
         level: How sure the one-sided lower bound is.

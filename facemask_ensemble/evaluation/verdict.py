@@ -1,4 +1,4 @@
-"""The verdict: what every member and every vote is worth on the test images, as the contents of report.json."""
+"""The verdict: the scores of every member and vote on the test images, as the contents of report.json."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -120,7 +120,7 @@ def _check_probabilities(name: str, probs: np.ndarray, what: str) -> None:
     if probs.min() < 0 or np.abs(sums - 1).max() > ADD_UP:
         worst = sums[np.abs(sums - 1).argmax()]
         raise InputError(
-            f"Member {name} has {what} probabilities that are no probabilities (one row adds up to {worst:.3g}, the "
+            f"Member {name} has {what} probabilities that are not valid (one row adds up to {worst:.3g}, the "
             f"lowest value is {probs.min():.3g}): they must be at least 0 and add up to 1; train it again."
         )
 

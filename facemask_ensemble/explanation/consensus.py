@@ -1,4 +1,4 @@
-"""What the members' heatmaps say together: where the winners looked, where the losers did, where they differ."""
+"""Joint heatmaps: where the members behind the vote looked, where the others looked, where they differ."""
 
 from itertools import combinations
 from typing import NamedTuple

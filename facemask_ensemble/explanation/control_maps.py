@@ -1,4 +1,4 @@
-"""Control maps, drawn without asking any model: what a heatmap must beat to say something."""
+"""Control maps that need no model: a heatmap must beat them to carry information."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Deletion and insertion: the answer while what a map points at is taken away from the image, or brought back.
+"""Deletion and insertion: the answer while the places of a map are blurred or restored.
 
 Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized input sampling for explanation of black-box models", BMVC
 (2018). The pixels of an image are replaced in the order of the map, and the probability of the explained class is
@@ -47,7 +47,7 @@ def curves(
     batch_size: int = 32,
     seed: int = 0,
 ) -> dict[str, Curves]:
-    """Follow the probability of each image's class while it is taken away and brought back in the order of its maps.
+    """Measure the probability of each image's class while pixels are blurred or restored in the order of its map.
 
     Args:
         predict: from uint8 (k, h, w, 3) to probabilities (k, classes); called for at most `batch_size` images.

@@ -1,4 +1,4 @@
-"""The heatmaps of a whole evaluation: every member's, one member in memory at a time, and what they are worth."""
+"""The heatmaps of an evaluation: drawn with one member in memory at a time, and measured."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Why an ensemble answers as it does: what its members' heatmaps are worth, as the contents of explanation.json."""
+"""Measurements of the members' heatmaps, as the contents of explanation.json."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -98,7 +98,7 @@ def rank(
 
 
 def beyond_controls(rows: Sequence[Mapping[str, Any]], plural: str) -> dict[str, Any] | None:
-    """Say how many members point at boxes more often than what looks at no image does, and whether that is sure.
+    """Count the members that point at boxes more often than the controls do, and how many do so significantly.
 
     Args:
         rows: what `ground` gives, with `member` and `method`, of single members and one method.
@@ -106,7 +106,7 @@ def beyond_controls(rows: Sequence[Mapping[str, Any]], plural: str) -> dict[str,
 
     Returns:
         `members`, how many were judged; by control `above`, `sure`, `below` and `significantly_below`, counts of them;
-        and the `sentence`. None where nobody was judged.
+        and the `sentence`. None if no member was judged.
     """
     judged = [row for row in rows if row["class"] == EVERY_CLASS and row["images"]]
     if not judged:
@@ -123,8 +123,7 @@ def beyond_controls(rows: Sequence[Mapping[str, Any]], plural: str) -> dict[str,
         f"The maps of {centre['above']} of {len(judged)} members point at the {plural} of their answer more often than "
         f"{CONTROLS['centre']} does ({centre['sure'] or 'none'} significantly), and those of {noise['above']} more "
         f"often than {CONTROLS['random']} does ({noise['sure'] or 'none'} significantly).{''.join(less)} "
-        f"Significantly: p < {SURE}, exact "
-        "McNemar test."
+        f"Significant means p < {SURE} in an exact McNemar test."
     )
     return {"members": len(judged), **found, "sentence": sentence}
 

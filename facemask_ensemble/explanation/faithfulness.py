@@ -1,4 +1,4 @@
-"""Faithfulness: whether what a map points at carries the answer, more than the middle of the image or a random place.
+"""Faithfulness: whether the places of a map matter more for the answer than the centre or random places.
 
 Measured by the deletion and insertion curves of `curves`, without knowing where anything is in the image.
 """

@@ -1,4 +1,4 @@
-"""Grad-CAM++ of answers that are as sure or as unsure as can be."""
+"""Grad-CAM++ for answers with extreme logits."""
 
 from collections.abc import Callable
 from typing import Any

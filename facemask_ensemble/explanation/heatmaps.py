@@ -75,7 +75,7 @@ def _raw_maps(
 
 
 def _finish(raw: NDArray[np.float32], height: int, width: int) -> tuple[NDArray[np.float32], str | None]:
-    """Bring one map to the image's size and 0..1, zero staying zero, or say why it explains nothing."""
+    """Scale one map to the image's size and to 0..1 (zero stays zero), or say why it is no explanation."""
     nothing = np.zeros((height, width), np.float32)
     if not np.isfinite(raw).all():
         return nothing, "its map has values that are not finite: no explanation"
@@ -93,7 +93,7 @@ def _no_place(model: keras.Model, height: int, width: int) -> str:
     useful = f"{SMALLEST_USEFUL}x{SMALLEST_USEFUL}"
     advice = f"; use image_size >= {larger[found]} for a {useful} map" if found < len(larger) else ""
     size = f"{height}" if height == width else f"{height}x{width}"
-    return f"its last feature map is 1x1 at {size} px: no place to point at{advice}"
+    return f"its last feature map is 1x1 at {size} px: it cannot show a place{advice}"
 
 
 def _refuse_wrong(model: keras.Model, pixels: NDArray[np.uint8], classes: NDArray[np.integer]) -> None:

@@ -1,4 +1,4 @@
-"""The randomisation check: a map of what a member learned has to change when that is destroyed.
+"""The randomisation check: a member's map has to change if its weights are re-initialised.
 
 Source: J. Adebayo, J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt, B. Kim, "Sanity checks for saliency maps", NeurIPS
 (2018): weights are re-initialised from the head down, each stage on top of the one before.

@@ -58,7 +58,7 @@ class Scorecam:
 
 
 def _predict(model: keras.Model, inputs: list[np.ndarray], batch_size: int) -> np.ndarray:
-    """Answer without a word, and without a graph beside the one that the model's features have been traced to."""
+    """Answer without output, and without a graph beside the one that the model's features have been traced to."""
     (pixels,) = inputs
     parts = (pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size))
     return np.concatenate([model(part, training=False) for part in parts])

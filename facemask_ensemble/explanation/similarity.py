@@ -1,4 +1,4 @@
-"""How much alike two maps are."""
+"""The similarity of two maps."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Stability: whether a map moves with the image when that is shifted by a few pixels."""
+"""Stability: whether a map moves with an image that is shifted by a few pixels."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -103,7 +103,7 @@ def _compare(old: Heatmaps, new: Heatmaps | None, chosen: NDArray[np.intp], move
 def _common(
     before: NDArray[np.float32], after: NDArray[np.float32], rows: int, columns: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cut out of maps before and after a shift what both show; of a map with peak 1, rounding alone is nothing."""
+    """Cut maps before and after a shift to the part that both show; values of rounding become 0."""
     height, width = before.shape[1:]
     top, bottom = max(0, -rows), height - max(0, rows)
     left, right = max(0, -columns), width - max(0, columns)

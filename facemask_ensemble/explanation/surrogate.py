@@ -1,4 +1,4 @@
-"""The model cut at `features`, so that explaining it differentiates its head alone.
+"""The model cut at `features`, so that an explanation differentiates only its head.
 
 Everything up to `features` runs as one step in the member's own precision, so that the map explains the member that
 votes; the few layers behind it are copied in float32 with a linear last layer, since gradients in bfloat16 fail in
@@ -133,7 +133,7 @@ def _head_layers(model: keras.Model) -> list[dict[str, Any]]:
         layers.append(layer)
     if not layers or layers[-1]["name"] != PROBABILITIES or "activation" not in layers[-1]["config"]:
         raise InputError(
-            f"model {model.name!r} goes on from `{FEATURES}` to {[layer['name'] for layer in layers]}: "
+            f"model {model.name!r} continues after `{FEATURES}` with {[layer['name'] for layer in layers]}: "
             f"let it end in a Dense layer `{PROBABILITIES}` with its activation"
         )
     return layers

@@ -1,4 +1,4 @@
-"""Which heatmap method to trust for which member, and why not the others."""
+"""Choose the heatmap method to trust for each member, and give reasons against the others."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ def measure_trust(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure for one member what each method's maps are worth, and say which to trust.
+    """Measure each method's maps for one member, and say which method to trust.
 
     An image takes 2 (steps - 1) (methods + 2) + 7 answers, and with each method 5 + 4 repeats maps. The maps of the
     images as they are, (methods + 2, n, h, w) of four bytes, are in memory at once.

@@ -1,4 +1,4 @@
-"""The verdict on heatmap methods: a rule over what was measured, and in words why a method is not to be trusted."""
+"""The verdict on heatmap methods: a rule over the measurements, and the reasons against a method in words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,8 +10,8 @@ STABLE = 0.5  # least mean rank correlation of the maps of shifted images
 NONE = "none"
 TRUSTED, QUALIFIES, EXCLUDED = "trusted", "qualifies", "excluded"
 PHRASES = {
-    "deletion": "the answer does not fall significantly sooner when what it points at is taken away than with",
-    "insertion": "nor does it rise significantly sooner when that is brought back than with",
+    "deletion": "deletion: the answer does not fall significantly faster than with",
+    "insertion": "insertion: the answer does not rise significantly faster than with",
 }
 Found = Mapping[str, Any]
 
@@ -49,7 +49,7 @@ def judge(
         row["verdict"] = EXCLUDED if row["reasons"] else TRUSTED if name == trusted else QUALIFIES
         if row["verdict"] == QUALIFIES:
             row["reasons"] = [
-                f"{trusted} has the larger insertion less deletion: {scores[trusted]:.3f} against {scores[name]:.3f}"
+                f"{trusted} has the larger insertion minus deletion: {scores[trusted]:.3f} against {scores[name]:.3f}"
             ]
     bound = max(entry["bound"] for entry in randomised.values())
     return {"trusted": trusted, "rule": _rule(list(faithfulness["controls"]), bound, least_stable), "methods": methods}
@@ -79,8 +79,8 @@ def _against_randomised(found: Found) -> list[str]:
     if found["passes"]:
         return []
     return [
-        "its maps do not depend on what the member learned: with everything re-initialised they stay alike "
-        f"(mean rank correlation {found['similarity']:.2f}, at most {found['bound']:.2f} is allowed)"
+        "its maps do not depend on what the member learned: they stay similar when all weights are re-initialised "
+        f"(mean rank correlation {found['similarity']:.2f}, allowed: at most {found['bound']:.2f})"
     ]
 
 
@@ -95,13 +95,13 @@ def _against_faithful(entry: Found) -> list[str]:
 
 def _against_stable(found: Found, least: float) -> list[str]:
     if found["rank_correlation"] is None:
-        return ["its stability is not known: the answer to every shifted image changed"]
+        return ["its stability is unknown: the answer changed for every shifted image"]
     if found["rank_correlation"] >= least:
         return []
     rows, columns = found["shift"]
     return [
-        f"its maps do not follow the image when that is shifted by {rows if rows == columns else f'{rows}x{columns}'}"
-        f" pixels (mean rank correlation {found['rank_correlation']:.2f}, at least {least:.2f} is asked)"
+        f"its maps do not follow the image when it is shifted by {rows if rows == columns else f'{rows}x{columns}'}"
+        f" pixels (mean rank correlation {found['rank_correlation']:.2f}, needed: at least {least:.2f})"
     ]
 
 
@@ -127,9 +127,9 @@ def _listed(entry: Found, kind: str, controls: Sequence[str]) -> str:
 
 def _rule(controls: Sequence[str], bound: float, least_stable: float) -> str:
     return (
-        f"A method qualifies for a member if its maps change when everything the member learned is re-initialised "
-        f"(mean rank correlation at most {bound:.2f}), if on one curve, deletion or insertion, it is better than the "
-        f"{' and the '.join(controls)} maps (the 95 % interval of the paired difference excludes 0), and if its maps "
-        f"follow a small shift of the image (mean rank correlation at least {least_stable:.2f}). Of those that "
-        "qualify, the one with the largest insertion less deletion is trusted."
+        f"A method qualifies for a member if it passes three tests. Its maps change when all weights are "
+        f"re-initialised (mean rank correlation at most {bound:.2f}). On one curve, deletion or insertion, it is "
+        f"better than the {' and the '.join(controls)} maps (the 95 % interval of the paired difference excludes 0). "
+        f"Its maps follow a small shift of the image (mean rank correlation at least {least_stable:.2f}). Of the "
+        "methods that qualify, the one with the largest insertion minus deletion is trusted."
     )

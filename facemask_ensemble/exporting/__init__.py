@@ -18,7 +18,7 @@ Run = Callable[[Inputs], dict[str, NDArray[Any]]]
 
 @dataclass(frozen=True)
 class Options:
-    """What a format may heed: the `precision` of its numbers, and `samples` of one image each to calibrate int8."""
+    """Options of a format: the `precision` of its numbers, and `samples` of one image each to calibrate int8."""
 
     precision: str
     samples: Sequence[Inputs] = ()

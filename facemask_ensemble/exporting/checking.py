@@ -1,4 +1,4 @@
-"""What was exported, asked about real images beside Keras."""
+"""Compare an export with Keras on real images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Check:
     def __str__(self) -> str:
         """Tell it in a line."""
         return (
-            f"{self.images} images, a probability differs by {self.largest_difference:.1e} at most, "
+            f"{self.images} images, probabilities differ by {self.largest_difference:.1e} at most, "
             f"{100 * self.equal_decisions:.1f} % equal decisions"
         )
 
@@ -52,12 +52,12 @@ def compare(found: np.ndarray, expected: np.ndarray, decisions: tuple[np.ndarray
 
 
 def ask_keras(model: "keras.Model", pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Ask a network as Keras runs it, float32 (n, classes)."""
+    """Answer with the network in Keras, float32 (n, classes)."""
     return np.asarray(model.predict(pixels, batch_size=BATCH, verbose=0), np.float32)
 
 
 def ask_export(run: Run, inputs: Mapping[str, int], pixels: Pixels) -> dict[str, NDArray[Any]]:
-    """Ask what was exported, in batches, the last one smaller."""
+    """Answer with the export, in batches; the last one is smaller."""
     given = {name: pixels[side] for name, side in inputs.items()}
     count = len(next(iter(given.values())))
     parts = [
@@ -67,7 +67,7 @@ def ask_export(run: Run, inputs: Mapping[str, int], pixels: Pixels) -> dict[str,
 
 
 def samples(inputs: Mapping[str, int], pixels: Pixels) -> list[Inputs]:
-    """Take images apart, for a calibration that is given one after another."""
+    """Split images for a calibration that takes one after another."""
     count = len(next(iter(pixels.values())))
     return [{name: pixels[side][place : place + 1] for name, side in inputs.items()} for place in range(count)]
 
@@ -98,7 +98,7 @@ def read_images(source: Source, given: str | None, sides: Sequence[int], count: 
 
 
 def _spread(images: InputImages, count: int) -> list[Item]:
-    """Choose so many, evenly; the first ones where only the end tells how many there are."""
+    """Choose so many, evenly spread; the first ones if the total is unknown."""
     total = images.count()
     if total is None:
         return list(islice(images.items(), count))

@@ -32,11 +32,11 @@ PACKAGES = ("facemask-ensemble", "tensorflow", "keras", "numpy")
 
 
 class TooDifferent(InputError):
-    """Say which graph differs from Keras by more than is borne."""
+    """A graph differs from Keras by more than the tolerance."""
 
 
 class Exporter:
-    """An ensemble on its way into `folder`, in the format and with the checks that an export asks for."""
+    """Export an ensemble into `folder`, in the format and with the checks that an export asks for."""
 
     def __init__(self, choice: Choice, settings: ExportSettings, folder: Path) -> None:
         from facemask_ensemble.tensorflow_import import start_tensorflow
@@ -68,7 +68,7 @@ class Exporter:
         from facemask_ensemble.exporting.votes import missing_twin
 
         if outside := missing_twin(self._choice.vote):
-            outside += "; the members are exported, and vote outside"
+            outside += "; only the members are exported: compute the vote in your own program"
             print(outside)
             graphs = "members"
         work = [partial(self._member, source) for source in self._choice.sources] if graphs != "ensemble" else []
@@ -102,7 +102,7 @@ class Exporter:
         if not np.array_equal(again, found["prediction"]):
             raise InputError(
                 f"format={self._format.name}: disagrees with TensorFlow on the same probabilities; give "
-                "graph=members and vote outside"
+                "graph=members and compute the vote in your own program"
             )
         expected = _ask_all(twins, checked)
         check = compare(probs, expected, (found["prediction"], self._choice.vote(expected)))
@@ -154,7 +154,7 @@ class Exporter:
         both = read_images(source, given, sides, 2 * count)
         parts = [{side: some[start::2] for side, some in both.items()} for start in (0, 1)]
         if not len(parts[1][sides[0]]):
-            raise InputError("images: int8 needs at least 2, one to calibrate with and one to check; give more")
+            raise InputError("images: int8 needs at least 2, one for calibration and one for the check; give more")
         return parts[0], parts[1]
 
     def _written(self, graph: "Graph", checked: Pixels, calibration: Pixels) -> tuple[Path, dict[str, Any]]:
@@ -166,7 +166,7 @@ class Exporter:
         return path, ask_export(self._read(path), graph.inputs, checked)
 
     def _described(self, graph: "Graph", path: Path, check: Check, rounded: Check | None) -> dict[str, Any]:
-        """Say what came of a graph, and give its entry of `export.json`.
+        """Print the result of a graph, and return its entry of `export.json`.
 
         Raises:
             TooDifferent: it differs from Keras by more than the tolerance; it is deleted.
@@ -178,14 +178,14 @@ class Exporter:
             shutil.rmtree(path, ignore_errors=True)
             raise TooDifferent(
                 f"{graph.name}: as {self._format.name} in {self._precision} a probability differs from Keras by "
-                f"{check.largest_difference:.2g}, where tolerance={self._bound:g} bears no more; give another "
+                f"{check.largest_difference:.2g}, more than tolerance={self._bound:g}; give another "
                 "format.precision=…, or a larger tolerance=…"
             )
         size = sum((self._folder / name).stat().st_size for name in files) / 1e6
-        print(f"{graph.name}: {path.name}, {size:.1f} MB; beside Keras: {check}")
+        print(f"{graph.name}: {path.name}, {size:.1f} MB; compared with Keras: {check}")
         if rounded:
             print(
-                f"{graph.name}: trained in half precision and exported in float32; against itself as trained: {rounded}"
+                f"{graph.name}: trained in half precision, exported in float32; compared with half precision: {rounded}"
             )
         return {
             "name": graph.name,

@@ -1,4 +1,4 @@
-"""The folder of an export: it appears whole, with `export.json`, or not at all."""
+"""The folder of an export: it is complete, with `export.json`, or it does not exist."""
 
 import hashlib
 import shutil
@@ -13,7 +13,7 @@ RECORD = "export.json"
 
 
 def refuse_taken(path: Path, again: bool) -> None:
-    """Refuse a place where something lies; an earlier export may be replaced if that is asked for.
+    """Refuse a folder with files; an earlier export is replaced on request.
 
     Raises:
         InputError: naming the place.
@@ -21,16 +21,16 @@ def refuse_taken(path: Path, again: bool) -> None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not (path.is_dir() and (path / RECORD).is_file()):
-        raise InputError(f"output={path}: there is something that is no export; give another output=FOLDER")
+        raise InputError(f"output={path}: the folder has files that are not an export; give another output=FOLDER")
     if not again:
         raise InputError(
-            f"output={path}: there is an export already; give again=true to replace it, or another output=FOLDER"
+            f"output={path}: already holds an export; give again=true to replace it, or another output=FOLDER"
         )
 
 
 @contextmanager
 def new_folder(path: Path, again: bool) -> Iterator[Path]:
-    """Give a folder to write in, which becomes `path` if all goes well and vanishes otherwise.
+    """Give a temporary folder that becomes `path` on success and is removed otherwise.
 
     Raises:
         InputError: something lies there, or the place cannot be written.

@@ -8,7 +8,7 @@ from facemask_ensemble.training.subprocess_call import aside
 
 
 def write(saved: Path, place: Path, options: Options, opset: int) -> Path:
-    """Convert with tf2onnx, in a process of its own: it keeps gigabytes of every graph."""
+    """Convert with tf2onnx in a separate process, because it keeps gigabytes of every graph."""
     path = place.with_name(f"{place.name}.onnx")
     aside(_convert, saved, path, opset)
     return path

@@ -6,7 +6,7 @@ from facemask_ensemble.exporting import Inputs, Options, Run
 
 
 def write(saved: Path, place: Path, options: Options) -> Path:
-    """Convert with OpenVINO; with float16 the weights alone are stored so, in half the room."""
+    """Convert with OpenVINO; float16 applies only to the stored weights, which need half the space."""
     from facemask_ensemble.prediction.runtimes.telemetry import stop_telemetry
 
     stop_telemetry()
@@ -18,7 +18,7 @@ def write(saved: Path, place: Path, options: Options) -> Path:
 
 
 def read(path: Path) -> Run:
-    """Open it with OpenVINO, computing in float32: left alone it takes bfloat16 where the processor has it."""
+    """Open it with OpenVINO in float32; its default is bfloat16 if the processor has it."""
     import openvino
 
     compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

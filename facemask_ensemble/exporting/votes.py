@@ -45,10 +45,10 @@ def vote_graph(rule: FittedRule) -> Vote:
 
 
 def missing_twin(rule: FittedRule) -> str | None:
-    """Say which part of a rule is of the user's own, and so cannot be part of a graph; None where there is none."""
+    """Name the part of a rule that is the user's own and so cannot be in a graph; None if there is none."""
     for call, known, what in (
         (rule.rule.vote, SCORES, f"voting={rule.name}"),
-        (rule.rule.break_tie, TIES, f"the breaker of ties of voting={rule.name}"),
+        (rule.rule.break_tie, TIES, f"the tie breaker of voting={rule.name}"),
     ):
         function, _ = function_of(call)
         if function not in known:
@@ -64,8 +64,8 @@ def _translated(call: Any, known: Mapping[Any, Scores], what: str) -> tuple[Scor
         names = ", ".join(one.__name__ for one in known)
         name = getattr(function, "__name__", function)
         raise InputError(
-            f"{what}: {name} cannot be part of an exported graph, which knows {names}; give one of them, or "
-            "graph=members and vote outside"
+            f"{what}: {name} cannot be part of an exported graph; give one of {names}, or graph=members and compute "
+            "the vote in your own program"
         )
     return known[function], given
 

@@ -20,7 +20,7 @@ class Haar:
         cv2 = import_opencv("detector=haar")
         if not hasattr(cv2, "CascadeClassifier"):
             raise InputError(
-                f"detector=haar: OpenCV {cv2.__version__} has no cascades any more; "
+                f"detector=haar: OpenCV {cv2.__version__} no longer has cascades; "
                 'pip install "opencv-python-headless<5", or give detector=mtcnn'
             )
         self._cv2, self._classifier = cv2, _load(cv2, cascade)
@@ -47,7 +47,7 @@ def _load(cv2: ModuleType, cascade: str) -> Any:
         classifier = None
     if classifier is None or classifier.empty():
         raise InputError(
-            f"detector.find.cascade={cascade}: no cascade of that name; give a file, or one of OpenCV's, "
+            f"detector.find.cascade={cascade}: there is no such cascade; give a file, or one of OpenCV's, "
             "such as haarcascade_frontalface_default.xml"
         )
     return classifier

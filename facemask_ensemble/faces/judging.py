@@ -111,7 +111,7 @@ def main(arguments: Sequence[str]) -> None:
         manifest, images = Path(arguments[0]), Path(arguments[1])
         for given in (manifest, images, *map(Path, arguments[2:])):
             if not given.exists():
-                raise InputError(f"{given}: there is no such file or folder; --help says what is wanted")
+                raise InputError(f"{given}: there is no such file or folder; see --help")
         if len(arguments) == 2:
             held_out = {*held_out_photographs(manifest)}
             print(*(file for file in sorted(images.iterdir()) if file.stem in held_out), sep="\n")

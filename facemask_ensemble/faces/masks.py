@@ -23,7 +23,7 @@ def masked_classes(class_names: Sequence[str], masked: Sequence[str]) -> frozens
         how_many = "every one" if found else "none"
         raise InputError(
             f"detector.masked=[{','.join(map(str, masked))}]: names {how_many} of the members' classes, "
-            f"{', '.join(class_names)}; give detector.masked=[CLASS,…], those that mean a mask is worn"
+            f"{', '.join(class_names)}; give detector.masked=[CLASS,…], the classes that mean a mask is worn"
         )
     return found
 

@@ -40,7 +40,7 @@ class Footage:
         self._first = self._read()
         if self._first is None:
             self.close()
-            raise InputError(f"source={source}: no frame can be read from it; give another")
+            raise InputError(f"source={source}: no frame can be read from it; give another source")
         rate = self._capture.get(self._cv2.CAP_PROP_FPS)
         self.rate = rate if 0 < rate <= MOST_RATE else USUAL_RATE
         frames = int(self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT))
@@ -71,7 +71,7 @@ class Footage:
 
     def _unopened(self) -> str:
         if self.live:
-            return "no such camera, or another program has it; give another number, or a video file"
+            return "no such camera, or another program uses it; give another number, or a video file"
         return "cannot be opened as a video; give one that OpenCV reads, such as an .mp4"
 
 

@@ -119,7 +119,7 @@ def _quiet_branches(model: keras.Model, gamma: float) -> None:
 
 
 def _draw_kernels(model: keras.Model, initializer: str, input_spread: float) -> None:
-    """Draw every kernel anew; the first for inputs of that standard deviation, since initializers presume 1."""
+    """Draw every kernel again; the first for inputs of that standard deviation, because initializers assume 1."""
     for number, layer in enumerate(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)):
         draw = keras.initializers.get(initializer)  # one a layer: each instance draws the same numbers again
         kernel = draw(layer.kernel.shape, dtype=layer.kernel.dtype)
@@ -127,7 +127,7 @@ def _draw_kernels(model: keras.Model, initializer: str, input_spread: float) -> 
 
 
 def _producer(layer: keras.Layer) -> keras.Layer:
-    """Return the layer whose output is this one's first input."""
+    """Return the layer that gives this one's first input."""
     inputs = layer.input[0] if isinstance(layer.input, list) else layer.input
     return inputs._keras_history.operation
 

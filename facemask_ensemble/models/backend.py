@@ -10,10 +10,10 @@ DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
 def backend() -> str:
-    """Return the backend that KERAS_BACKEND asks for, TensorFlow where it is not set; import none.
+    """Return the backend that KERAS_BACKEND asks for, TensorFlow if it is not set; import nothing.
 
     Raises:
-        InputError: one that no training here works with, or that is not installed.
+        InputError: a backend that is not supported or not installed.
     """
     name = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:
@@ -26,7 +26,7 @@ def backend() -> str:
 def environment(*, deterministic: bool) -> dict[str, str]:
     """Give the variables that must be set before a training's process starts.
 
-    XLA reads its flags once, before any line of ours could set them; TensorFlow is told by `determinism.prepare`.
+    XLA reads its flags once, before our code could set them; `determinism.prepare` sets those of TensorFlow.
     """
     variables = {"KERAS_BACKEND": backend()}
     flags = os.environ.get("XLA_FLAGS", "")

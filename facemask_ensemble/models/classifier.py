@@ -43,7 +43,7 @@ def build_classifier(
         under any dtype policy.
 
     Raises:
-        InputError: a pooling or a number of units that cannot be.
+        InputError: an unknown pooling or an impossible number of units.
     """
     _check_head(pooling, hidden)
     pixels = keras.Input((image_size, image_size, 3), name="pixels", dtype="float32")
@@ -84,11 +84,11 @@ def load_classifier(path: Path, *, as_trained: bool = False) -> keras.Model:
         path: of the `.keras` file.
         as_trained: keep the precision that it was trained in, however slow.
 
-    Layers of the user's own are known once the module that registers them is imported: where one is missing, the
-    modules of the backbones in the user's own folders are.
+    A layer of the user is known once the module that registers it is imported: if one is missing, the modules of
+    the backbones in the user's own folders are imported.
 
     Raises:
-        InputError: it holds code, as a Lambda layer does, or a layer that is not registered.
+        InputError: it contains code, such as a Lambda layer, or a layer that is not registered.
     """
     model = _load(path)
     if as_trained or all(is_faster_in(dtype) for dtype in half_dtypes(model)):
@@ -121,7 +121,8 @@ def _load_safely(path: Path) -> keras.Model:
         if "unsafe" not in str(error):
             raise
         raise InputError(
-            f"{path.name}: it holds code of its own, such as a Lambda layer, which is never loaded; train it again"
+            f"{path.name}: it contains Python code, such as a Lambda layer, which is never loaded; "
+            "train it again without that layer"
         ) from None
 
 

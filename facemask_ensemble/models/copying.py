@@ -1,4 +1,4 @@
-"""Copies of a model that answer as it does, computed in its own dtype policy or in another."""
+"""Copy a model with the same answers, in its own dtype policy or in another."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,8 +25,8 @@ def copy_model(
 
     Args:
         model: flat, or with models nested in it.
-        policy: Keras's name of the dtype policy of every layer; None to leave them as they are.
-        inputs: what the copy takes instead of an input of its own.
+        policy: Keras's name of the dtype policy of every layer; None to keep their own.
+        inputs: inputs of the copy, instead of a new input.
         call: calls each new layer with its inputs, as `keras.models.clone_model` has it.
 
     Raises:
@@ -40,12 +40,12 @@ def copy_model(
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """Copy a model with every layer computing in float32; one that does so is returned as it is."""
+    """Copy a model with every layer computing in float32; one that already does is returned unchanged."""
     return copy_model(model, FLOAT32) if half_dtypes(model) else model
 
 
 def copy_state(source: keras.Layer, copy: keras.Layer) -> None:
-    """Give a layer or a model the state of another one of the same structure.
+    """Copy the state of a layer or a model to another one of the same structure.
 
     Beside the variables that is what a layer has computed from them: Normalization answers with a copy of its mean and
     variance, which setting the variables does not change.

@@ -1,4 +1,4 @@
-"""One flat graph of a network that has networks among its layers, as Keras's ConvNeXt has."""
+"""Make one flat graph of a network with nested networks, such as Keras's ConvNeXt."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras
 
 
 def flatten(model: keras.Model) -> keras.Model:
-    """Put the layers of nested networks in the place of these; a network without any is returned as it is.
+    """Replace nested networks by their layers; a network without any is returned unchanged.
 
     What looks at a classifier layer by layer (precision, freezing, blocks, new weights) then sees all of them.
 

@@ -9,23 +9,25 @@ from facemask_ensemble.models.classifier import backbone_layers, head_layers
 
 
 def blocks(model: keras.Model, block_ends: str) -> list[list[keras.Layer]]:
-    """Cut the backbone's layers, in model order, after every layer whose whole name the expression matches.
+    """Cut the backbone's layers, in model order, after every layer with a name that the expression matches.
 
     What comes before the first end belongs to the first block, what comes after the last end to the last one.
 
     Raises:
-        InputError: no regular expression, or one that matches no layer.
+        InputError: not a regular expression, or one that matches no layer.
     """
     try:
         end = re.compile(block_ends)
     except re.error as error:
-        raise InputError(f"backbone.block_ends={block_ends}: no regular expression ({error}); fix it") from error
+        raise InputError(
+            f"backbone.block_ends={block_ends}: not a valid regular expression ({error}); fix it"
+        ) from error
     layers = backbone_layers(model)
     cuts = [index + 1 for index, layer in enumerate(layers) if end.fullmatch(layer.name)]
     if not cuts:
         last = ", ".join(layer.name for layer in layers[-3:])
         raise InputError(
-            f"backbone.block_ends={block_ends}: matches no layer of {model.name}, whose last are {last}; "
+            f"backbone.block_ends={block_ends}: matches no layer of {model.name} (its last layers: {last}); "
             "match the names of the layers that end a block"
         )
     cuts[-1] = len(layers)
@@ -72,7 +74,7 @@ def _cut(
     if backbone + (first_trainable is not None) + (last_blocks is not None) > 1:
         raise InputError(
             f"schedule.first_trainable={first_trainable}, last_blocks={last_blocks}, a frozen backbone={backbone}: "
-            "each says what trains; give one of them"
+            "each chooses the layers that train; give only one of them"
         )
     if first_trainable is not None:
         return _index(model, first_trainable)
@@ -94,8 +96,8 @@ def _index(model: keras.Model, first_trainable: int) -> int:
 def _start_of_last(model: keras.Model, last_blocks: int, block_ends: str | None) -> int:
     if block_ends is None:
         raise InputError(
-            f"schedule.last_blocks={last_blocks}: it is not known where a block of {model.name} ends; "
-            "say so with backbone.block_ends=EXPRESSION, or use first_trainable"
+            f"schedule.last_blocks={last_blocks}: backbone.block_ends does not say where a block of {model.name} ends; "
+            "give backbone.block_ends=EXPRESSION, or use schedule.first_trainable"
         )
     parts = blocks(model, block_ends)
     if not 1 <= last_blocks <= len(parts):

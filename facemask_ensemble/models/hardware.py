@@ -47,7 +47,7 @@ def this_machine() -> Machine:
 
 
 def processor() -> tuple[str, tuple[str, ...]]:
-    """Read the processor's name and its instructions for bfloat16, where the system tells them."""
+    """Read the processor's name and its instructions for bfloat16, if the system reports them."""
     text = CPUINFO.read_text() if CPUINFO.exists() else ""
     name = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
     flags = re.search(r"^flags\s*:\s*(.+)$", text, re.M)
@@ -92,7 +92,7 @@ def _capability(text: str) -> tuple[int, int]:
 
 
 def _ask_jax() -> list[tuple[str, tuple[int, int]]]:
-    """Ask in a process of its own: JAX takes most of a GPU's memory as soon as it looks at it."""
+    """Ask in a separate process: JAX takes most of a GPU's memory as soon as it opens it."""
     done = subprocess.run([sys.executable, "-m", __name__], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     lines = done.stdout.splitlines()
     return [(name, (major, minor)) for name, (major, minor) in json.loads(lines[-1])] if lines else []

@@ -1,4 +1,4 @@
-"""What a member started from, in words, as the tag `init` of its run has it."""
+"""Describe what a member started from, for the tag `init` of its run."""
 
 import re
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ _OF_MEMBER = re.compile(r"(.+?) member (\w{8}) \((.*)\)")
 
 
 class Origin(NamedTuple):
-    """The members that were gone on from, dataset and run of each, the latest first; and what the first began with."""
+    """The earlier members in a chain of trainings (dataset and run, latest first), and the weights of the first."""
 
     members: list[tuple[str, str]]
     root: str
 
 
 def of_member(dataset: str, run_id: str, init: str) -> str:
-    """Say that a training goes on from a member, which was trained on a dataset and started from `init` itself."""
+    """Describe a training that starts from a member; the member was trained on `dataset` and started from `init`."""
     return f"{dataset} member {run_id[:8]} ({init})"
 
 
 def origin(init: str) -> Origin:
-    """Follow a start back to what the first of all trainings began with."""
+    """Follow the chain back to the weights of the first training."""
     members = []
     while found := _OF_MEMBER.fullmatch(init):
         members.append((found[1], found[2]))
@@ -30,7 +30,7 @@ def origin(init: str) -> Origin:
 
 
 def brief(init: str) -> str:
-    """Say it in one line, however many members were gone on from."""
+    """Describe the chain in one line, however long it is."""
     members, root = origin(init)
     if len(members) < 2:
         return init

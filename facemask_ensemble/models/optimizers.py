@@ -10,9 +10,10 @@ import tensorflow as tf
 class _Fused(keras.optimizers.Optimizer):
     """Call TensorFlow's kernel where it applies, and Keras's own update elsewhere.
 
-    The formula is the same, epsilon included, and so are the variables: what one of the two has saved the other goes
-    on with. A dozen small operations for each of a network's hundreds of variables are half of what TensorFlow
-    prepares before the first step. Gradients are clipped, weights decayed and averaged by Keras, around the update.
+    The formula is the same, epsilon included, and so are the variables: each of the two can resume from a state
+    that the other saved. A dozen small operations for each of a network's hundreds of variables are half of what
+    TensorFlow prepares before the first step. Gradients are clipped, weights decayed and averaged by Keras, around the
+    update.
     """
 
     _powers: Any = None

@@ -20,13 +20,13 @@ MARGIN = 1.03  # by how much half precision must win: it costs digits
 
 @dataclass(frozen=True)
 class Choice:
-    """A dtype policy, and why it.
+    """A dtype policy, and the reason for it.
 
     Attributes:
         policy: Keras's name.
-        images_per_second: of every candidate that was measured; empty where nothing had to be.
+        images_per_second: of every candidate that was measured; empty if nothing was measured.
         failures: the candidates that could not be trained, and why.
-        measured: just now, not remembered.
+        measured: now, and not read from the cache.
     """
 
     policy: str
@@ -35,20 +35,20 @@ class Choice:
     measured: bool = False
 
     def __str__(self) -> str:
-        """Tell the policy and what every candidate came to."""
+        """Describe the policy and the result of every candidate."""
         ranked = sorted(self.images_per_second.items(), key=lambda item: -item[1])
         parts = [f"{policy} {speed:.1f} images/s" for policy, speed in ranked]
-        parts += [f"{policy} out: {reason}" for policy, reason in self.failures.items()]
+        parts += [f"{policy} not used: {reason}" for policy, reason in self.failures.items()]
         return f"{self.policy} ({', '.join(parts)})" if parts else self.policy
 
 
 def choose_policy(
     precision: str, workload: Workload, cache: Path, *, devices: int | str = 1, deterministic: bool = False
 ) -> Choice:
-    """Choose the dtype policy for `auto` by measuring, once for a machine and a backbone; else take the one asked for.
+    """Choose the dtype policy for `auto` by measuring, once per machine and backbone; otherwise return the given one.
 
-    To be called before TensorFlow or JAX takes a device, since every candidate is measured in a process of its own.
-    With `deterministic` a clock may not decide what weights come out: then `usual_policy` does.
+    To be called before TensorFlow or JAX takes a device, because every candidate is measured in a separate process.
+    With `deterministic` a timing may not decide the weights: then `usual_policy` decides.
 
     Args:
         precision: `auto`, or the policy.
@@ -68,7 +68,7 @@ def choose_policy(
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     path = cache / f"{name}-{digest}.json"
     cache.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(path.with_suffix(".lock")):  # who comes second takes what the first has measured
+    with filelock.FileLock(path.with_suffix(".lock")):  # a second process takes what the first has measured
         return _recall(path) or _measure(workload, candidates(machine), path, key)
 
 
@@ -99,7 +99,7 @@ def _share(batch_size: int, devices: int | str, machine: Machine) -> int:
 
 def _measure(workload: Workload, policies: list[str], path: Path, key: Mapping[str, Any]) -> Choice:
     name = workload.backbone.name
-    print(f"{name}: measuring {' and '.join(policies)} once, a minute or two; remembered in {path}", flush=True)
+    print(f"{name}: measuring the speed of {' and '.join(policies)} once (a minute or two); kept in {path}", flush=True)
     speeds, failures = {}, {}
     for policy in policies:
         try:
@@ -107,7 +107,7 @@ def _measure(workload: Workload, policies: list[str], path: Path, key: Mapping[s
         except NotMeasured as error:
             failures[policy] = str(error)
     if not speeds:
-        print(f"{name}: nothing could be measured ({failures['float32']}); float32 it is", flush=True)
+        print(f"{name}: the speed could not be measured ({failures['float32']}); using float32", flush=True)
         return Choice("float32", failures=failures)
     choice = Choice(decide(speeds), speeds, failures, measured=True)
     write_atomically(json.dumps({**asdict(choice), "key": key}, indent=2), path)
@@ -116,7 +116,7 @@ def _measure(workload: Workload, policies: list[str], path: Path, key: Mapping[s
 
 
 def _recall(path: Path) -> Choice | None:
-    """Read what was measured; a file that something else has damaged counts as none."""
+    """Read what was measured; a damaged file counts as none."""
     try:
         known = json.loads(path.read_text())
         return Choice(known["policy"], known["images_per_second"], known["failures"])

@@ -1,4 +1,4 @@
-"""How fast a network trains in a precision, measured in a process of its own.
+"""Measure in a separate process how fast a network trains in a precision.
 
 `python -m facemask_ensemble.models.throughput POLICY` reads a workload as JSON from its standard input.
 """
@@ -33,7 +33,7 @@ class Workload:
 
 
 class NotMeasured(RuntimeError):
-    """Tell why a network could not be trained in a precision."""
+    """A network could not be trained in a precision."""
 
 
 def measure(workload: Workload, policy: str) -> float:
@@ -62,7 +62,7 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def images_per_second(workload: Workload, policy: str) -> float:
-    """Train on random pixels in this process; the quickest step counts, since whatever else runs only slows it.
+    """Train on random pixels in this process; the fastest step counts, because other programs can only slow it down.
 
     The first step, which traces the network, is thrown away.
 

@@ -1,4 +1,4 @@
-"""Start a classifier from another member: its backbone with a fresh head."""
+"""Start a classifier from another member: its backbone with a new head."""
 
 import re
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ def start_from_member(
     pooling: str = "average",
     hidden: Sequence[int] = (),
 ) -> keras.Model:
-    """Build a classifier that goes on from a saved member: its graph and weights up to `features`, and a fresh head.
+    """Build a classifier from a saved member: its graph and weights up to `features`, and a new head.
 
-    The saved graph is copied, never built anew, since Keras builds EfficientNetB0 to B7 with one layer more for
+    The saved graph is copied and not built again, because Keras builds EfficientNetB0 to B7 with one layer more for
     `imagenet`. The copy takes the present dtype policy, and stochastic depth and BatchNorm's momentum from the member.
 
     Args:
@@ -42,7 +42,7 @@ def start_from_member(
         A model as `build_classifier` gives it.
 
     Raises:
-        InputError: the file is damaged, no member, or one of another backbone.
+        InputError: the file is damaged, not a member, or a member of another backbone.
     """
     check_member(model_file, name)
     member = load_classifier(model_file, as_trained=True)
@@ -54,7 +54,8 @@ def start_from_member(
 
 def _copy(trunk: keras.Model, pixels: keras.KerasTensor) -> keras.KerasTensor:
     copied = copy_model(trunk, keras.config.dtype_policy().name, inputs=pixels, call=_call_padded)
-    copied.trainable = True
+    for layer in copied.layers:
+        layer.trainable = True  # setting it on the model, whose own is True, changes none of them
     return copied.output
 
 

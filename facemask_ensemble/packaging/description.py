@@ -1,4 +1,4 @@
-"""The description of an ensemble in a package, `ensemble.json`: what it has to say, and that it is data alone."""
+"""The description of an ensemble in a package, `ensemble.json`: its required keys, and that it holds only data."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,26 +24,26 @@ def read_description(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         raise InputError(f"ensemble={file}: cannot be read as JSON; ship it again") from None
     if not isinstance(about, dict):
-        raise InputError(f"ensemble={file}: is no description of an ensemble; ship it again")
+        raise InputError(f"ensemble={file}: is not a description of an ensemble; ship it again")
     if "_target_" in set(_keys(about)):
-        raise InputError(f"ensemble={file}: names a _target_, and nothing that a file names is run")
+        raise InputError(f"ensemble={file}: has a _target_; code named in a file is never run; ship it again")
     refuse_older(about)
     if not _is_sound(about):
-        raise InputError(f"ensemble={file}: lacks members, their files or numbers; {AGAIN}")
+        raise InputError(f"ensemble={file}: its members, their files or numbers are missing or not valid; {AGAIN}")
     return about
 
 
 def refuse_older(about: Mapping[str, Any]) -> None:
-    """Refuse a description that says too little to restore the ensemble, as older ones do."""
+    """Refuse a description of an older version, which lacks keys that are needed to restore the ensemble."""
     missing = [key for key in NEEDED if key not in about]
     if missing:
         raise InputError(
-            f"ensemble: {ABOUT} has no {missing[0]}, it is of an older version, and cannot answer again; {AGAIN}"
+            f"ensemble: {ABOUT} has no {missing[0]}: it was written by an older version and cannot be loaded; {AGAIN}"
         )
 
 
 def _is_sound(about: Mapping[str, Any]) -> bool:
-    """Tell whether names are names, a file is one of its folder, and there are numbers where they belong."""
+    """Tell whether names are texts, files are inside the folder, and numbers are numbers."""
     members, classes = about["members"], about["class_names"]
     return (
         all(isinstance(about[key], str) for key in ("rule", "ties", "name"))

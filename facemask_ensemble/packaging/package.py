@@ -1,4 +1,4 @@
-"""A shipped ensemble as a folder of its own: description, members, card. Nothing in it is run; all of it is checked.
+"""A shipped ensemble as a folder: description, members, card. Nothing in it is run; everything is checked.
 
 `ensemble.json`, `members/NAME.keras`, `card.json`, `card.html`, and OpenVINO's conversions where members have them.
 """
@@ -25,7 +25,7 @@ MODEL = "MLmodel"  # beside it MLflow keeps a model's artifacts
 INSIDE = ("artifacts", "ensemble")  # of a model of MLflow
 CONVERSIONS, DIGITS = "openvino", 20  # the folder beside a member; as many digits of its file's sha256 name its own
 REGISTERED = "models:/"
-HERE = Path("outputs")  # where a store is, if nobody says so
+HERE = Path("outputs")  # the default folder of a store
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Package:
 
 
 def packaged_members(store: "Store", about: Mapping[str, Any], cache: Path) -> list[PackagedMember]:
-    """Gather the members that a description names from the store; their price is milliseconds where all were timed.
+    """Fetch the members that a description names from the store; their cost is in milliseconds if all were timed.
 
     Raises:
         InputError: a member or its file is lost, or the description is an older one, which cannot be restored.
@@ -109,7 +109,7 @@ def write_package(about: Mapping[str, Any], members: Sequence[PackagedMember], c
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """Give a file another name, or copy it where that cannot be."""
+    """Hard-link a file, or copy it if that is not possible."""
     try:
         os.link(source, target)
     except OSError:
@@ -130,8 +130,8 @@ def read_package(folder: Path) -> Package:
             raise InputError(f"ensemble={folder}: {MEMBERS}/{file.name} is missing; ship it again")
         if _sha256(file) != member["sha256"]:
             raise InputError(
-                f"ensemble={folder}: {MEMBERS}/{file.name} is not the file that was packed (another sha256); ship it "
-                "again, or restore it"
+                f"ensemble={folder}: {MEMBERS}/{file.name} is not the file that was shipped (another sha256); "
+                "restore it, or ship it again"
             )
     return Package(folder, about, files, vote)
 
@@ -159,14 +159,14 @@ def package_folder(ensemble: str, uri: str | None = None, output_dir: Path = HER
     folder = inside if (folder / MODEL).is_file() and inside.is_dir() else folder
     if not (folder / ABOUT).is_file():
         raise InputError(
-            f"ensemble={ensemble}: no shipped ensemble is there; give models:/NAME@champion, models:/NAME/VERSION, "
+            f"ensemble={ensemble}: not a shipped ensemble; give models:/NAME@champion, models:/NAME/VERSION, "
             f"or a folder with {ABOUT} and {MEMBERS}/"
         )
     return folder
 
 
 def _copy_conversions(beside: Path, members: Path, sha256: str) -> None:
-    """Take along what a member was converted to, with the record of its acceptance."""
+    """Copy a member's conversions and the records of their checks."""
     for found in (beside / CONVERSIONS).glob(f"{sha256[:DIGITS]}-*"):
         if not found.name.endswith(".part"):
             copy = shutil.copytree if found.is_dir() else shutil.copyfile

@@ -1,1 +1,1 @@
-"""The web page: an ensemble to try by hand. Gradio carries it, and nothing else imports it."""
+"""The web page of an ensemble. It is built with Gradio, which no other room imports."""

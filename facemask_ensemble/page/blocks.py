@@ -1,4 +1,4 @@
-"""The page in Gradio's blocks: what is on it, and which event leads to what."""
+"""The page in Gradio's blocks: its components and events."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ element.addEventListener('click', event => {
 
 
 def build_page(desk: Desk, keep_seconds: float, address: str) -> gr.Blocks:
-    """Build the page of an ensemble at an address; what was sent is forgotten after so many seconds."""
+    """Build the page of an ensemble at an address; uploads are deleted after so many seconds."""
     title = f"{question(desk.ensemble.class_names, desk.task)} · facemask_ensemble"
     keep = max(1, int(keep_seconds))
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(min(SWEEP, keep), keep)) as page:
@@ -70,7 +70,7 @@ def _answer(desk: Desk) -> dict[str, Any]:
 
 
 def _add_endpoint(events: Events) -> None:
-    """Add what programs ask: nothing of it is seen."""
+    """Add the endpoint for programs, which is not visible."""
     files = Uploads(label="files", file_count="multiple", visible=False)
     gr.Button(visible=False).click(
         events.predict,

@@ -25,7 +25,7 @@ def read_card(folder: Path) -> Card:
 
 
 def no_card(study: str | None) -> Card:
-    """Say how members that are asked as they are would get a card."""
+    """Say how members without a card get one."""
     return Card(advice=f"python -m facemask_ensemble.evaluate study={study or 'STUDY'}")
 
 

@@ -1,4 +1,4 @@
-"""Gradio's components, taking nothing but what was sent to this page.
+"""Gradio's components, restricted to files that were uploaded to this page.
 
 Those of Gradio fetch an address that a client names, and open and decode images on their own; these do neither.
 """
@@ -13,12 +13,12 @@ from gradio.utils import get_upload_folder
 
 from facemask_ensemble.page.service import Sent
 
-NOT_SENT = "a file that was not sent to this page"
+NOT_SENT = "a file that was not uploaded to this page"
 component_meta.create_or_modify_pyi = lambda *_: None  # it would write a file of types beside this one
 
 
 class _SentAlone:
-    """What a client names instead of sending it is neither opened nor fetched."""
+    """A file that a client only names is neither opened nor fetched."""
 
     temp_files: set[str]
 

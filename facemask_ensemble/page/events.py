@@ -1,4 +1,4 @@
-"""What happens on the page when somebody does something: each answer is a list of updates, in the order of `SHOWN`."""
+"""The events of the page: each returns a list of updates, in the order of `SHOWN`."""
 
 from dataclasses import dataclass
 from typing import Any

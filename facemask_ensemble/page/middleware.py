@@ -1,4 +1,4 @@
-"""What stands before Gradio: the routes that the page needs are open, all others are closed.
+"""Middleware before Gradio: only the routes that the page needs are open.
 
 Gradio can do more than this page asks of it: fetch addresses for a client, record the screen, edit its own code.
 """
@@ -32,7 +32,7 @@ HEADERS = {
 
 
 class Gate:
-    """Refuse requests that the page does not make, and let what is answered load nothing from elsewhere.
+    """Refuse requests that the page does not make, and forbid answers to load anything from other hosts.
 
     Args:
         app: behind the gate.
@@ -54,13 +54,13 @@ class Gate:
         headers = Headers(scope=scope)
         asked, origin = headers.get("host", ""), headers.get("origin")
         if self._alone and _name(asked) not in LOCAL:  # another name that was made to lead here
-            return PlainTextResponse("this page is for this machine alone", 421)
+            return PlainTextResponse("this page answers only requests from this machine", 421)
         if origin is not None and urlsplit(origin).netloc != asked:
-            return PlainTextResponse("only the page itself may ask", 403)
+            return PlainTextResponse("only the page itself may send requests", 403)
         path = unquote(scope["path"])
         if ".." not in path and (OPEN.fullmatch(path) or path.startswith(f"{FILE}{self._sent}/")):
             return None
-        return PlainTextResponse("there is nothing here", 404)
+        return PlainTextResponse("not found", 404)
 
 
 def _with_headers(send: Send) -> Send:

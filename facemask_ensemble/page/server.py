@@ -1,4 +1,4 @@
-"""Serving the page on one address, and nothing more than the page needs."""
+"""Serve the page on one address, with only the routes that it needs."""
 
 import logging
 import os
@@ -28,16 +28,16 @@ GOODBYE = 1  # seconds that open connections are given at the end
 
 
 class Server(uvicorn.Server):
-    """A server for which it is no error that its end cuts off the pages that are open."""
+    """A server that may stop while pages are open, without an error."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End, and say nothing of what breaks off."""
+        """Stop, and print nothing about connections that break."""
         logging.getLogger("uvicorn.error").disabled = True
         super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Heed a hang-up too, and leave ignored what the command ignores."""
+        """Handle SIGHUP too, and keep ignoring the signals that the command ignores."""
         before = {number: signal.getsignal(number) for number in STOPS}
         with super().capture_signals(), handlers_kept():
             for number, handler in before.items():
@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take the address before anything slow begins.
+    """Listen on the address before anything slow starts.
 
     Raises:
         InputError: it is taken, or is none of this machine.
@@ -58,7 +58,8 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise InputError(
-            f"host={host} port={port}: no page can be opened there ({error.strerror}); give another port, 0 for any"
+            f"host={host} port={port}: the page cannot listen there ({error.strerror}); give another port, or 0 for "
+            "any free one"
         ) from None
     return listener
 

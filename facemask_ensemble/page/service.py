@@ -1,4 +1,4 @@
-"""What lies behind the page: an ensemble that answers for files that were sent, one caller at a time."""
+"""The service of the page: an ensemble that answers for uploaded files, one caller at a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -124,11 +124,11 @@ class Desk:
 
     def _read(self, number: int, sent: Sent) -> bytes:
         if number >= self.limits.images:
-            raise ImageError(f"not looked at: more than {self.limits.images} files at once")
+            raise ImageError(f"not answered: more than {self.limits.images} files at once; send fewer")
         try:
             data = sent.file.read_bytes()
         except OSError:
-            raise ImageError("no longer kept here: send it again") from None
+            raise ImageError("no longer stored; send it again") from None
         return upload(sent.name, data, self.limits).read()
 
 

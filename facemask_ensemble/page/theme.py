@@ -1,4 +1,4 @@
-"""The colours and letters of the page: those of the report, in Gradio's terms."""
+"""The colours and fonts of the page: those of the report, as a Gradio theme."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ COLOURS = {
 
 
 def theme() -> gr.themes.Base:
-    """Make the theme; its letters are those of the machine, and nothing is fetched."""
+    """Make the theme with fonts of the machine; nothing is downloaded."""
     made = gr.themes.Base(font=LETTERS, font_mono=FIXED, radius_size="lg")
     both = {name: light for name, (light, _) in COLOURS.items()}
     return made.set(

@@ -13,7 +13,7 @@ from facemask_ensemble.page.fragments import render
 from facemask_ensemble.page.service import BEHIND, IMAGE, OTHERS, Answered, Desk
 from facemask_ensemble.report.encoding import encode
 
-TOGETHER = {BEHIND: "those behind the answer", OTHERS: "the others"}
+TOGETHER = {BEHIND: "members behind the answer", OTHERS: "other members"}
 
 
 def head(desk: Desk) -> str:

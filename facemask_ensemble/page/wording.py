@@ -11,12 +11,12 @@ def question(class_names: Sequence[str], task: Task) -> str:
     if task.question and set(class_names) == set(task.meanings):
         return task.question
     if len(class_names) > 6:
-        return f"Which of {len(class_names)} is it?"
+        return f"Which of {len(class_names)} classes is it?"
     return f"Which is it: {_listed(class_names, 'or')}?"
 
 
 def meaning(prediction: str, class_names: Sequence[str], task: Task) -> str:
-    """Say what a class means, where the task's classes are answered."""
+    """Say what a class means, if the task's classes are answered."""
     return task.meanings.get(prediction, "") if set(class_names) == set(task.meanings) else ""
 
 

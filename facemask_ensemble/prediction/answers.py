@@ -1,4 +1,4 @@
-"""Ask members about images, and lay their answers out."""
+"""Get the members' answers about images, and arrange them in rows."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What members answer to a dataset's images: kept by their runs, or asked once and kept then."""
+"""The members' answers on a dataset's images: read from their runs, or predicted once and saved."""
 
 import io
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def _other_images(store: tracking.Store, member: tracking.LoggedMember, manifest
 
 
 def _ask(store: tracking.Store, member: tracking.LoggedMember, manifest: Manifest, cache: Path) -> Path:
-    """Ask a member about a dataset it was not trained on, once, and keep its probabilities."""
+    """Predict a dataset that a member was not trained on, once, and save its probabilities."""
     kept = cache / member.run_id / f"on-{manifest.fingerprint[:20]}.parquet"
     if not kept.exists():
         rows = manifest.rows[manifest.rows["split"].isin(JUDGED)]

@@ -41,7 +41,7 @@ def to_csv(file: Path, rows: Path) -> None:
 
 
 def _whole(file: Path, write: Callable[[Path], None]) -> None:
-    """Write a file under another name and rename it, so that nobody sees half of it."""
+    """Write a file under another name and rename it, so that it is never incomplete."""
     part = file.with_name(f"{file.name}.part")
     try:
         write(part)

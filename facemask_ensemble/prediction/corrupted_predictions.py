@@ -1,4 +1,4 @@
-"""The members' answers on images made worse on purpose, asked once and kept."""
+"""The members' answers on corrupted images, predicted once and saved."""
 
 import hashlib
 import io
@@ -22,18 +22,18 @@ from facemask_ensemble.resources import usable_cores
 
 Case = tuple[str, int]  # kind and strength
 CASES: tuple[Case, ...] = tuple((kind, strength) for kind in KINDS for strength in STRENGTHS)
-VERSION = 1  # raise it when `corrupt` gives other pixels at the same levels: what was kept is then asked anew
+VERSION = 1  # raise it when `corrupt` gives other pixels at the same levels: saved answers are then predicted again
 BASE = 448  # pixels of the shorter side that an image is made worse at, or a member's own size where that is larger
 
 
 def corrupted_probabilities(
     models: Mapping[str, Path], files: Sequence[Path], folder: Path, *, batch_size: int, seed: int
 ) -> dict[Case, np.ndarray]:
-    """Return every member's probabilities for every image made worse, float32 (members, n, classes) a case.
+    """Return every member's probabilities for every corrupted image, float32 (members, n, classes) a case.
 
     An image is decoded once, made worse in the same way for every member, and then brought to a member's size as
     every image is. In memory at a time: one model, the images at `BASE` (about 0.8 MB each), and those of one
-    case at the member's size. Answers are kept as they come: a measurement that was stopped goes on, and another model,
+    case at the member's size. Answers are kept as they come: a stopped measurement resumes, and another model,
     sample or seed is another key.
 
     Args:
@@ -143,7 +143,7 @@ def _kept(name: str, model: Path, seeds: Sequence[int], folder: Path) -> dict[Ca
 
 
 def _recall(file: Path, images: int) -> np.ndarray | None:
-    """Read answers kept before; a file that something else has damaged counts as none."""
+    """Read saved answers; a damaged file counts as missing."""
     try:
         probs = np.load(file)
     except (FileNotFoundError, EOFError, ValueError):

@@ -1,4 +1,4 @@
-"""What a member costs where it answers: time an image, and memory."""
+"""The costs of a member: time per image, and memory."""
 
 import hashlib
 import json
@@ -102,7 +102,7 @@ def _measure(path: Path, batch_size: int, images: int) -> dict[str, Any]:
 
 
 def _seconds(model: "keras.Model", size: int, batch_size: int, batches: int) -> float:
-    """Time an image in the quickest pass; the first one, which traces the network, is thrown away."""
+    """Time per image in the fastest pass; the first pass, which traces the network, does not count."""
     pixels = np.random.default_rng(0).integers(0, 256, (batches, batch_size, size, size, 3), np.uint8)
     durations = []
     for _ in range(1 + PASSES):
@@ -131,7 +131,7 @@ def _digest(key: Mapping[str, Any], model: Path) -> str:
 
 
 def _recall(file: Path) -> dict[str, Any] | None:
-    """Read what was measured; a file that something else has damaged counts as none."""
+    """Read saved measurements; a damaged file counts as missing."""
     try:
         known = json.loads(file.read_text())
         return {field: known[field] for field in FIELDS}

@@ -1,4 +1,4 @@
-"""When a majority is decided: the members left to be asked cannot change it any more."""
+"""Stop a majority vote early, once the remaining members cannot change it."""
 
 from collections.abc import Callable, Sequence
 

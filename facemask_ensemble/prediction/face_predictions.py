@@ -73,7 +73,7 @@ def _answer(settings: PredictSettings, images: InputImages, table: AnswerTable, 
     items = images.items()
     done = table.skip(items)
     if done:
-        print(f"goes on after {done} images answered before")
+        print(f"resumes after {done} images")
     first = next(items, None)
     if first is None:
         return
@@ -122,13 +122,13 @@ def _shown(image: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[F
 
 
 def _conclude(table: AnswerTable, opened: OpenedDetector) -> None:
-    """Say what was answered, and write what can only be written at the end."""
+    """Print a summary, and write the files that need all answers."""
     folder = table.file.parent
     found = summary(table, [], folder / "quarantine.csv")
     if found["images"] == found["unreadable"]:
         table.finish()
-        path, why = found["first"] or ("", "there is no image")
-        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give others")
+        path, why = found["first"] or ("", "no image found")
+        raise InputError(f"input: none of {found['images']} images can be read ({path}: {why}); give other files")
     for name, count in found["predictions"].items():
         print(f"{name or 'undecided'}: {count}")
     members = [source.name for source in opened.choice.sources]
@@ -140,7 +140,7 @@ def _conclude(table: AnswerTable, opened: OpenedDetector) -> None:
 
 
 def _write_faces(table: AnswerTable, members: Sequence[str], file: Path) -> Counter[bool | None]:
-    """Write a row a face, and count who wears a mask; they follow from the table, and so are as whole as it is."""
+    """Write one row per face, and count the masks; both are computed from the finished table."""
     masks: Counter[bool | None] = Counter()
     with file.open("w", encoding="utf-8", newline="") as rows:
         writer = csv.writer(rows, lineterminator="\n")

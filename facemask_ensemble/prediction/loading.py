@@ -1,4 +1,4 @@
-"""Which ensemble answers: members of the store with a rule fitted for them, or one that was shipped."""
+"""Choose the ensemble that answers: members of the store with a fitted rule, or a shipped ensemble."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def choose_ensemble(settings: EnsembleSettings, choices: Mapping[str, str], runtime: str | None) -> Choice:
-    """Choose what a command was asked for.
+    """Choose the ensemble that a command asks for.
 
     Args:
         settings: what the command was asked for.
@@ -93,7 +93,7 @@ def _price(
 
 
 def _introduce(members: Sequence["LoggedMember"]) -> str:
-    """Say who answers, and what their training was."""
+    """Describe the members and their training."""
     first = members[0]
     starts = summed_up(member.tags["init"] for member in members)
     names = ", ".join(member.name for member in members)

@@ -1,4 +1,4 @@
-"""A table of answers on disk that grows a chunk at a time, and that a stopped command goes on with.
+"""A table of answers on disk that grows by chunks; a stopped command resumes it.
 
 Beside a table lies `TABLE.json`, which says what it belongs to. A Parquet file cannot be added to: until all answers
 are there its rows lie in `TABLE.rows.csv`.
@@ -24,7 +24,7 @@ PARQUET = ".parquet"
 SUFFIXES = (".csv", PARQUET)
 PASS = 100_000  # rows in memory at a time
 BLOCK = 1 << 16
-ADVICE = "give again=true to begin anew, or another output=FILE"
+ADVICE = "give again=true to start again, or another output=FILE"
 
 
 class AnswerTable:
@@ -44,8 +44,8 @@ class AnswerTable:
 
         Args:
             belongs: what the answers depend on, as JSON can hold it.
-            again: begin anew, whatever is there.
-            replace: begin anew where what is there was finished.
+            again: start again, whatever the file holds.
+            replace: start again if the file is finished.
 
         Raises:
             InputError: it holds something else, or another command is writing it.
@@ -78,11 +78,11 @@ class AnswerTable:
         with self.rows.open(encoding="utf-8", newline="") as rows:
             reader = csv.reader(rows)
             if next(reader) != self.columns:
-                raise InputError(f"output={self.file}: its columns are others; {ADVICE}")
+                raise InputError(f"output={self.file}: has different columns; {ADVICE}")
             for row in reader:
                 item = next(items, None)
                 if item is None or item.name != row[0]:
-                    now = f"is {item.name} now" if item else "is missing now"
+                    now = f"is now {item.name}" if item else "is now missing"
                     raise InputError(f"output={self.file}: the input has changed, image {done + 1} was {row[0]} and "
                                      f"{now}; {ADVICE}")  # fmt: skip
                 done += 1
@@ -127,7 +127,7 @@ class AnswerTable:
         before = self._about()
         other = [key for key in belongs if before.get(key) != belongs[key]] if before else ["origin"]
         if other:
-            raise InputError(f"output={self.file}: holds answers of another {', '.join(other)}; {ADVICE}")
+            raise InputError(f"output={self.file}: was written with different {', '.join(other)}; {ADVICE}")
 
 
 def summary(table: AnswerTable, members: Sequence[str], quarantine: Path) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _line(names: Sequence[str]) -> str:
 
 
 def _cut(file: Path) -> None:
-    """Cut a file after its last line break: no field holds one, so what follows is half a row."""
+    """Cut a file after its last line break: no field contains one, so the rest is an incomplete row."""
     with file.open("r+b") as rows:
         size = end = rows.seek(0, io.SEEK_END)
         while end:

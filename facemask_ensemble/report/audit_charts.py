@@ -24,7 +24,7 @@ TIGHT = 34.0  # ticks that would lie nearer are thinned
 
 
 def bubbles(drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Place every exact size by its width and height, both logarithmic, as large as it is common."""
+    """Place every exact size by its width and height, both logarithmic, with an area by its count."""
     if not drawn:
         return None
     sides = [size[key] for size in drawn for key in ("width", "height")]

@@ -33,5 +33,5 @@ def _counts(report: Mapping[str, Any]) -> list[str]:
         f"classes    {classes}{' and more' if len(report['balance']['counts']) > 12 else ''}",
         f"copies     {copies['images']:,} images in {copies['groups']:,} groups, "
         f"pairs of differing classes: {len(copies['conflicts']):,}",
-        f"leaks      a split drawn without looking would leak {percent(leak)} %",
+        f"leaks      a random split would leak {percent(leak)} %",
     ]

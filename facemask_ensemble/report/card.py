@@ -45,14 +45,14 @@ def write_card(card: Mapping[str, Any], folder: Path) -> Path:
 
 
 def figure(value: float | None, digits: int = 3) -> str:
-    """Write a number with so many significant digits, and never fewer than its whole ones."""
+    """Write a number with so many significant digits, and at least all digits before the point."""
     if value is None:
         return MISSING
     return thousands(round(value)) if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def significance(p_value: float | None) -> str:
-    """Write a p-value as a sentence has it."""
+    """Write a p-value for a sentence."""
     if p_value is None:
         return MISSING
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}" if p_value < 0.1 else f"p = {p_value:.2f}"

@@ -112,7 +112,7 @@ def _flip(share: float) -> float:
 
 
 def risk_plot(curve: Mapping[str, Any]) -> dict[str, Any]:
-    """Draw the error among the surest images over their share as a path."""
+    """Draw the error of the most confident images over their share as a path."""
     top = _ceiling(max([*curve["risk"], 1e-3]))
     across, up = _linear_across(), _linear(0.0, top)
     path = "".join(

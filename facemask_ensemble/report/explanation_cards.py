@@ -70,11 +70,15 @@ def explanation_cards(
     alike = why["different_reasons"]["images"]
     return {
         "wrong_reason": [
-            card(one["index"], f"{percent(one['energy'])} % of the winners' map lies on {words.plural}.")
+            card(
+                one["index"],
+                f"{percent(one['energy'])} % of the joint map lies on {words.plural}.",
+            )
             for one in wrong
         ],
         "different_reasons": [
-            card(one["index"], f"Two members' maps share {percent(one['overlap'])} % on average.") for one in alike
+            card(one["index"], f"The maps of two members overlap by {percent(one['overlap'])} % on average.")
+            for one in alike
         ],
-        "lost": [card(one["index"], "Answered wrong.") for one in why["lost"]],
+        "lost": [card(one["index"], "The vote is wrong.") for one in why["lost"]],
     }

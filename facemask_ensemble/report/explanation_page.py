@@ -170,7 +170,7 @@ def _keep(whole: NDArray[np.uint8], heat: NDArray[np.floating], file: Path) -> N
 
 
 def _by_member(why: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Lay out the grounding of the main method: a row a member, its classes inside."""
+    """Lay out the localization of the main method: one row per member, with its classes."""
     rows: dict[str, dict[str, Any]] = {}
     for row in why["grounding"]:
         if row["method"] == why["method"]:

@@ -28,7 +28,7 @@ def write_explanations(
     command: str,
     folder: Path,
 ) -> Path | None:
-    """Write the page that tells what the heatmaps are worth, where any were judged, and remove that of before.
+    """Write the page about the heatmaps, if any were judged, and remove the previous page.
 
     Args:
         explained: what `explanation.requested_heatmaps.explain_answers` gives.

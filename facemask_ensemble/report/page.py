@@ -24,19 +24,19 @@ PACKAGES = ("facemask-ensemble", "tensorflow", "keras", "tf-keras-vis", "numpy",
 KINDS = {
     "disputed": (
         "The vote is right, a member is wrong",
-        "Where voting pays: the narrowest votes first.",
+        "The vote corrects a member: the closest votes first.",
     ),
-    "wrong": ("The vote is wrong", "The mistakes that most members share, the surest first."),
+    "wrong": ("The vote is wrong", "Mistakes that most members share, the most confident first."),
     "tied": ("The members are split", "Classes share the highest number of votes."),
-    "right": ("Everyone is right", "The images that the members are surest of."),
+    "right": ("Everyone is right", "The images with the most confident answers."),
 }
 
 
 TIES = {
-    "mean_probability": "It then takes the tied class of higher mean probability.",
-    "validation_weight": "It then takes the tied class whose members were righter on validation.",
-    "safest_class": "It then takes the tied class that comes first in the order of safety.",
-    "abstain": "It then gives no answer, which counts as not right.",
+    "mean_probability": "The tied class with the highest mean probability wins.",
+    "validation_weight": "The tied class whose members are more accurate on validation wins.",
+    "safest_class": "The safest of the tied classes wins.",
+    "abstain": "The vote gives no answer, which counts as wrong.",
 }
 
 
@@ -134,7 +134,7 @@ def _choices(report: Mapping[str, Any], command: str) -> dict[str, Any]:
 
 
 def _chosen(report: Mapping[str, Any], command: str) -> dict[str, str] | None:
-    """Name what validation would ship, and the command that judges it; None where that is the vote itself."""
+    """Name the best choice on validation and the command that evaluates it; None if it is the vote itself."""
     found = report["frontier"]
     if found["chosen"] is None:
         return None
@@ -168,7 +168,7 @@ def _listed(report: Mapping[str, Any]) -> list[str]:
 
 
 def _from_random_member(member: Mapping[str, Any]) -> bool:
-    """Tell whether a member went on from another one that had started from random weights."""
+    """Tell whether a member started from another member that had started from random weights."""
     init = str(member.get("init", ""))
     return RANDOM in init and init != RANDOM
 

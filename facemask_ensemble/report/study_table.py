@@ -37,7 +37,7 @@ def study_table(runs: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -
 def _spread(group: pd.DataFrame, metric: str) -> str:
     name, _, images = metric.partition("@")
     if images and not images.isdigit():
-        raise InputError(f"metrics={metric}: behind the @ goes a number of images, such as {name}@210")
+        raise InputError(f"metrics={metric}: after the @ write a number of images, such as {name}@210")
     values = pd.to_numeric(group[name], errors="coerce")
     if values.isna().all():
         return "–"

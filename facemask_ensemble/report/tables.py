@@ -94,7 +94,7 @@ def _start(member: Mapping[str, Any]) -> str:
 def _gone_on(members: Sequence[Mapping[str, Any]]) -> list[str]:
     """Explain what `of RUN` is, and say what the members before that began with."""
     roots = {start.root for member in members if (start := origin(str(member.get("init", "")))).members}
-    return [f"of RUN: went on from that run's weights, at first {', '.join(sorted(roots))}"] if roots else []
+    return [f"of RUN: started from that run's weights; before that {', '.join(sorted(roots))}"] if roots else []
 
 
 def _seconds(member: Mapping[str, Any]) -> str:

@@ -86,7 +86,7 @@ def _masked(rng: Rng, label: int, away: list[bool]) -> set[int]:
 
 
 def _fabric(rng: Rng, *apart: Colour, contrast: int = 75) -> Colour:
-    """Pick a fabric that can be told from the colours it lies on: of a few, the first that is far from them."""
+    """Pick a fabric that stands out from the colours around it: the first of a few that differs enough."""
     few = [rng.pick(FABRIC) for _ in range(6)]
     gaps = [min((distance(colour, other) for other in apart), default=0) for colour in few]
     return next((colour for colour, gap in zip(few, gaps, strict=True) if gap > contrast), few[gaps.index(max(gaps))])

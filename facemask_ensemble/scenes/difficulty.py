@@ -45,7 +45,7 @@ MOST_PEOPLE, SMALLEST = 8, 32
 def difficulty_named(name: str) -> Difficulty:
     """Look a difficulty up."""
     if name not in DIFFICULTIES:
-        raise InputError(f"difficulty {name!r} is unknown: choose one of {', '.join(DIFFICULTIES)}.")
+        raise InputError(f"difficulty={name}: must be one of {', '.join(DIFFICULTIES)}.")
     return DIFFICULTIES[name]
 
 
@@ -55,7 +55,7 @@ def figure_range(level: Difficulty, people: tuple[int, int] | None) -> tuple[int
         return level.figures
     if not _is_range(people):
         wanted = f"give the fewest and the most, 1 <= fewest <= most <= {MOST_PEOPLE}, such as (2, 4)."
-        raise InputError(f"people={people!r} is no range of people: {wanted}")
+        raise InputError(f"people={people!r} is not a range: {wanted}")
     return people[0], people[1]
 
 
@@ -66,7 +66,7 @@ def _is_range(people: object) -> bool:
 
 
 def check_drawable(seed: int, size: int) -> None:
-    """Refuse a seed or a size no scene can have."""
+    """Refuse an impossible seed or size."""
     if seed < 0:
         raise InputError(f"seed={seed} is negative: give 0 or more.")
     if size < SMALLEST:

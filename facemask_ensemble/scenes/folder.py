@@ -18,7 +18,7 @@ from facemask_ensemble.scenes.difficulty import check_drawable, difficulty_named
 from facemask_ensemble.scenes.scene import CLASS_NAMES, draw_scene
 
 TRUTH = "truth.json"
-# Raise it when the same seed draws other images than before, so that folders drawn before are drawn anew.
+# Raise it when the same seed draws other images than before, so that old folders are drawn again.
 DRAWING = 2
 TIMEOUT_SECONDS = 2.0
 
@@ -77,7 +77,7 @@ def _refuse_foreign(folder: Path) -> None:
         return
     drawn = {TRUTH, *truth["images"]} if (truth := read_truth(folder)) else set()
     if not folder.is_dir() or not set(os.listdir(folder)) <= drawn:
-        raise InputError(f"{folder} holds other files than drawn scenes: name an empty or a new folder.")
+        raise InputError(f"{folder} has files that are not drawn scenes; give an empty or a new folder.")
 
 
 def _draw(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _draw(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise InputError(
-            f"scenes cannot be written to {folder} ({error.strerror}): free or name another place."
+            f"scenes cannot be written to {folder} ({error.strerror}); free space there, or give another output_dir."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The random choices of one image, alike on every machine."""
+"""The random choices of one image, the same on every machine."""
 
 from collections.abc import Sequence
 from typing import TypeVar

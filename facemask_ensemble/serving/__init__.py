@@ -1,1 +1,1 @@
-"""An ensemble that answers others: images that come from outside, and what serves them."""
+"""Serve an ensemble: images from outside, and the MLflow model that answers them."""

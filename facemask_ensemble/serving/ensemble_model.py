@@ -65,7 +65,7 @@ def save_model(
 
 
 def _correct(folder: Path) -> None:
-    """Take out of a model's description where its parts came from, which is nobody's business, and tell its size."""
+    """Remove local paths from a model's description, and add its size."""
     file = folder / MLMODEL_FILE_NAME
     described = Model.load(str(file))
     described.model_size_bytes = sum(part.stat().st_size for part in folder.rglob("*") if part.is_file())

@@ -1,4 +1,4 @@
-"""Heatmaps in a table of answers: of which member, and as what can be sent."""
+"""Heatmaps as columns of a table of answers: the chosen member, and the image as text."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from facemask_ensemble.prediction.ensemble import Ensemble
 
 COLUMNS = ("heatmap", "heatmap_member", "heatmap_reason")
-NOT_ASKED = "not asked, since the others had decided: votes=all asks everyone"
+NOT_ASKED = "not asked, because the other members had decided; give votes=all to ask all members"
 METHOD = "gradcam"
 
 
@@ -57,7 +57,7 @@ def explained(
 
 
 def spokesman(probs: np.ndarray, label: int | None) -> int:
-    """Choose who is most certain among those that answer with a class; without one, of whatever they answer.
+    """Choose the most certain member among those that answer a class; without a class, among all.
 
     Args:
         probs: of the members for one image, (members, classes); nan where one was not asked.

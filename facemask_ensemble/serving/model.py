@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-BUG = "the ensemble could not answer: the log of its process says why"
+BUG = "the ensemble could not answer; see the log of the server process"
 
 
 class EnsembleModel(PythonModel):
@@ -41,7 +41,7 @@ class EnsembleModel(PythonModel):
 
 
 def _keep_tracebacks() -> None:
-    """Let MLflow's server not send the traceback, with its paths, of a CSV or Parquet body that it cannot read."""
+    """Keep MLflow's server from sending tracebacks, with their paths, for CSV or Parquet bodies that it cannot read."""
     server = sys.modules.get("mlflow.pyfunc.scoring_server")
     handle = getattr(server, "_handle_serving_error", None)
     if handle:

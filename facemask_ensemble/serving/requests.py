@@ -19,9 +19,9 @@ from facemask_ensemble.serving.uploads import Limits, printable, upload, within
 
 COLUMNS = ("image", "path", "pixels")
 NOTHING = "no image: give its bytes as `image`, its `pixels`, or a `path`"
-NO_PATHS = "paths are not opened here: give the image's bytes"
-OUTSIDE = "not a path below the folder that may be read"
-ABSENT = "no such file below the folder that may be read"
+NO_PATHS = "this server opens no paths; send the image's bytes"
+OUTSIDE = "not a path below the server's image folder"
+ABSENT = "no such file below the server's image folder"
 SHAPE = "pixels are whole numbers from 0 to 255 of shape (height, width, 3)"
 
 
@@ -90,7 +90,7 @@ def rows_of(table: Any) -> list[dict[str, Any]]:
 
 
 def _bitmap(pixels: Any, limits: Limits) -> bytes:
-    """Write pixels as a file, so that they go the way of every other image."""
+    """Write pixels as an image file, so that they are read like every other image."""
     try:
         array = np.asarray(pixels)
     except ValueError:  # rows of different lengths

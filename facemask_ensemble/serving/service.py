@@ -28,7 +28,7 @@ SHOWN = 480  # longest side of a heatmap, pixels
 
 @dataclass(frozen=True)
 class Service:
-    """An ensemble in memory, how large the images it takes may be, and the folder below which it opens paths."""
+    """An ensemble in memory, its limits on images, and the folder below which it opens paths."""
 
     ensemble: "Ensemble"
     limits: Limits
@@ -117,6 +117,6 @@ def _runtime(given: object) -> Runtime:
         raise InputError(f"runtime={name}: must be one of {', '.join(options('runtime'))}")
     leaf = compose_choice("runtime", str(name))
     if unknown := sorted({*changes} - ({*leaf} - {"load"})):
-        raise InputError(f"runtime.{unknown[0]}: {name} has no such value to be set")
+        raise InputError(f"runtime.{unknown[0]}: runtime {name} has no such setting")
     whole = OmegaConf.create({"runtime": {**leaf, **changes}})
     return read_settings(Runtime, whole, "runtime")

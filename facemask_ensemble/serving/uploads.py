@@ -1,4 +1,4 @@
-"""Images that others send: how large they may be, which formats are looked at, and what an ensemble says to them."""
+"""Images that others send: limits, formats, and an ensemble's answers."""
 
 import io
 import threading
@@ -27,7 +27,7 @@ one_at_a_time = threading.Lock()  # members share all cores, and a network of Op
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a file that others send may be, how many pixels it may unfold to, and how many may come at once."""
+    """Limits on uploads: bytes per file, pixels per image, and files at once."""
 
     megabytes: float = 20
     megapixels: float = 40
@@ -70,7 +70,7 @@ def ask(
 
 
 def shown_name(name: str) -> str:
-    """Keep of a name what can be shown: its last component, in printable signs, not too long."""
+    """Make a name safe to show: its last component, printable characters, limited length."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return printable(last) or UNNAMED
 

@@ -1,7 +1,7 @@
 """What each command takes: frozen, typed dataclasses, one module a command, shared groups in `groups`.
 
-A command reads its config once, with `read`; below it nobody reads a config by a string key. This package imports
-nothing of the others but the errors.
+A command reads its config once, with `read`; code below it does not read a config by string keys. This package
+imports only the errors from the rest.
 """
 
 from facemask_ensemble.settings.fields import Target

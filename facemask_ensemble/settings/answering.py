@@ -24,7 +24,7 @@ class Voting:
     @model_validator(mode="before")
     @classmethod
     def _from_a_call(cls, values: Any) -> Any:
-        """Take a rule that learns nothing, written as a call alone."""
+        """Accept a rule without learning, written as a call alone."""
         return {"rule": values} if isinstance(values, dict) and "_target_" in values else values
 
     @property
@@ -35,7 +35,7 @@ class Voting:
 
 @group
 class Ties:
-    """What breaks a tie, and what it needs: an `order` of the classes, or of the `task`, or the members' `weights`."""
+    """How a tie is broken: by an `order` of the classes, or of the `task`, or the members' `weights`."""
 
     break_tie: Target
     order: Annotated[tuple[Text, ...] | Literal["task"] | None, Rule("a list of classes, or task")] = None
@@ -51,16 +51,16 @@ class Ties:
 
 @group
 class EnsembleSettings:
-    """Who answers: a shipped `ensemble`, or members of the store under a rule.
+    """Which ensemble answers: a shipped `ensemble`, or members of the store under a rule.
 
     Attributes:
-        task: what the classes are about; null for that of the members.
+        task: what the classes are about; null for the task of the members.
         voting: the rule of members of the store.
         ties: what breaks its ties.
         tracking: the store.
-        ensemble: `models:/NAME@champion` or a folder, which brings its members and its rule.
-        study: of the members; null for those of the dataset trained on last.
-        members: MLflow run ids; none for the newest finished member of every backbone.
+        ensemble: `models:/NAME@champion` or a folder, with its members and its rule.
+        study: of the members; null for members of the dataset trained last.
+        members: MLflow run ids; empty for the newest finished member of every backbone.
         output_dir: holds the embedded store.
     """
 
@@ -85,7 +85,7 @@ class Heatmap:
 
 @group
 class Runtime:
-    """What carries the members' networks out; `precision` and `differ` are OpenVINO's, which checks them."""
+    """The runtime of the networks; `precision` and `differ` are those of OpenVINO, which checks them."""
 
     name: Text
     load: Target
@@ -111,8 +111,8 @@ class Detector:
 
     Attributes:
         name: of the choice.
-        find: finds boxes in an image; null: none are looked for.
-        longest: pixels of the longer side at which a larger image is searched; null for its own size.
+        find: finds boxes in an image; null: no detection.
+        longest: a larger image is shrunk to this longer side, in pixels, to find faces; null for its own size.
         margin: shares of a box that are added around it: one, or left, top, right and bottom.
         masked: classes that mean a face wears a mask, as far as members have them.
     """

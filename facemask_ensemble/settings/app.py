@@ -1,4 +1,4 @@
-"""What `app` takes: who answers on the page, where it is, and what may be sent to it."""
+"""What `app` takes: the ensemble, the address of the page and the limits of uploads."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from facemask_ensemble.settings.fields import Above0, Positive, Rule, Switch, Te
 
 @group
 class LimitSettings:
-    """How large a file and an image that is sent may be, and how many may come at once."""
+    """The limits of an upload: size of a file, size of an image, number of images."""
 
     megabytes: Above0
     megapixels: Above0
@@ -19,18 +19,18 @@ class LimitSettings:
 
 @group
 class AppSettings(EnsembleSettings):
-    """The settings of the page, beside who answers; `conf/app.yaml` has their defaults.
+    """The settings of the page, apart from the ensemble; `conf/app.yaml` has their defaults.
 
     Attributes:
         heatmap: how heatmaps are made.
-        runtime: what carries the networks out.
-        votes: `decided` lets a majority ask members until the rest cannot change it.
-        batch_size: images that a network answers at once.
-        limits: of what is sent.
-        host: address of this machine; 0.0.0.0 lets the whole network in.
-        port: 0 for any that is free.
-        open_browser: show the page at once.
-        keep_minutes: how long what was sent stays on the disk.
+        runtime: of the networks.
+        votes: `decided` asks members only until the majority is certain.
+        batch_size: images per call of a network.
+        limits: of uploads.
+        host: address of this machine; 0.0.0.0 opens the page to the whole network.
+        port: 0 for any free port.
+        open_browser: open the page in a browser.
+        keep_minutes: how long uploads stay on the disk.
     """
 
     heatmap: Heatmap
@@ -42,7 +42,7 @@ class AppSettings(EnsembleSettings):
     port: Annotated[
         int,
         Field(strict=True, ge=0, le=65535),
-        Rule("a whole number from 0 to 65535; 0 takes any that is free"),
+        Rule("a whole number from 0 to 65535; 0 takes any free port"),
     ]
     open_browser: Switch
     keep_minutes: Above0

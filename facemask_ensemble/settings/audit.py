@@ -1,4 +1,4 @@
-"""What `audit` takes: a dataset to look at."""
+"""What `audit` takes: a dataset to check."""
 
 from facemask_ensemble.settings.fields import Folder, group
 from facemask_ensemble.settings.groups import Dataset, Tracking
@@ -11,7 +11,7 @@ class AuditSettings:
 
     Attributes:
         task: what the classes are about.
-        dataset: that is examined.
+        dataset: that is checked.
         tracking: where the audit is logged.
         output_dir: its page goes into a folder of it.
     """

@@ -11,12 +11,12 @@ from facemask_ensemble.settings.task import Task
 
 @group
 class Explanation:
-    """The page that tells what heatmaps are worth.
+    """The page that judges the heatmaps.
 
     Attributes:
         images: test images whose heatmaps are judged; 0 for no page.
         methods: to judge beside the chosen one.
-        trust: how many of these images go through deletion, insertion, new weights and shifts.
+        trust: how many of these images also get the tests of deletion, insertion, random weights and shifts.
     """
 
     images: NotNegative
@@ -24,7 +24,7 @@ class Explanation:
     trust: NotNegative
 
     def __post_init__(self) -> None:
-        """Refuse more images for trust than there are."""
+        """Refuse more images for trust than images in all."""
         if self.trust > self.images:
             raise InputError(f"explanation.trust={self.trust}: must be at most explanation.images={self.images}")
 
@@ -34,7 +34,7 @@ class EvaluateSettings:
     """The settings of an evaluation; `conf/evaluate.yaml` has their defaults.
 
     Attributes:
-        task: what the classes are about; null for that of the dataset or of its members.
+        task: what the classes are about; null for the task of the dataset or of its members.
         dataset: as the members were trained on.
         voting: the rule that is judged as the ensemble; all others are judged beside it.
         ties: what breaks a tie.
@@ -42,12 +42,12 @@ class EvaluateSettings:
         tracking: where members are found and the report is logged.
         study: only members of this one; null for all that were trained on the dataset.
         members: MLflow run ids; none for the newest finished member of every backbone.
-        seen: what to do with images that a member has learned from.
+        seen: what to do with test images that a member was trained on.
         learn: where rules learn weights.
-        conformal_error: share of images whose set of classes may miss the true one.
+        conformal_error: share of images whose conformal set may miss the true class.
         resamples: bootstrap draws of every score.
         costs: measure milliseconds and megabytes of members.
-        shift: test images to make worse and ask about again; null for none.
+        shift: test images to corrupt and predict again; null for none.
         gallery: images of each kind that the report shows.
         explanation: the page about heatmaps.
         output_dir: the report goes into a folder of it.

@@ -1,4 +1,4 @@
-"""What `export` takes: who is exported, and into which format."""
+"""What `export` takes: the members or the ensemble, and the format."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -12,7 +12,7 @@ from facemask_ensemble.settings.fields import Folder, From0, Number, Positive, R
 
 @group
 class Format:
-    """A file format: how it is written and read, and how far its answers may be from Keras's.
+    """A file format: how it is written and read, and how much its answers may differ from Keras.
 
     Attributes:
         name: of the choice.
@@ -33,20 +33,20 @@ class Format:
     bounds: Mapping[str, From0]
 
     def __post_init__(self) -> None:
-        """Refuse a precision that the format has not."""
+        """Refuse a precision that the format does not have."""
         if self.precision not in self.bounds:
             raise InputError(f"format.precision={self.precision}: {self.name} is written in {', '.join(self.bounds)}")
 
 
 @group
 class ExportSettings(EnsembleSettings):
-    """The settings of an export, beside who is exported; `conf/export.yaml` has their defaults.
+    """The settings of an export, apart from the ensemble; `conf/export.yaml` has their defaults.
 
     Attributes:
         format: of the files.
-        output: a folder that is made.
-        again: replace the export that lies there.
-        graph: one a member, one of all members, which votes, or both.
+        output: a new folder.
+        again: replace an export that is already there.
+        graph: one per member, one of all members with the vote, or both.
         images: a folder of images to check with; null for the members' own validation images.
         count: images to check with at most.
         tolerance: largest difference of a probability from Keras; null for the format's bound.

@@ -27,7 +27,7 @@ class Rule:
         self.words = words
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic refuse a value with these words."""
+        """Make pydantic refuse a value with these words."""
         return core_schema.custom_error_schema(handler(source), custom_error_type=RULE, custom_error_message=self.words)
 
 
@@ -52,7 +52,7 @@ ShareFrom0 = Annotated[Number, Field(ge=0, lt=1), Rule("a share from 0 to below 
 class Target:
     """A call that Hydra makes: `_target_` names the function, its other keys are the function's own.
 
-    Whoever adds a choice to a group writes such a call; what its arguments may be is for the function to say.
+    A new choice of a group is such a call; the function checks its own arguments.
     """
 
     __slots__ = ("_call",)

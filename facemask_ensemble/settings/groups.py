@@ -53,14 +53,14 @@ class Dataset:
     source: Target
 
     def check_root(self) -> None:
-        """Refuse a folder of images that is not there."""
+        """Refuse a missing folder of images."""
         if self.root is not None and not Path(self.root).expanduser().is_dir():
             raise InputError(f"dataset.root={self.root}: no such folder; give the folder that holds the images")
 
 
 @group
 class Head:
-    """What stands between the backbone's features and the probabilities."""
+    """The layers between the features of the backbone and the probabilities."""
 
     pooling: Literal["average", "flatten"]
     hidden: Annotated[tuple[Positive, ...], Rule("a list of whole numbers of at least 1, [] for none")]
@@ -110,7 +110,10 @@ class Loader:
         if self.loss != LOSSES[self.labels]:
             raise InputError(f"loader.loss={self.loss}: loader.labels={self.labels} need {LOSSES[self.labels]}")
         if self.name == "tf_data" and self.resize == "reader":
-            raise InputError("loader.resize=reader: tf_data reads with ours alone; give loader=directory or generator")
+            raise InputError(
+                "loader.resize=reader: loader=tf_data takes loader.resize=ours only; give "
+                "loader=directory or loader=generator"
+            )
 
 
 @group

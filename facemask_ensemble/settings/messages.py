@@ -1,4 +1,4 @@
-"""What is wrong with a config, in one line: a key that there is not, a missing one, or a value that cannot be."""
+"""Say in one line what is wrong with a config: an unknown key, a missing key, or an impossible value."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -52,20 +52,23 @@ def _has(values: Any, loc: tuple[int | str, ...]) -> bool:
 
 
 def _unknown(key: str, known: list[str]) -> str:
-    """Suggest the key that was meant, or say what a key of a group's own needs."""
+    """Suggest a similar key, or say what a new key of a group needs."""
     if "." not in key or similar(key, known):
         return unknown_key(key, known)
-    return f"{key}: there is no such key (known: {', '.join(known)}); one of your own is referred to, as ${{{key}}}"
+    return (
+        f"{key}: there is no such key (known: {', '.join(known)}); a key of your own must be used somewhere, "
+        f"as ${{{key}}}"
+    )
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
-    """Tell that there is no such key, and which one was meant."""
+    """Say that the key is unknown, and suggest a similar one."""
     near = similar(key, known)
     return f"{key}: there is no such key; " + (f"did you mean {near}?" if near else "--help shows them all")
 
 
 def similar(key: str, known: Iterable[str]) -> str | None:
-    """Find the key of the same group that is written like this one."""
+    """Find a similar key of the same group."""
     group, dot, name = key.rpartition(".")
     near = difflib.get_close_matches(name, known, n=1)
     return f"{group}{dot}{near[0]}" if near else None

@@ -1,4 +1,4 @@
-"""What `predict` takes: images, and who answers for them."""
+"""What `predict` takes: images, and the ensemble that answers for them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,18 +12,18 @@ from facemask_ensemble.settings.fields import Positive, Rule, Switch, Text, grou
 
 @group
 class PredictSettings(EnsembleSettings):
-    """The settings of a prediction, beside who answers; `conf/predict.yaml` has their defaults.
+    """The settings of a prediction, apart from the ensemble; `conf/predict.yaml` has their defaults.
 
     Attributes:
         heatmap: how heatmaps are made, if at all.
-        runtime: what carries the networks out.
+        runtime: of the networks.
         engine: where the members work.
         detector: how faces are found, if each is to be answered for itself.
         input: the images.
         output: the table of answers; null for one below `output_dir`.
-        again: begin anew, whatever the output holds.
-        votes: `decided` lets a majority ask members until the rest cannot change it.
-        batch_size: images that a network answers at once.
+        again: start again, and overwrite the output.
+        votes: `decided` asks members only until the majority is certain.
+        batch_size: images per call of a network.
     """
 
     heatmap: Heatmap
@@ -46,12 +46,11 @@ class PredictSettings(EnsembleSettings):
         name = self.engine.name
         for key, chosen in (("heatmap", self.heatmap.name), ("detector", self.detector.name)):
             if name != "local" and chosen != "none":
-                raise InputError(
-                    f"engine={name}: gives answers alone; give {key}=none, or engine=local for {key}={chosen}"
-                )
+                raise InputError(f"engine={name}: does not work with {key}={chosen}; give {key}=none, or engine=local")
         if self.detector.find is not None and self.heatmap.method is not None:
             raise InputError(
-                f"heatmap={self.heatmap.name}: heatmaps are of whole images; give heatmap=none, or detector=none"
+                f"heatmap={self.heatmap.name}: heatmaps show whole images, not single faces; give "
+                "heatmap=none, or detector=none"
             )
 
     @property

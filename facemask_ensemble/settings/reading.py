@@ -1,4 +1,4 @@
-"""From a resolved config to typed settings and back; what cannot be is refused in one line."""
+"""Turn a resolved config into typed settings and back; refuse impossible values in one line."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ def read(kind: type[T], values: Mapping[str, Any], *, above: str = "", referred:
         values: plain dicts, lists and values.
         above: the key of the group, for messages; "" for a whole config.
         referred: full keys that the config itself refers to, such as `dataset.size` in `${dataset.size}`. A group may
-            have keys of its own for that; one that nobody refers to is a mistake.
+            have extra keys for that; an extra key that is not used is a mistake.
 
     Raises:
         InputError: naming the first key that is unknown, missing or has an impossible value.
@@ -69,7 +69,7 @@ def _without_missing(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unset_arguments(value: Any, key: str, *, in_call: bool = False) -> Iterator[str]:
-    """Name the arguments of calls that have no value yet: of these no dataclass knows that they are needed."""
+    """Name the arguments of calls that have no value yet: the dataclasses do not know these arguments."""
     if isinstance(value, Mapping):
         in_call = in_call or "_target_" in value
         for name, part in value.items():

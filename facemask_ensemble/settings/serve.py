@@ -15,7 +15,7 @@ class ServeSettings:
     Attributes:
         runtime: a choice of `conf/runtime` by its name, or by its `name` and others of its values.
         root: the folder below which paths are opened; null opens none.
-        batch_size: images that a network answers at once.
+        batch_size: images per call of a network.
         megabytes: of a file, at most.
         megapixels: of an image, at most.
     """

@@ -1,4 +1,4 @@
-"""What `ship` takes: the report whose ensemble is registered, and what it may lose against the champion."""
+"""What `ship` takes: the report whose ensemble is registered, and the accepted loss against the champion."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ class ShipSettings:
         tracking: where the report is and the model is registered.
         study: its newest report; null for the newest of any study.
         report: MLflow run id of a report, instead of the newest.
-        name: of the registered model; null for one after the dataset.
+        name: of the registered model; null for one made from the name of the dataset.
         margin: accuracy that it may lose against the champion.
         champion: make it the champion, if it is not worse.
         output_dir: holds the embedded store.

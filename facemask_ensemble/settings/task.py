@@ -1,4 +1,4 @@
-"""The task: what a dataset's classes are about. What holds for one task alone is in its file of `conf/task`."""
+"""The task: what a dataset's classes are about. Each task has a file in `conf/task`."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -28,7 +28,7 @@ class BoxWords:
     evidence: Mapping[str, Text]
 
     def __post_init__(self) -> None:
-        """Refuse evidence of a kind that there is not."""
+        """Refuse evidence of an unknown kind."""
         known = [*self.kinds, ANY]
         for name, kind in self.evidence.items():
             if kind not in known:
@@ -37,7 +37,7 @@ class BoxWords:
 
 @group
 class Misuse:
-    """What an ensemble must not be used for: to decide `alone`, and for what lies `beyond` its classes."""
+    """What an ensemble must not be used for: to decide `alone`, and for questions `beyond` its classes."""
 
     alone: Text
     beyond: Text

@@ -31,17 +31,17 @@ class TrainSettings:
         optimizer: of every phase.
         augmentation: of the training images.
         tracking: where runs are logged.
-        study: the MLflow experiment that the run belongs to.
+        study: MLflow experiment of the run.
         image_size: side of the square input, pixels.
-        batch_size: images a step, over all devices.
+        batch_size: images per step, over all devices.
         label_smoothing: share of every one-hot label that is spread over all classes.
-        class_weights: `balanced` lets a rare class count as much as a frequent one.
+        class_weights: `balanced` gives every class the same total weight.
         precision: of the numbers; `auto` is measured once for this machine and backbone.
         devices: GPUs that train this member together, or shares of the CPU.
         seed: of weights, shuffling and augmentation.
-        deterministic: the same weights again from the same command, at some cost of speed.
+        deterministic: the same command always gives the same weights, but trains slower.
         output_dir: of the store, datasets, runs and reports.
-        again: train anew what the same command has finished before.
+        again: train again, even if the same command has finished before.
         tags: of the MLflow run.
         parent_run: MLflow run id of the sweep.
     """
@@ -69,7 +69,7 @@ class TrainSettings:
     parent_run: Text | None
 
     def __post_init__(self) -> None:
-        """Refuse images that are too small for the backbone, and labels that cannot be shared out."""
+        """Refuse images that are too small for the backbone, and label smoothing or mixup without one-hot labels."""
         if self.image_size < self.backbone.smallest_side:
             raise InputError(
                 f"image_size={self.image_size}: must be a whole number of at least {self.backbone.smallest_side} "
@@ -79,6 +79,6 @@ class TrainSettings:
         for key, value in shared.items():
             if value and self.loader.labels == "integers":
                 raise InputError(
-                    f"{key}{f'={value}' if key == 'label_smoothing' else ''}: needs labels that can be shared out; "
+                    f"{key}{f'={value}' if key == 'label_smoothing' else ''}: needs one-hot labels; "
                     "give loader.labels=one_hot loader.loss=categorical_crossentropy"
                 )

@@ -1,4 +1,4 @@
-"""What `tune` takes: all that `train` takes, and how its recipe is searched."""
+"""What `tune` takes: all that `train` takes, and the settings of the search."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -13,9 +13,9 @@ class TuneSettings(TrainSettings):
     """The settings of a search; `conf/tune.yaml` has their defaults.
 
     Attributes:
-        trials: in all, whichever processes and machines run them.
-        timeout: seconds after which no further trial begins.
-        metric: what a trial is worth.
+        trials: total number, over all processes and machines.
+        timeout: no trial starts after this many seconds.
+        metric: of a trial, which the search improves.
         storage: address of Optuna's database; null for the sqlite file in the output folder.
         jobs: trials at a time on this machine.
         space: what is searched, by config keys; `tuning.space` reads it.

@@ -1,4 +1,4 @@
-"""What `webcam` takes: a camera or a video, and who answers for its faces."""
+"""What `webcam` takes: a camera or a video, and the ensemble that answers for its faces."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,18 +12,18 @@ from facemask_ensemble.settings.fields import Positive, Rule, Switch, Text, grou
 
 @group
 class WebcamSettings(EnsembleSettings):
-    """The settings of a watch, beside who answers; `conf/webcam.yaml` has their defaults.
+    """The settings of `webcam`, apart from the ensemble; `conf/webcam.yaml` has their defaults.
 
     Attributes:
         detector: how faces are found.
-        runtime: what carries the networks out.
+        runtime: of the networks.
         source: a camera's number, or a video file.
         output: a video to write; null for a window alone.
-        window: beside the output, too; null for one where there is no output.
+        window: true for one beside the output; null for one only without an output.
         codec: four letters; null for what fits the output.
-        again: write over an output that is there.
-        votes: `decided` lets a majority ask members until the rest cannot change it.
-        batch_size: faces that a network answers at once.
+        again: overwrite an existing output.
+        votes: `decided` asks members only until the majority is certain.
+        batch_size: faces per call of a network.
     """
 
     detector: Detector
@@ -41,11 +41,11 @@ class WebcamSettings(EnsembleSettings):
     batch_size: Positive
 
     def __post_init__(self) -> None:
-        """Refuse a video whose faces are not looked for, and one that nobody would see."""
+        """Refuse a video without a face detector, and one without a window and an output."""
         if self.detector.find is None:
-            raise InputError("detector=none: a video's faces have to be found; give detector=haar or detector=mtcnn")
+            raise InputError("detector=none: a video needs a face detector; give detector=haar or detector=mtcnn")
         if self.output is None and self.window is False:
-            raise InputError("window=false: nothing would be seen; give output=FILE.mp4")
+            raise InputError("window=false: shows nothing without an output; give output=FILE.mp4")
 
     @property
     def recording(self) -> Path | None:

@@ -1,4 +1,4 @@
-"""MLflow: runs, their files and the registry; but for the model that `serving` saves, nothing else speaks to it."""
+"""MLflow: runs, their files and the registry. Only this package and `serving` use MLflow."""
 
 from facemask_ensemble.tracking.datasets import log_dataset
 from facemask_ensemble.tracking.members import LoggedMember, artifact, finished_members, studies

@@ -12,7 +12,7 @@ from facemask_ensemble.tracking.interrupts import uninterrupted
 from facemask_ensemble.tracking.store import Store
 
 CONTEXTS = {"train": "training", "validation": "validation", "test": "test"}
-TWICE = re.compile("unique|duplicate", re.IGNORECASE)  # as sqlite, PostgreSQL and MySQL say that a row is there already
+TWICE = re.compile("unique|duplicate", re.IGNORECASE)  # how sqlite, PostgreSQL and MySQL report that a row exists
 DIGITS = 24  # of the fingerprint; MLflow keeps 36 signs of a digest
 
 
@@ -29,7 +29,7 @@ def log_dataset(store: Store, run_id: str, manifest: Manifest, splits: tuple[str
     inputs = []
     for split in splits:
         rows = manifest.split(split)[["path", "sha256", "label", "split"]]
-        digest = f"{manifest.fingerprint[:DIGITS]}-{split}"  # MLflow takes inputs of one name and digest for one
+        digest = f"{manifest.fingerprint[:DIGITS]}-{split}"  # MLflow treats inputs of the same name and digest as one
         with warnings.catch_warnings():  # that a folder is two kinds of source, and that a label might be missing
             warnings.simplefilter("ignore", UserWarning)
             data = from_pandas(rows, source=str(manifest.root), targets="label", name=manifest.name, digest=digest)
@@ -40,4 +40,4 @@ def log_dataset(store: Store, run_id: str, manifest: Manifest, splits: tuple[str
     except MlflowException as error:
         if not TWICE.search(str(error)):
             raise
-        store.client.log_inputs(run_id, datasets=inputs)  # another run recorded them this moment: now they are known
+        store.client.log_inputs(run_id, datasets=inputs)  # another run has just recorded them

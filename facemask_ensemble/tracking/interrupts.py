@@ -1,4 +1,4 @@
-"""Keep the signals that stop a command out of the middle of a transaction."""
+"""Delay signals that stop a command until a transaction has ended."""
 
 import signal
 import threading
@@ -14,8 +14,8 @@ def uninterrupted() -> Iterator[None]:
     """Let the first signal to stop wait for the end of the block, or of the function that this decorates.
 
     An interrupted transaction keeps a database locked as long as the traceback lives: too long to say in it that the
-    run was stopped. A signal that comes later than `ONE_REQUEST_SECONDS` is heeded at once, since a server may not
-    answer. Only a main thread gets signals; in another the block runs as it is.
+    run was stopped. A signal that comes later than `ONE_REQUEST_SECONDS` takes effect immediately, because a
+    server may not answer. Only the main thread gets signals; in another thread nothing changes.
     """
     handlers = {number: signal.getsignal(number) for number in STOPS}
     came: list[tuple[int, float]] = []

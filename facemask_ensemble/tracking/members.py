@@ -48,7 +48,7 @@ def finished_members(
         store: to search.
         fingerprint: only those trained on this dataset and split.
         study: only those of this study.
-        run_ids: just these runs, whatever the rest says; a single one may stand alone.
+        run_ids: only these runs, whatever the other arguments are; or a single run id.
 
     Raises:
         InputError: a run id is not a finished member's.
@@ -81,10 +81,10 @@ def studies(store: Store) -> list[str]:
 
 
 def artifact(store: Store, run_id: str, path: str, cache: Path) -> Path:
-    """Return a local file of a run's artifact; one that lies on a server is kept in `cache`.
+    """Return a local file of a run's artifact; a file from a server is kept in `cache`.
 
     Raises:
-        InputError: the store has lost it, or does not hand it out.
+        InputError: the store has lost it or refuses to give it.
     """
     kept = cache / run_id / path
     if kept.exists():
@@ -129,7 +129,9 @@ def _member_of(store: Store, run_id: str) -> LoggedMember:
     except MlflowException as error:
         raise InputError(f"members={run_id}: no such run in {store.uri}; `make ui` shows the run ids") from error
     if run.data.tags.get("kind") != "member" or run.info.status != "FINISHED":
-        raise InputError(f"members={run_id}: that run is no finished member (it is {run.info.status}); train it first")
+        raise InputError(
+            f"members={run_id}: that run is not a finished member (it is {run.info.status}); train it first"
+        )
     return _member(run)
 
 

@@ -37,7 +37,7 @@ class Version:
 
 
 def find_report(store: Store, study: str | None, run_id: str | None) -> tuple[str, str]:
-    """Give the run id and the study of a report: of the run named, else of the one written last, in a study or in any.
+    """Give the run id and the study of a report: the given run, or the newest of a study or of all studies.
 
     Raises:
         InputError: there is none, or the run is not a finished report.
@@ -105,10 +105,10 @@ def version_folder(store: Store, address: str, cache: Path) -> Path:
     Args:
         store: of the registry.
         address: `models:/NAME@ALIAS` or `models:/NAME/NUMBER`.
-        cache: for what lies on a server.
+        cache: for files from a server.
 
     Raises:
-        InputError: it is no such address, or there is no such version.
+        InputError: not such an address, or the version does not exist.
     """
     found = ADDRESS.fullmatch(address)
     if not found:
@@ -121,10 +121,12 @@ def version_folder(store: Store, address: str, cache: Path) -> Path:
             else store.client.get_model_version_by_alias(name, found["alias"])
         )
     if not version.run_id:
-        raise InputError(f"ensemble={address}: registered by hand; python -m facemask_ensemble.ship registers another")
+        raise InputError(
+            f"ensemble={address}: this model was registered by hand; register one with python -m facemask_ensemble.ship"
+        )
     if not has_model(store, version.run_id):
         again = f"python -m facemask_ensemble.ship report={version.run_id} name={name} champion=false"
-        raise InputError(f"ensemble={address}: its members do not lie beside it; ship it again: {again}")
+        raise InputError(f"ensemble={address}: the files of its members are missing; ship it again: {again}")
     return artifact(store, version.run_id, FOLDER, cache / "models")
 
 
@@ -145,7 +147,7 @@ def register(store: Store, name: str, run_id: str, tags: Mapping[str, str], desc
 
 @uninterrupted()
 def set_champion(store: Store, version: Version) -> None:
-    """Give a version the champion's alias, which any other loses."""
+    """Give a version the alias of the champion, and take it from the other."""
     with _told(store, version.name):
         store.client.set_registered_model_alias(version.name, CHAMPION, str(version.number))
 
@@ -177,7 +179,7 @@ def _report_run(store: Store, run_id: str) -> Run:
     kind, status = run.data.tags.get("kind"), run.info.status
     if kind != "report" or status != "FINISHED" or run.info.lifecycle_stage != "active":
         raise InputError(
-            f"report={run_id}: that run is no finished report (it is {kind or 'something else'}, "
+            f"report={run_id}: that run is not a finished report (it is {kind or 'something else'}, "
             f"{run.info.lifecycle_stage}, {status}); write one: python -m facemask_ensemble.evaluate study=STUDY"
         )
     return run
@@ -200,5 +202,6 @@ def _told(store: Store, name: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         raise InputError(
-            f"name={name}: the model registry of {store.uri} refuses ({short(error)}); give another name, or try again"
+            f"name={name}: the model registry of {store.uri} returned an error ({short(error)}); "
+            "give another name, or try again"
         ) from error

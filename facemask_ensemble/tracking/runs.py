@@ -41,7 +41,7 @@ def has_run(store: Store, run_id: str) -> bool:
 
 @uninterrupted()
 def reopen_run(store: Store, run_id: str, parent: str | None = None) -> bool:
-    """Go on with a run that was stopped or failed; False where the store has it no more."""
+    """Resume a run that was stopped or failed; False if the store no longer has it."""
     if not has_run(store, run_id):
         return False
     store.client.update_run(run_id, status="RUNNING")
@@ -53,7 +53,7 @@ def reopen_run(store: Store, run_id: str, parent: str | None = None) -> bool:
 
 
 class LiveMetrics:
-    """Send every epoch's metrics as they come; a server that stops answering ends that, not the training.
+    """Send every epoch's metrics as they come; if the server stops responding, this stops, but not the training.
 
     Epochs that an earlier try has sent already are not sent twice.
     """
@@ -82,7 +82,7 @@ class LiveMetrics:
                 self.known = _epochs_in(self.store, self.run_id)
             if epoch not in self.known:
                 self.store.client.log_batch(self.run_id, metrics=_metrics(metrics, epoch))
-        except Exception as error:  # any fault of the store must not cost a training
+        except Exception as error:  # a fault of the store must not end a training
             self.lost = True
             warnings.warn(f"MLflow at {self.store.uri} no longer answers ({short(error)})", stacklevel=2)
 
@@ -142,10 +142,10 @@ def log_audit(store: Store, name: str, task: str, folder: Path, metrics: Mapping
 
 
 def protect(action: Callable[[], object]) -> str | None:
-    """Do something with the store that may fail, and return the reason in short where it does."""
+    """Do something with the store that may fail, and return a short reason if it fails."""
     try:
         action()
-    except Exception as error:  # results on disk must survive whatever the store does
+    except Exception as error:  # no fault of the store may cost results on disk
         return short(error)
     return None
 

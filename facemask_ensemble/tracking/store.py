@@ -1,4 +1,4 @@
-"""Open a tracking store, embedded or served, and say in one line why it cannot be."""
+"""Open a tracking store, embedded or on a server; if it cannot be opened, say why in one line."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.tracking.interrupts import uninterrupted
 
-logging.getLogger("mlflow").setLevel(logging.WARNING)  # how it sets up a database is of no use to a user
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # hides the messages about the setup of a database
 
 TIMEOUT_SECONDS = 5.0  # seconds with an address that may be dead
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -71,11 +71,11 @@ def open_store(uri: str | None, output_dir: Path) -> Store:
         output_dir: absolute; the embedded store keeps `mlflow.db` and `mlruns/` here.
 
     Raises:
-        InputError: it is no address, nothing answers there, or the embedded store is broken.
+        InputError: not an address, no answer from it, or the embedded store is damaged.
     """
     embedded = uri is None
     if uri is not None and "://" not in uri:
-        raise InputError(f"tracking.uri={uri}: no address; give one such as http://{uri or 'host:5000'}")
+        raise InputError(f"tracking.uri={uri}: not an address; give one such as http://{uri or 'host:5000'}")
     uri = uri or default_uri(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(uri)

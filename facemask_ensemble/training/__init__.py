@@ -1,1 +1,1 @@
-"""Fitting one member, in a process of its own."""
+"""Train one member in a separate process."""

@@ -69,7 +69,7 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class Averaged(keras.callbacks.Callback):
-    """Validate with the moving average of the weights, and go on training without it."""
+    """Validate with the moving average of the weights, and continue to train without it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,10 +98,10 @@ def averages_of(model: keras.Model) -> dict[int, keras.Variable]:
 
 
 class Callbacks(keras.callbacks.CallbackList):
-    """Tell callbacks the losses of some steps only: who reads a loss waits until its step is over.
+    """Tell callbacks the losses of some steps only: reading a loss waits for the end of its step.
 
-    A step that nobody waits for overlaps with the next one's preparation, on a GPU above all. Between those steps
-    callbacks and the progress bar are told of a step without its losses.
+    A step without such a wait overlaps with the preparation of the next one, above all on a GPU. For these steps
+    callbacks and the progress bar get no losses.
     """
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -109,12 +109,12 @@ class Callbacks(keras.callbacks.CallbackList):
         super().on_train_batch_end(batch, logs if (batch + 1) % LOSS_INTERVAL == 0 else None)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Pass the end of a step of validation on, whose losses nobody reads before the last."""
+        """Pass the end of a validation step on; only the losses of the last one are read."""
         super().on_test_batch_end(batch)
 
 
 class FiniteLoss(keras.callbacks.Callback):
-    """End the training when the loss is no longer a number; what was reached before stays on disk.
+    """Stop the training when the loss is no longer finite; the last checkpoint stays on disk.
 
     It looks at some steps and at every epoch's end, so it stands before the callbacks that write. Keras gives the mean
     loss of the epoch so far: once that is not finite it stays so, and no step is missed.
@@ -129,17 +129,17 @@ class FiniteLoss(keras.callbacks.Callback):
         self.number = self.progress.epochs + 1
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the loss where it is told."""
+        """Check the loss if it is given."""
         if logs:
             self._check(logs["loss"], f" by step {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the epoch's loss before anything is written."""
+        """Check the epoch's loss before anything is written."""
         self._check((logs or {})["loss"])
 
     def _check(self, loss: float, when: str = "") -> None:
         if not math.isfinite(loss):
-            kept = f"what was reached after epoch {self.number - 1} is kept; " if self.number > 1 else ""
+            kept = f"the checkpoint of epoch {self.number - 1} is kept; " if self.number > 1 else ""
             raise InputError(
                 f"schedule.learning_rate={self.rate:g}: the loss became {loss} in epoch {self.number}{when}; {kept}"
                 "lower the rate, limit the gradient (optimizer.make.global_clipnorm=1), or use precision=float32"
@@ -147,7 +147,7 @@ class FiniteLoss(keras.callbacks.Callback):
 
 
 class EpochReport(keras.callbacks.Callback):
-    """Hand each finished epoch's metrics on: to a CSV file at once, then to every listener.
+    """Hand each finished epoch's metrics on: first to a CSV file, then to every listener.
 
     To Keras's own it adds `learning_rate`, `epoch_seconds` (validation included) and `images_per_second` of the
     training part alone; the first epoch of a phase includes TensorFlow's tracing of the network.
@@ -204,7 +204,7 @@ class Checkpoint(keras.callbacks.Callback):
         folder: of the checkpoint.
         progress: counted on here; what earlier callbacks noted in it is kept with it.
         variables: whose values are kept.
-        controls: callbacks whose memory is kept, and given back to them when the training goes on.
+        controls: callbacks whose memory is kept, and restored when the training resumes.
         best: whose outdated files may go once the checkpoint names its new one; its writer writes both.
         epochs: of the phase.
         passes: over the training images that an epoch takes: 1, or 0 where it learns from features.
@@ -240,7 +240,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.progress.passes += self.passes
         self.progress.over = self.model.stop_training or epoch + 1 == self.epochs
         self.progress.controls = {type(control).__name__: memory(control) for control in self.controls}
-        needless = {"optimizer"} if self.progress.over else set()  # the next phase has one of its own
+        needless = {"optimizer"} if self.progress.over else set()  # the next phase has its own
         kept = {name: group for name, group in self.variables.items() if name not in needless}
         self.best.writer.write(self._write, checkpoint.state_of(self.progress, kept), self.best.path)
 

@@ -1,4 +1,4 @@
-"""The whole state of a training, kept after every epoch, so that it can go on where it was stopped."""
+"""Save the whole state of a training after every epoch, so that it can resume."""
 
 import json
 import math
@@ -41,7 +41,7 @@ class Progress:
 class Writer:
     """Write files beside the training, one after the other, in a thread; a fault is raised by the next `wait`.
 
-    Used as a context: its end waits for what is being written, whatever ended the training.
+    Used as a context: its end waits for what is being written, also after an error in the training.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Writer:
         """Wait until all is written.
 
         Raises:
-            OSError: there is no room.
+            OSError: the disk is full.
         """
         begun, self.begun = self.begun, []
         for work in begun:
@@ -80,7 +80,7 @@ def _after(earlier: Sequence[Future[None]], work: Callable[..., None], *argument
 
 
 def state_of(progress: Progress, variables: Variables) -> dict[str, np.ndarray]:
-    """Copy all that a training goes on with, as it is now."""
+    """Copy the whole state of a training."""
     arrays = {
         f"{name}/{number}": copy_of(variable)
         for name, group in variables.items()
@@ -101,7 +101,7 @@ def save(folder: Path, state: Mapping[str, np.ndarray]) -> None:
 
 
 def load(folder: Path) -> tuple[Progress, dict[str, np.ndarray]]:
-    """Read what `save` wrote; a fresh start where there is nothing.
+    """Read what `save` wrote; return a new state if there is no file.
 
     Raises:
         InputError: the file is damaged.
@@ -115,8 +115,8 @@ def load(folder: Path) -> tuple[Progress, dict[str, np.ndarray]]:
         progress = Progress(**json.loads(arrays.pop("progress").tobytes()))
     except (zipfile.BadZipFile, ValueError, EOFError, KeyError, TypeError, OSError) as error:
         raise InputError(
-            f"{path} is damaged ({' '.join(str(error).split())[:100]}): put a whole copy in its place, or delete it "
-            "to train this member from its beginning"
+            f"{path} is damaged ({' '.join(str(error).split())[:100]}); delete it to train this member from the "
+            "beginning, or restore a good copy"
         ) from error
     return progress, arrays
 
@@ -125,7 +125,7 @@ def restore(variables: Variables, arrays: Mapping[str, np.ndarray]) -> None:
     """Set variables to what was saved of them.
 
     Raises:
-        InputError: they are not those of the training that was saved.
+        InputError: they do not fit the saved training.
     """
     for name, group in variables.items():
         saved = [arrays.get(f"{name}/{number}") for number in range(len(group))]
@@ -133,8 +133,8 @@ def restore(variables: Variables, arrays: Mapping[str, np.ndarray]) -> None:
             array is None or array.shape != tuple(variable.shape) for variable, array in zip(group, saved, strict=True)
         ):
             raise InputError(
-                f"{CHECKPOINT}: its {name} variables are not those of this network; it was written by another version "
-                "of the program: delete it to train this member from its beginning"
+                f"{CHECKPOINT}: its {name} variables do not fit this network (another version of the program wrote "
+                "it); delete it to train this member from the beginning"
             )
         for variable, array in zip(group, saved, strict=True):
             variable.assign(array)

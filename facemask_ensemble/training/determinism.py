@@ -33,6 +33,6 @@ def explain_determinism(error: BaseException) -> str | None:
     if not isinstance(error, kinds) or said is None:
         return None
     return (
-        f"deterministic=true: {said.group().strip()[:200]}; leave out what uses it, an augmentation perhaps, or give "
+        f"deterministic=true: {said.group().strip()[:200]}; remove what uses it, perhaps an augmentation, or give "
         "deterministic=false"
     )

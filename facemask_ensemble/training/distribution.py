@@ -38,7 +38,7 @@ class Replicas:
             raise InputError(f"devices={devices}: this machine has {gpus} GPU{'s'[: gpus > 1]}; give {gpus}, or all")
         if batch_size % self.count:
             raise InputError(
-                f"batch_size={batch_size}: {self.count} devices share it out; give a multiple of {self.count}"
+                f"batch_size={batch_size}: {self.count} devices share each batch; give a multiple of {self.count}"
             )
         _claim(0 if self._jax else min(self.count, gpus))
         self._strategy: Any = None

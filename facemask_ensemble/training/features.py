@@ -52,7 +52,7 @@ def compute_features(
     randomness: Sequence[keras.Variable] = (),
     steps: int | None = None,
 ) -> Features:
-    """Send every image through the frozen backbone: training images `copies` times, as they are augmented.
+    """Send every image through the frozen backbone: training images `copies` times, each time augmented.
 
     Args:
         model: a classifier; what lies before its layer `pool` and that layer are used.

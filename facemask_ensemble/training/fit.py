@@ -1,4 +1,4 @@
-"""Fit a classifier phase by phase, keep its best weights, and go on where an earlier try was stopped."""
+"""Fit a classifier phase by phase, keep its best weights, and resume after a stop."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How it learns, whatever the phase: the optimizer, made from a rate, the loss, and what ends a block."""
+    """What is the same in all phases: the optimizer, made from a rate, the loss, and the ends of blocks."""
 
     optimizer: Callable[..., keras.optimizers.Optimizer] = Adam
     loss: str | keras.losses.Loss = "categorical_crossentropy"
@@ -83,7 +83,7 @@ def fit(
         data: to learn from.
         phases: one after the other, each with a fresh optimizer and fresh callbacks.
         folder: of the training: `files/history.csv` grows here, beside the state after the last finished epoch; a
-            training that finds such a state goes on from it.
+            training that finds such a state resumes from it.
         listeners: called with (epoch, metrics) after every epoch.
         recipe: optimizer and loss; Adam and cross-entropy where None.
         show_bar: a progress bar an epoch, for a terminal that shows this training alone.
@@ -92,7 +92,7 @@ def fit(
         The history, one row an epoch.
 
     Raises:
-        InputError: the loss ceased to be finite, or what an earlier try left is damaged.
+        InputError: the loss is no longer finite, or the checkpoint is damaged.
     """
     progress, arrays = checkpoint.load(folder)
     (folder / FILES).mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ class _Training:
             (self.folder / FEATURES).unlink(missing_ok=True)
 
     def _run(self, phase: Phase, arrays: dict) -> None:
-        """Train one phase from where it stands."""
+        """Train one phase, or the rest of it."""
         freeze(
             self.model,
             backbone=phase.freeze_backbone,
@@ -223,21 +223,23 @@ class _Training:
 
 
 def _build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:
-    """Show Keras a batch of zeros where it would take the first of an epoch to build its metrics, and lose it.
+    """Show Keras a batch of zeros to build its metrics from.
 
-    JAX and several devices do so at every start: the order of the images and the draws of their augmentation would
-    then not be those of a training that was never stopped.
+    TensorFlow would trace the first training step twice, since it creates their variables. JAX and several devices
+    would take the first batch of an epoch and lose it, at every start: the order of the images and the draws of their
+    augmentation would then not be those of a training that was never stopped.
     """
     mirrored = tf.distribute.has_strategy()
-    if keras.backend.backend() == "tensorflow" and not mirrored:
-        return
-    vars(network).pop("_maybe_symbolic_build", None)  # that of an earlier phase
     specs = batches.element_spec[:2]
     pixels, labels = (np.zeros((batch_size, *spec.shape[1:]), spec.dtype.as_numpy_dtype) for spec in specs)
-    network.test_on_batch(pixels, labels)
+    if keras.backend.backend() == "tensorflow" and not mirrored:
+        network.compute_metrics(None, labels, np.zeros((batch_size, *network.output_shape[1:]), np.float32))
+    else:
+        vars(network).pop("_maybe_symbolic_build", None)  # that of an earlier phase
+        network.test_on_batch(pixels, labels)
     network.reset_metrics()
     if mirrored:
-        network._maybe_symbolic_build = lambda **_: None  # it would draw a batch whatever is built already
+        network._maybe_symbolic_build = lambda **_: None  # it would take a batch even if all is built
 
 
 def _averages(optimizer: Callable[..., keras.optimizers.Optimizer]) -> bool:
@@ -245,7 +247,7 @@ def _averages(optimizer: Callable[..., keras.optimizers.Optimizer]) -> bool:
 
 
 def _forget_unfinished(history: Path, epochs: int) -> None:
-    """Drop the lines of epochs whose state was not kept any more: they are trained again."""
+    """Drop the lines of epochs without a saved state: they are trained again."""
     if history.exists():
         lines = history.read_text().splitlines(keepends=True)
         if len(lines) > epochs + 1:

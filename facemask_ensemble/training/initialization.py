@@ -28,10 +28,10 @@ def start_of(weights: str | None, store: tracking.Store, cache: Path) -> Start:
     Args:
         weights: as `backbone.weights` has them.
         store: that a run is looked for in.
-        cache: for a model that lies on a server.
+        cache: for a model from a server.
 
     Raises:
-        InputError: the run is no finished member, or its model cannot be downloaded.
+        InputError: the run is not a finished member, or its model cannot be downloaded.
     """
     if weights is None:
         return Start(RANDOM)

@@ -1,4 +1,4 @@
-"""A training from its config to its outcome: the settings read and checked, the data prepared, a process of its own."""
+"""Run a training: read and check its settings, prepare its data, and train in a separate process."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -30,12 +30,12 @@ def check(cfg: DictConfig) -> TrainSettings:
 
 
 def checked(settings: TrainSettings) -> TrainSettings:
-    """Refuse settings that cannot be trained here: files that are not there, or a schedule that the weights forbid."""
+    """Refuse settings that cannot be trained here: missing files, or a schedule that does not fit the weights."""
     settings.dataset.check_root()
     backbone = settings.backbone
     pretrained = backbone.features.takes("weights")
     check_weights(backbone.weights, backbone.official, name=backbone.name, pretrained=pretrained)
-    backend()  # refuses one that there is not
+    backend()  # refuses a missing one
     hydra.utils.instantiate(settings.schedule.call)  # a schedule refuses what it cannot do
     return settings
 
@@ -49,16 +49,16 @@ def train(
     job: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Outcome, Path]:
-    """Prepare the data and train one member in a process of its own, or go on where that was stopped.
+    """Prepare the data and train one member in a separate process, or resume its training.
 
-    What the same settings and data have finished before is not trained again, unless `again` says so.
+    A training that is already finished with the same settings and data is not repeated, unless `again` is set.
 
     Args:
         settings: of the training.
         show_bar: a progress bar instead of a line an epoch.
         threads: of TensorFlow's operations; None for all cores.
         watch: called with the training's folder, twice a second; stops the training when it says False.
-        job: a folder in which to leave word where the training lies.
+        job: a folder in which to note the folder of the training.
         environment: variables of the process beside those of this one.
 
     Returns:
@@ -88,19 +88,19 @@ def train(
 
 
 def _send(before: Outcome, folder: Path) -> Outcome:
-    """Give the outcome of what was finished before; MLflow is told where it could not be then."""
+    """Give the outcome of a finished training; log it to MLflow if that failed before."""
     summary = before.summary
     if summary["not_logged"]:
         send(folder)
         summary = summary | {"not_logged": None}
         replace(before, summary=summary).write(folder)
-    return replace(before, message="trained before; again=true trains it anew", summary=summary)
+    return replace(before, message="already trained; again=true trains it again", summary=summary)
 
 
 def _clear(before: Outcome, folder: Path) -> None:
     if before.summary["not_logged"]:
         raise InputError(
-            f"again=true: the training in {folder} is not logged yet ({before.summary['not_logged']}); send it first: "
+            f"again=true: the training in {folder} is not logged yet ({before.summary['not_logged']}); log it first: "
             f"python -m facemask_ensemble.upload folder={folder}"
         )
     shutil.rmtree(folder)

@@ -33,7 +33,7 @@ from facemask_ensemble.training.scores import kept, scores, speed
 
 
 def train_member(settings: TrainSettings, folder: Path, *, show_bar: bool) -> dict[str, Any]:
-    """Train, judge on validation and test, log to MLflow; go on where an earlier try was stopped.
+    """Train, judge on validation and test, log to MLflow; resume an earlier training that was stopped.
 
     Args:
         settings: of the training.
@@ -41,7 +41,7 @@ def train_member(settings: TrainSettings, folder: Path, *, show_bar: bool) -> di
         show_bar: a progress bar instead of a line an epoch.
 
     Returns:
-        A summary: validation accuracy, seconds, run id and, where MLflow could not be told, why.
+        A summary: validation accuracy, seconds, run id and, if it could not be logged to MLflow, the reason.
     """
     store = tracking.open_store(settings.tracking.uri, settings.output_dir)
     if not (folder / SCORES).exists():
@@ -92,7 +92,7 @@ def _run(
     described: dict[str, str],
     compared: dict[str, Any],
 ) -> str:
-    """Begin the training's run in MLflow, or go on with that of an earlier try."""
+    """Start the training's run in MLflow, or resume the earlier one."""
     note = folder / RUN
     if note.exists():
         run_id = str(json.loads(note.read_text())["run_id"])
@@ -159,7 +159,7 @@ def _finish(
 
 
 def _probabilities(model: keras.Model, settings: TrainSettings, manifest: Manifest, split: str) -> pd.DataFrame:
-    """Answer for a split through our own reader, whatever the loader was: prediction will read so too."""
+    """Answer for a split through our own reader, whatever loader was used: prediction uses it too."""
     rows = manifest.split(split)
     pixels = read_split(manifest, split, settings.image_size, _data_folder(settings))
     probs = np.asarray(model.predict(images(pixels, settings.batch_size), verbose=0), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""One process per training: clean memory, a clean precision policy, and a failure of its own."""
+"""One process per training: clean memory, a clean precision policy, and separate failures."""
 
 import _thread
 import json
@@ -54,7 +54,7 @@ class Outcome:
         if path.is_file() and path.stat().st_size:
             return cls(**json.loads(path.read_text()))
         name = re.sub(r"^\d+_|-[0-9a-f]{10}$", "", folder.name)  # Hydra's number, or what the training is known by
-        return cls(name, "failed", "its process was ended before it could say why")
+        return cls(name, "failed", "its process ended without an error message")
 
 
 def run_isolated(
@@ -70,7 +70,7 @@ def run_isolated(
 
     Args:
         settings: of the training; written to `files/config.yaml`.
-        folder: of this training; what an earlier try left in it is continued.
+        folder: of this training; an earlier training in it is resumed.
         show_bar: a progress bar instead of a line an epoch.
         threads: of TensorFlow's operations; None for all cores.
         watch: called with the folder, twice a second; stops the training when it says False.
@@ -121,9 +121,9 @@ def _wait(process: subprocess.Popen, folder: Path, watch: Callable[[Path], bool]
 
 
 def _lost(settings: TrainSettings, folder: Path, code: int) -> Outcome:
-    """Tell how a process ended that could not tell itself, and close its run."""
+    """Describe the end of a process that left no outcome, and close its run."""
     ended = f"code {code}" if code >= 0 else signal.Signals(-code).name
-    hint = ", as happens when memory runs out: try a smaller batch_size" if -code == signal.SIGKILL else ""
+    hint = ", as happens when memory runs out; try a smaller batch_size" if -code == signal.SIGKILL else ""
     message = f"its process was ended by {ended}{hint}"
     if (folder / RUN).exists():
         from facemask_ensemble import tracking
@@ -149,7 +149,7 @@ def main(folder: Path, *, show_bar: bool) -> None:
         with filelock.FileLock(folder / LOCK, timeout=10):  # an orphan needs a moment to end
             _train(settings, folder, show_bar=show_bar).write(folder)
     except filelock.Timeout:
-        busy = InputError(f"{folder}: another process trains this very member; wait for its end, or stop it")
+        busy = InputError(f"{folder}: another process is training this member; wait until it ends, or stop it")
         outcome_of(name, busy).write(folder)
     except KeyboardInterrupt as stop:  # before the training began
         sys.exit(exit_code(stop))
@@ -162,7 +162,7 @@ def _train(settings: TrainSettings, folder: Path, *, show_bar: bool) -> Outcome:
 
         return Outcome(name, "finished", summary=train_member(settings, folder, show_bar=show_bar))
     except KeyboardInterrupt:
-        return Outcome(name, "stopped", "stopped; the same command goes on from its last finished epoch")
+        return Outcome(name, "stopped", "stopped; run the same command again to resume after its last finished epoch")
     except Exception as error:
         traceback.print_exc()
         return outcome_of(name, error)
@@ -170,13 +170,13 @@ def _train(settings: TrainSettings, folder: Path, *, show_bar: bool) -> Outcome:
 
 def _stop_without_parent() -> None:
     """Stop as by Ctrl-C when the process that waits for this one has ended, however it did."""
-    while os.read(sys.stdin.fileno(), 1):  # ends when nobody holds the other end of the pipe
+    while os.read(sys.stdin.fileno(), 1):  # ends when the other end of the pipe is closed
         pass
     _thread.interrupt_main(signal.SIGTERM)
 
 
 def outcome_of(name: str, error: Exception) -> Outcome:
-    """Tell a refusal, which the user can fix, from a failure."""
+    """Distinguish a refusal, which the user can fix, from a failure."""
     reason = explain(error)
     if reason is not None:
         return Outcome(name, "refused", reason)

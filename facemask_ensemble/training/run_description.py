@@ -1,4 +1,4 @@
-"""What MLflow is told of a training, beside its files and metrics."""
+"""The tags and parameters of a training in MLflow."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from facemask_ensemble.training.schedules import Phase
 def tags(
     settings: TrainSettings, manifest: Manifest, precision: Choice, init: str, model: keras.Model
 ) -> dict[str, str]:
-    """Describe a training by what members are found by later."""
+    """Give the tags by which members are found later."""
     return {
         **{str(key): str(value) for key, value in settings.tags.items()},
         "kind": "member",
@@ -37,7 +37,7 @@ def tags(
 
 
 def params(settings: TrainSettings, policy: str, phases: Sequence[Phase]) -> dict[str, Any]:
-    """Describe a training by what runs are compared by."""
+    """Give the parameters by which runs are compared."""
     return {
         "backbone": settings.backbone.name,
         "weights": settings.backbone.weights,

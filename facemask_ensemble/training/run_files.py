@@ -1,4 +1,4 @@
-"""What a finished training leaves in its folder, and how that reaches MLflow."""
+"""The files of a finished training, and how they are logged to MLflow."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ MODEL = "model.keras"
 
 
 def upload(store: tracking.Store, folder: Path) -> str | None:
-    """Log a finished training's folder to its run; return the reason where the store refuses.
+    """Log a finished training's folder to its run; return the reason if the store refuses.
 
     The model stays in the folder until the store has it.
     """
@@ -30,7 +30,7 @@ def upload(store: tracking.Store, folder: Path) -> str | None:
 
     reason = tracking.protect(send)
     if reason is None:
-        (files / MODEL).unlink(missing_ok=True)  # a try that was killed just here has sent it already
-        for state in folder.glob("*.npz*"):  # checkpoints are of no use any more
+        (files / MODEL).unlink(missing_ok=True)  # a training that was killed here has already sent it
+        for state in folder.glob("*.npz*"):  # checkpoints are no longer needed
             state.unlink()
     return reason

@@ -9,7 +9,7 @@ from facemask_ensemble.settings import dump
 from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.weights import is_path
 
-MEMBER = "member.txt"  # in a job's folder of a sweep: where its training lies
+MEMBER = "member.txt"  # in the folder of a sweep's job: names the folder of its training
 RUN = "run.json"  # in a training's folder: its run in MLflow
 APART = ("output_dir", "study", "dataset", "task", "tracking", "parent_run", "tags", "again")
 

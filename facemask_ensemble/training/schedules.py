@@ -35,7 +35,7 @@ class Phase:
     patience: int | None = 5
 
     def __post_init__(self) -> None:
-        """Refuse what no training can follow."""
+        """Refuse impossible phases."""
         _whole("epochs", self.epochs, 1)
         _whole("copies", self.copies, 1)
         for name in ("first_trainable", "last_blocks", "patience"):
@@ -50,13 +50,13 @@ class Phase:
             raise InputError(f"schedule.warmup={self.warmup}: must be a share of all steps from 0 to below 1")
         if self.first_trainable is not None and self.last_blocks is not None:
             raise InputError(
-                f"schedule.first_trainable={self.first_trainable} and last_blocks={self.last_blocks} name the same "
-                "cut twice; give one of them and null for the other"
+                f"schedule.first_trainable={self.first_trainable} and last_blocks={self.last_blocks} both choose "
+                "the layers that train; give one of them and null for the other"
             )
 
 
 def scratch(*, weights: str | None = None, **phase: Any) -> tuple[Phase, ...]:
-    """Train everything at once: for random initialisation."""
+    """Train all layers: for random weights."""
     return (Phase(**phase),)
 
 
@@ -104,7 +104,7 @@ def auto(
     patience: int | None,
     weights: str | None,
 ) -> tuple[Phase, ...]:
-    """Choose `scratch` for random initialisation and `frozen_then_finetune` for pretrained weights."""
+    """Choose `scratch` for random weights and `frozen_then_finetune` for pretrained weights."""
     start = Phase(epochs, learning_rate, "cosine", warmup, patience=patience)
     if weights is None:
         return (start,)
@@ -116,7 +116,7 @@ def auto(
 def _need_pretrained(name: str, weights: str | None) -> None:
     if weights is None:
         raise InputError(
-            f"schedule={name} keeps layers as they are, and backbone.weights=null made them random; "
+            f"schedule={name} freezes layers, but backbone.weights=null makes them random; "
             "use schedule=scratch, or pretrained weights"
         )
 

@@ -18,7 +18,7 @@ def scores(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, float]:
 
 
 def kept(history: pd.DataFrame) -> dict[str, float]:
-    """Tell the epoch whose weights are kept, and its training accuracy: as it was augmented, and while it learned."""
+    """Give the epoch of the kept weights, and its training accuracy, measured on augmented images during the epoch."""
     best = int(np.nanargmin(history["val_loss"]))
     return {"best_epoch": float(history["epoch"][best]), "train_accuracy": float(history["accuracy"][best])}
 

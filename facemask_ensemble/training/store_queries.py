@@ -1,4 +1,4 @@
-"""What a command asks the tracking store before a training begins; asked aside, since MLflow is heavy."""
+"""Ask the tracking store before a training starts, in a separate process, because MLflow needs much memory."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def refuse_dead_store(uri: str, output_dir: Path) -> None:
 
 
 def newest_member(uri: str | None, output_dir: Path, study: str, name: str) -> str:
-    """Name the run that `members:/STUDY` stands for today; tomorrow it may stand for another.
+    """Name the run that `members:/STUDY` stands for now; a later training may change it.
 
     Raises:
         InputError: the study has no finished member of that backbone.

@@ -1,4 +1,4 @@
-"""Work done in a process of its own, so that what it imports does not stay in this one's memory."""
+"""Call a function in a separate process, so that its imports do not stay in the memory of this one."""
 
 import os
 import pickle
@@ -16,7 +16,7 @@ def aside(work: Callable[..., Result], *arguments: object) -> Result:
     """Call a function in a fresh process, which ends, and return or raise what it does.
 
     A command that waits for a training, or for a hundred, keeps neither pandas nor MLflow: a fifth of a gigabyte. It
-    works from a launcher's workers and at a program's very end too, where multiprocessing does not.
+    also works in a launcher's workers and at the end of a program, where multiprocessing does not.
 
     Args:
         work: a function of a module that can be imported.
@@ -27,7 +27,7 @@ def aside(work: Callable[..., Result], *arguments: object) -> Result:
     with started([sys.executable, "-m", __name__], **pipes) as (process,):
         answer, _ = process.communicate(asked)
     if not answer:
-        raise RuntimeError(f"{work.__name__}: its process ended with {process.returncode} before it could answer")
+        raise RuntimeError(f"{work.__name__}: its process ended with code {process.returncode} and gave no result")
     result, error = pickle.loads(answer)
     if error is not None:
         raise error
@@ -43,7 +43,7 @@ def main() -> None:
     answer: tuple[object, Exception | None]
     try:
         answer = (work(*arguments), None)
-    except Exception as error:  # raised where it was asked for
+    except Exception as error:  # raised again in the calling process
         answer = (None, error)
     with answers:
         answers.write(pickle.dumps(answer))

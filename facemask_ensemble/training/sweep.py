@@ -1,4 +1,4 @@
-"""A sweep's beginning and end: one store, one parent run, one table of how every member fares."""
+"""Start and end a sweep: one store, one parent run, one table with the progress of every member."""
 
 import atexit
 import hashlib
@@ -29,7 +29,7 @@ from facemask_ensemble.training.subprocess_call import aside
 from facemask_ensemble.training.sweep_jobs import LiveTable, labels_of, show, standings
 
 PARENT = "parent_run.txt"
-CHOOSE_DATA = ("dataset", "experiment")  # an experiment may bring a dataset of its own
+CHOOSE_DATA = ("dataset", "experiment")  # an experiment may set its own dataset
 
 
 class Sweep(Callback):
@@ -44,7 +44,7 @@ class Sweep(Callback):
         try:
             self.labels = labels_of(_overrides(config))
             _begin(config)
-        except Exception as error:  # Hydra would turn it into a warning and go on
+        except Exception as error:  # Hydra would only print a warning and continue
             message = explain(error)
             if message is None:
                 traceback.print_exc()
@@ -66,7 +66,7 @@ class Sweep(Callback):
         aside(_close_runs, *_where(config), folder, begun)
         if known := [row for row in rows if row.outcome]:
             show(known)
-        print("stopped; the same command goes on where each member stopped, and trains what is missing")
+        print("stopped; run the same command again to resume each member and train the missing ones")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Close the parent run and show how each member ended; exit with 1 (2: all refused) if one did not finish."""
@@ -79,7 +79,7 @@ class Sweep(Callback):
         unclosed = aside(_end, *_where(config), (folder / PARENT).read_text(), status)
         show(rows)
         if unclosed:
-            print(f"the sweep's own run in MLflow stays open ({unclosed}); its members are not concerned")
+            print(f"the sweep's own run in MLflow could not be closed ({unclosed}); its members are not affected")
         if status == "FAILED":
             raise SystemExit(2 if states == {"refused"} else 1)
 
@@ -102,15 +102,15 @@ def _overrides(config: DictConfig) -> list[str]:
         key = override.key_or_group
         if key in keys:
             raise InputError(
-                f"{override.input_line}: the experiment sweeps over {key} itself, and would train this as often as it "
-                f"has values; give 'hydra.sweeper.params.{key}={value_of(override)}' instead"
+                f"{override.input_line}: the experiment already sweeps over {key}; to replace its values, "
+                f"give 'hydra.sweeper.params.{key}={value_of(override)}' instead"
             )
     return [*swept, *given]
 
 
 def _begin(config: DictConfig) -> None:
-    """Refuse what can be seen to fail, and leave the parent run's id in the sweep's folder."""
-    folder = _folder(config)  # first, and of the config itself: it holds the time, which a copy would tell anew
+    """Refuse a sweep that would fail, and leave the parent run's id in the sweep's folder."""
+    folder = _folder(config)  # first, and from the config itself: it has the time, which a copy would compute again
     overrides = _overrides(config)
     _check_choices(overrides)
     if OmegaConf.select(config, "hydra.launcher.ray.init.address") and not Path(config.output_dir).is_absolute():
@@ -133,7 +133,7 @@ def _begin(config: DictConfig) -> None:
 
 
 def _prepare(uri: str | None, output_dir: Path, study: str, folder: Path, note: Path, dataset: Dataset | None) -> str:
-    """Open store and dataset; return the id of the parent run, that of an earlier try where there was one."""
+    """Open store and dataset; return the id of the parent run, the earlier one if the sweep resumes."""
     from facemask_ensemble import tracking
     from facemask_ensemble.data.dataset import open_dataset
 
@@ -146,7 +146,7 @@ def _prepare(uri: str | None, output_dir: Path, study: str, folder: Path, note: 
 
 
 def _end(uri: str | None, output_dir: Path, run_id: str, status: str) -> str | None:
-    """Close the parent run; return the reason where the store refuses."""
+    """Close the parent run; return the reason if the store refuses."""
     from facemask_ensemble import tracking
 
     return tracking.protect(lambda: tracking.end_run(tracking.open_store(uri, output_dir), run_id, status))
@@ -160,7 +160,7 @@ def _close_runs(uri: str | None, output_dir: Path, folder: Path, begun: list[Pat
 
 
 def _check_choices(overrides: list[str]) -> None:
-    """Refuse an option that is not there now, not when its turn comes: Hydra would drop all that follow it."""
+    """Refuse an unknown option before the sweep starts: Hydra would drop all jobs after it."""
     for override in parse(overrides):
         group = str(override.key_or_group)
         if override.is_sweep_override() and is_group(group):
@@ -196,7 +196,7 @@ def threads_per_job(hydra_config: Any) -> int | None:
 
 @contextmanager
 def environment_of_job(hydra_config: Any, output_dir: Path) -> Iterator[Mapping[str, str]]:
-    """Give a job that has others beside it a GPU of its own, as variables of its process's environment."""
+    """Give each of several jobs its own GPU, as environment variables of its process."""
     if OmegaConf.select(hydra_config, "launcher.n_jobs") in (None, 1):
         yield {}
         return

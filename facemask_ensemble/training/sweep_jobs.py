@@ -19,7 +19,7 @@ from facemask_ensemble.training.member_process import LOG, OUTCOME, Outcome
 from facemask_ensemble.training.run_folder import MEMBER, RUN
 
 SPEAK_FOR_THEMSELVES = ("backbone", "experiment")
-RECENT = 3  # epochs by which the time left is told
+RECENT = 3  # epochs that the estimate of the time left is based on
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Standing:
 
 
 def labels_of(overrides: Sequence[str]) -> list[str]:
-    """Tell a sweep's jobs apart by what differs between them, in the order in which they are trained.
+    """Label the jobs of a sweep by what differs between them, in the order of training.
 
     Args:
         overrides: as given, with all values: `backbone=xception,resnet50v2`.
@@ -120,7 +120,7 @@ class LiveTable(threading.Thread):
         self.folder, self.labels, self.over = folder, labels, threading.Event()
 
     def run(self) -> None:
-        """Draw the table anew until the end."""
+        """Redraw the table until the end."""
         with Live(self._table(), console=Console(), transient=True, auto_refresh=False) as live:
             while not self.over.wait(1):
                 live.update(self._table(), refresh=True)
@@ -138,14 +138,14 @@ def show(rows: Sequence[Standing]) -> None:
     """Print how every job ended, and for those that did not finish, why."""
     Console().print(table_of(rows, "Members trained"))
     for row in rows:
-        outcome = row.outcome or Outcome(row.label, "failed", "its process was ended before it could say why")
+        outcome = row.outcome or Outcome(row.label, "failed", "its process ended without an error message")
         if row.state == "waiting" and row.folder is None:
-            print(f"error: {row.label}: not begun", file=sys.stderr)
+            print(f"error: {row.label}: not started", file=sys.stderr)
         elif outcome.state != "finished":
             log = f" (log: {row.folder / LOG})" if row.folder and (row.folder / LOG).exists() else ""
             print(f"error: {row.label} {outcome.state}: {outcome.message}{log}", file=sys.stderr)
         elif outcome.summary["not_logged"]:
             print(
-                f"{row.label} could not be logged ({outcome.summary['not_logged']}); it is kept. Once MLflow "
-                f"answers: python -m facemask_ensemble.upload folder={row.folder}"
+                f"{row.label} could not be logged ({outcome.summary['not_logged']}); its files are kept. When MLflow "
+                f"answers again, run: python -m facemask_ensemble.upload folder={row.folder}"
             )

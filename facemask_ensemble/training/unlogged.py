@@ -1,4 +1,4 @@
-"""Finished trainings that MLflow could not be told of: what is said of them, and how they are sent."""
+"""Finished trainings that could not be logged to MLflow: describe them, and log them later."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,10 @@ from facemask_ensemble.errors import InputError
 
 
 def not_logged(reason: str, folder: Path) -> str:
-    """Tell where an unlogged training lies and how to send it."""
+    """Say where an unlogged training is and how to log it."""
     return (
-        f"MLflow could not be told ({reason}). Everything is kept in {folder}; once it answers: "
+        f"the training could not be logged to MLflow ({reason}). Everything is kept in {folder}; "
+        "when MLflow answers again, run: "
         f"python -m facemask_ensemble.upload folder={folder}"
     )
 
@@ -24,5 +25,5 @@ def send(folder: Path) -> None:
     uri = json.loads((folder / "run.json").read_text())["uri"]
     reason = upload(tracking.open_store(uri, output_dir), folder)
     if reason:
-        raise InputError(f"folder={folder}: MLflow still refuses ({reason}); nothing is lost, try again later")
+        raise InputError(f"folder={folder}: MLflow still returns an error ({reason}); nothing is lost, try again later")
     print(f"logged {folder.name} to {uri or 'the embedded store'}")

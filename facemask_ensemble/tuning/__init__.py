@@ -1,1 +1,1 @@
-"""Search a recipe with Optuna: what is searched, the shared study, one trial, what came out."""
+"""Search for the best training settings with Optuna: the space, the shared study, one trial, the results."""

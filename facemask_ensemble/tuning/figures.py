@@ -1,4 +1,4 @@
-"""A search's images: its course, what mattered, and the value over everything that was drawn."""
+"""The figures of a search: its course, the importance of each key, and the result over every key."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ Panel = list[FrozenTrial]
 
 
 def write_figures(study: optuna.Study, metric: str, folder: Path) -> list[Path]:
-    """Write every image that the study has numbers for and give their paths."""
+    """Write every figure that the study has numbers for, and return their paths."""
     drawings: dict[str, Callable[[optuna.Study, str], Figure | None]] = {
         "history": history,
         "importance": importance,
@@ -78,7 +78,7 @@ def importance(study: optuna.Study, metric: str) -> Figure | None:
         axes.annotate(f"{value:.0f}", (value, place), (5, 0), textcoords="offset points", va="center")
     axes.invert_yaxis()
     axes.set(xlabel=f"share of the variance of the {NAMES[metric].partition(',')[0]}, %", xlim=(0, 1.1 * max(values)))
-    _finish(axes, f"What mattered, by {len(complete)} complete trials", grid="x")
+    _finish(axes, f"Importance of each key, from {len(complete)} complete trials", grid="x")
     return figure
 
 
@@ -98,7 +98,7 @@ def slices(study: optuna.Study, metric: str) -> Figure | None:
             continue
         _slice(axes, keys[place], complete, pruned, metric, best=ranking(study)[0])
         axes.set_ylabel(NAMES[metric] if place % columns == 0 else "")
-    figure.suptitle("What was drawn, and what came of it (grey crosses: pruned; diamond: best)", fontsize=12)
+    figure.suptitle("Value of each key and result of each trial (grey crosses: pruned; diamond: best)", fontsize=12)
     return figure
 
 
@@ -141,7 +141,7 @@ def _values(trials: Sequence[FrozenTrial], metric: str) -> list[float]:
 
 
 def _limit(axes: Axes, complete: Sequence[float], shown: Sequence[float], metric: str) -> int:
-    """Keep a few exploded losses from pressing all others flat; say how many values lie above the scale."""
+    """Limit the scale if a few losses exploded; return how many values are above it."""
     low, middle, high = min(complete), float(np.median(complete)), max(shown)
     top = low + 6 * (middle - low)
     if metric != "val_loss" or not low < top < high:

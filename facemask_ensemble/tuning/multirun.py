@@ -1,4 +1,4 @@
-"""A search is no sweep."""
+"""Refuse --multirun: a search is not a sweep."""
 
 import sys
 from typing import Any
@@ -7,12 +7,12 @@ from hydra.experimental.callback import Callback
 
 
 class Refusal(Callback):
-    """Hydra's callback around a --multirun: there is none."""
+    """Hydra's callback around a --multirun; it refuses the command."""
 
     def on_multirun_start(self, **_: Any) -> None:  # type: ignore[override]
         """End the command as bad input does."""
         print(
-            "error: --multirun: a search draws its trials itself; leave it out, jobs=2 runs two at a time",
+            "error: --multirun: tune starts its trials itself; leave --multirun out; jobs=2 runs two trials at a time",
             file=sys.stderr,
         )
         raise SystemExit(2)

@@ -31,8 +31,8 @@ class Plan:
     Attributes:
         study: its name.
         metric: `val_loss` or `val_accuracy`.
-        trials: in all.
-        timeout: seconds after which no further trial begins, or None.
+        trials: total number.
+        timeout: no trial starts after this many seconds; or None.
         jobs: trials at a time on this machine.
         storage: address of Optuna's database; None for the sqlite file in the output folder.
         space: what is searched.
@@ -70,7 +70,7 @@ class Plan:
         return checked(replace(read_settings(TuneSettings, cfg).training, study=self.study))
 
     def terms(self, fingerprint: str) -> dict[str, Any]:
-        """List all on which the trials of a study must agree; paths by their last part, machines differ in the rest."""
+        """List the values that all trials of a study must share; paths by their last part, because machines differ."""
         decisive = {key: value for key, value in dump(self.training).items() if key not in APART}
         space = {f"space.{item.key}": _term(item) for item in self.space}
         return {"metric": self.metric, "fingerprint of the dataset": fingerprint, **space, **_flat(decisive)}
@@ -109,7 +109,7 @@ def _given(overrides: Sequence[str]) -> dict[str, str]:
 
 
 def _check_effect(settings: TuneSettings, space: Sequence[Searched]) -> None:
-    """Refuse a search over what changes nothing, or over what changes the metric itself."""
+    """Refuse to search a key that has no effect, or that changes the metric itself."""
     keys = [item.key for item in space]
     if settings.metric == "val_loss" and "label_smoothing" in keys:
         raise InputError("space.label_smoothing: changes the validation loss itself; give metric=val_accuracy")

@@ -1,4 +1,4 @@
-"""Tell how a search goes: a line when a trial begins and ends, and a live one in between."""
+"""Print the progress of a search: a line when a trial starts and ends, and a live one in between."""
 
 from collections.abc import Sequence
 
@@ -27,10 +27,10 @@ class Progress:
         self.status: Status | None = self.console.status("") if live else None
 
     def tell(self, trial: optuna.Trial, epoch: int | None, value: float | None) -> None:
-        """Tell that a trial begins (no epoch), or what an epoch of it brought."""
+        """Print that a trial starts (no epoch), or the result of an epoch."""
         if epoch is None:
             self._say(f"trial {trial.number}: {brief(trial.user_attrs['overrides'])}")
-            text = "starts; TensorFlow traces it first, for up to a minute"
+            text = "starts; TensorFlow first builds its graph, which takes up to a minute"
         else:
             text = f"epoch {epoch}  {self.metric} {value:.4f}"
         if self.status:
@@ -38,7 +38,7 @@ class Progress:
             self.status.start()
 
     def ended(self, trial: FrozenTrial) -> None:
-        """Tell how a trial ended."""
+        """Print how a trial ended."""
         if self.status:
             self.status.stop()
         taken = trial.duration.total_seconds() if trial.duration else 0.0

@@ -1,4 +1,4 @@
-"""What a search leaves: the table of its trials, its images, and the command that trains the best one."""
+"""The results of a search: the table of its trials, its figures, and the command that trains the best one."""
 
 import shlex
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def write_results(study: optuna.Study, metric: str, folder: Path) -> list[Path]:
 
 
 def trials_table(study: optuna.Study) -> pd.DataFrame:
-    """Make a row a trial, in their order: state, value, epochs, seconds, what was drawn, and where it lies."""
+    """Make a row a trial, in their order: state, value, epochs, seconds, its values, and its folder."""
     return pd.DataFrame([_row(trial) for trial in study.get_trials(deepcopy=False)])
 
 

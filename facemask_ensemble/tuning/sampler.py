@@ -12,10 +12,10 @@ from facemask_ensemble.seeds import derived
 
 
 class Numbered(BaseSampler):
-    """A sampler made anew for every trial, seeded by the search's seed and the trial's number.
+    """A new sampler for every trial, seeded by the search's seed and the trial's number.
 
-    Processes side by side would otherwise all begin with the same draws, and a search that was stopped would begin
-    with them again.
+    Otherwise parallel processes would all start with the same values, and a search that resumes would repeat its
+    first values.
 
     Args:
         make: takes a seed and gives the sampler.

@@ -19,7 +19,7 @@ class Tally:
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Say whether a trial is one of those asked for: judged, pruned, or failed by a fault of its own."""
+    """Say whether a trial is one of those asked for: judged, pruned, or failed by its own fault."""
     if trial.state == TrialState.FAIL:
         return "error" in trial.user_attrs
     return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
@@ -46,7 +46,7 @@ def search(
         objective: what a trial's draw is worth.
         trials: in all.
         ended: called after every trial of this process.
-        timeout: seconds after which no further trial begins.
+        timeout: no trial starts after this many seconds.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     while _wants_more(study, trials, deadline):

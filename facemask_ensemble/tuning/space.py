@@ -1,4 +1,4 @@
-"""What is searched: config keys and groups, each with its range or its choices. Knows no Optuna."""
+"""The search space: config keys and groups, each with its range or its choices. Does not import Optuna."""
 
 import json
 import math
@@ -61,7 +61,7 @@ Searched = Range | Choice
 def read_space(
     space: Mapping[str, Any], cfg: DictConfig, given: Mapping[str, str], own: tuple[str, ...]
 ) -> list[Searched]:
-    """Read what is searched, and refuse what cannot be.
+    """Read the search space, and refuse impossible ones.
 
     Args:
         space: by keys, nested or joined by dots.
@@ -120,11 +120,13 @@ def _check_range(key: str, form: Mapping[str, Any]) -> None:
 def _check_key(item: Searched, cfg: DictConfig, given: Mapping[str, str], own: tuple[str, ...]) -> None:
     key = item.key
     if key.partition(".")[0] in (*FIXED, *own):
-        raise InputError(f"space.{key}: cannot be searched, trials must stay comparable; give it on the command line")
+        raise InputError(
+            f"space.{key}: cannot be searched, because trials must stay comparable; give it on the command line"
+        )
     if key in given:
         raise InputError(
             f"{key}={given[key]}: is set on the command line and searched (space.{key}); leave it out, or add "
-            f"'space.{key}=null' to search it no more"
+            f"'space.{key}=null' to stop searching it"
         )
     if is_group(key):
         _check_options(item)
@@ -138,7 +140,7 @@ def _check_options(item: Searched) -> None:
         raise InputError(f"space.{item.key}: must be a list of options, such as [{', '.join(known[:2])}]")
     for text in item.texts:
         if text not in known:
-            raise InputError(f"space.{item.key}: {text}: there is no such {item.key}; choose among {', '.join(known)}")
+            raise InputError(f"space.{item.key}: {text}: there is no such {item.key}; choose from {', '.join(known)}")
 
 
 def _is_known(cfg: DictConfig, key: str) -> bool:
@@ -148,7 +150,7 @@ def _is_known(cfg: DictConfig, key: str) -> bool:
 
 
 def as_override(value: Any) -> str:
-    """Write a value so that Hydra's override grammar reads it back as it is."""
+    """Write a value so that Hydra's override grammar reads the same value."""
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value.lower() not in KEYWORDS:
         return value
     return json.dumps(value)

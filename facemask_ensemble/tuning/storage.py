@@ -18,12 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from facemask_ensemble.errors import InputError
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # trials are told of in lines of our own
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # we print our own lines about trials
 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
 
 TIMEOUT_SECONDS = 5.0  # seconds with an address that may be dead
 PORTS = {"postgresql": 5432, "mysql": 3306}
-HEARTBEAT, GRACE = 10, 60  # seconds; a trial whose process gave no sign for so long is tried again
+HEARTBEAT, GRACE = 10, 60  # seconds; a trial is repeated if its process gives no sign for this time
 RETRIES = 3
 Direction = Literal["minimize", "maximize"]
 LOST = (StorageInternalError, SQLAlchemyError)
@@ -42,10 +42,12 @@ def open_storage(url: str, output_dir: Path) -> optuna.storages.RDBStorage:
         output_dir: absolute; holds the lock under which tables are made.
 
     Raises:
-        InputError: it is no address, nothing answers there, or what answers is no database of Optuna's.
+        InputError: not an address, no answer from it, or not a database of Optuna.
     """
     if "://" not in url:
-        raise InputError(f"storage={url}: no address; give one such as postgresql+psycopg2://user@host/name, or null")
+        raise InputError(
+            f"storage={url}: not an address; give one such as postgresql+psycopg2://user@host/name, or null"
+        )
     output_dir.mkdir(parents=True, exist_ok=True)
     try:
         _knock(url)
@@ -57,7 +59,7 @@ def open_storage(url: str, output_dir: Path) -> optuna.storages.RDBStorage:
         raise InputError(f"storage={hidden(url)}: needs a driver; pip install {driver}") from error
     except (*LOST, OSError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"storage={hidden(url)}: no study can be kept there ({_short(error)}); {_next(url)}"
+            f"storage={hidden(url)}: a study cannot be stored there ({_short(error)}); {_next(url)}"
         ) from error
 
 
@@ -79,7 +81,7 @@ def _open(url: str) -> optuna.storages.RDBStorage:
 
 
 def _knock(url: str) -> None:
-    """Find a dead address at once: a database's driver may try for minutes."""
+    """Find a dead address quickly: a database's driver may try for minutes."""
     address = urlsplit(url)
     port = address.port or PORTS.get(address.scheme.partition("+")[0])
     if address.hostname and port:
@@ -104,16 +106,16 @@ def _short(error: BaseException) -> str:
 
 @contextmanager
 def answering(url: str) -> Iterator[None]:
-    """Turn the loss of the storage in mid-search into a line that says what to do."""
+    """Turn the loss of the storage during a search into a line that says what to do."""
     try:
         yield
-    except (*LOST, UnboundLocalError) as error:  # Optuna itself stumbles when it cannot write how a trial ended
+    except (*LOST, UnboundLocalError) as error:  # Optuna itself fails when it cannot write the end of a trial
         lost = next((cause for cause in _causes(error) if isinstance(cause, LOST)), None)
         if lost is None:
             raise
         raise InputError(
-            f"storage={hidden(url)}: stopped responding ({_short(lost)}); the trainings are kept, and once it "
-            "answers, the same command goes on"
+            f"storage={hidden(url)}: stopped responding ({_short(lost)}); the trainings are kept; when it "
+            "answers again, run the same command to continue"
         ) from error
 
 
@@ -131,7 +133,7 @@ def open_study(
     sampler: optuna.samplers.BaseSampler,
     pruner: optuna.pruners.BasePruner,
 ) -> optuna.Study:
-    """Load the study or begin it, and refuse one that searched something else.
+    """Load or create the study, and refuse one with another search.
 
     Args:
         storage: as opened.
@@ -162,12 +164,12 @@ def open_study(
         compared = key.startswith("space.") or (key in known and key in terms)
         if compared and known.get(key) != terms.get(key):
             raise InputError(
-                f"study={name}: was begun with {key}={known.get(key)}, now it is {terms.get(key)}; trials of both "
-                "cannot be compared: give another study, or that value"
+                f"study={name}: started with {key}={known.get(key)}, now it is {terms.get(key)}; such trials "
+                "cannot be compared; give another study, or the old value"
             )
     return study
 
 
 def _check_foreign(study: optuna.Study, direction: Direction) -> None:
     if study.get_trials(deepcopy=False) or study.direction.name.lower() != direction:
-        raise InputError(f"study={study.study_name}: another program keeps a study of that name there; give another")
+        raise InputError(f"study={study.study_name}: another program has a study of that name there; give another")

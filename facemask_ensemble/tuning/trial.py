@@ -31,7 +31,7 @@ Tell = Callable[[optuna.Trial, int | None, float | None], None]
 
 
 class TrialFailed(RuntimeError):
-    """One trial's training failed; the search goes on."""
+    """The training of one trial failed; the search continues."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Objective:
         space: what is searched.
         metric: `val_loss` or `val_accuracy`.
         compose: from overrides to the settings of a training; raises InputError.
-        train: trains settings under a watcher, or goes on where that was stopped.
+        train: trains settings under a watcher, or resumes.
         tell: called when a trial starts and after every epoch that it reports.
     """
 
@@ -56,7 +56,7 @@ class Objective:
         """Train one draw and give the metric.
 
         Raises:
-            optuna.TrialPruned: stopped, because it promised nothing.
+            optuna.TrialPruned: stopped, because it was unpromising.
             TrialFailed: its training failed.
             InputError: its config was refused, and so would others be.
             KeyboardInterrupt: stopped by the user; the same draw waits to be tried again.
@@ -90,7 +90,7 @@ class Objective:
             outcome = Outcome(outcome.name, "failed", f"its {self.metric} is {value}")
         if outcome.state == "stopped":
             raise optuna.TrialPruned if stopped else Stopped(signal.SIGTERM)
-        # A training that began and was refused then, as for a loss that exploded, tells of this draw alone.
+        # A refusal after the start, such as an exploded loss, concerns only this trial.
         if outcome.state == "refused" and not (folder / RUN).exists():
             raise InputError(outcome.message)
         trial.set_user_attr("error", outcome.message[:500])
@@ -98,7 +98,7 @@ class Objective:
 
 
 class Watch:
-    """Report the epochs of a training that runs, and say whether it may go on.
+    """Report the epochs of a running training, and say whether it may continue.
 
     Args:
         trial: to report to.
@@ -112,7 +112,7 @@ class Watch:
         self.stopped = False
 
     def __call__(self, folder: Path) -> bool:
-        """Report new epochs; False once the trial is unpromising. A storage that is silent costs no training."""
+        """Report new epochs; False once the trial is unpromising. A storage that does not answer stops nothing."""
         with contextlib.suppress(*LOST):
             if self.report(folder) and self.trial.should_prune():
                 self.stopped = True

@@ -76,10 +76,10 @@ def take_part(plan: Plan, study: optuna.Study, *, live: bool, threads: int | Non
 
 
 def side_by_side(plan: Plan) -> None:
-    """Run the plan's jobs, each in a process of its own, and wait for all.
+    """Run the plan's jobs, each in a separate process, and wait for all.
 
     Raises:
-        InputError: what the first of them to be refused was told.
+        InputError: the message of the first refused job.
         SystemExit: one of them failed; its traceback has been shown.
     """
     work = json.dumps({"overrides": list(plan.overrides), "jobs": plan.jobs})

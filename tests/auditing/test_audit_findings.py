@@ -59,15 +59,15 @@ def test_a_sound_set_is_ready_to_train_and_nothing_is_found():
 
 def test_a_set_that_cannot_be_split_is_said_so_first():
     report, _ = audited(findings_of(), refusal="the test split has no image of class 'bare'")
-    assert report["verdict"] == "This set cannot be trained on as it is."
-    assert "It cannot be trained on as it is: the test split has no image" in report["findings"][0]["text"]
+    assert report["verdict"] == "No model can be trained on this dataset yet."
+    assert "Training stops with this error: the test split has no image" in report["findings"][0]["text"]
 
 
 def test_exact_copies_of_two_classes_are_to_be_mended():
     rows = findings_of()
     rows.loc[[3, 8], ["sha256", "look", "mirrored"]] = ["f" * 64, "0" * 15 + "7", "1" * 16]
     report, copies = audited(rows)
-    assert report["verdict"] == "Fix one thing before you trust a model of this set."
+    assert report["verdict"] == "Fix one thing before you trust a model trained on this dataset."
     assert titles(report, "fix") == ["The same image has two labels"]
     assert copies[["kind", "bits"]].to_numpy().tolist() == [["exact", 0]] * 2
 
@@ -102,14 +102,14 @@ def test_a_size_is_named_even_where_guessing_from_it_gains_next_to_nothing():
     report, _ = audited(rows)
     (cue,) = [cue for cue in report["shortcuts"]["cues"] if cue["name"] == "size"]
     assert cue["grade"] == "none"
-    assert titles(report, "look") == ["Images of 301x300 differ in their classes"]
+    assert titles(report, "look") == ["Images of 301x300 have an unusual mix of classes"]
 
 
 def test_names_that_tell_the_class_are_to_be_looked_at_not_mended():
     rows = findings_of()
     rows["path"] = [f"{CLASSES[label]}/{'ab'[label]}_{place}.jpg" for place, label in enumerate(rows["label"])]
     report, _ = audited(rows)
-    assert titles(report, "look") == ["File name tells the class"]
+    assert titles(report, "look") == ["File name predicts the class"]
     assert titles(report, "fix") == []
 
 
@@ -141,7 +141,7 @@ def test_a_set_of_which_nothing_can_be_read_is_audited_all_the_same():
     report, copies = audited(
         rows, refusal="no image can be read", quarantine=zip(rows["path"], rows["reason"], strict=True)
     )
-    assert report["verdict"] == "This set cannot be trained on as it is."
+    assert report["verdict"] == "No model can be trained on this dataset yet."
     assert report["images"] == {"labelled": 120, "readable": 0, "used": 0}
     assert report["files"]["left_out"][0]["files"] == 120
     assert copies.empty

@@ -53,7 +53,7 @@ def test_memory_of_many_images_is_judged_by_that_of_a_batch(scripted, tmp_path):
 def test_a_system_that_tells_no_memory_is_said_to(scripted, tmp_path):
     scripted(None, None)
     [row] = explanation_parts.memory(Settings(), tmp_path)
-    assert row.figure == "this system does not tell it"
+    assert row.figure == "this system does not report it"
 
 
 @pytest.mark.heavy

@@ -60,7 +60,7 @@ def rows_of(part, folder, **asked):
 def test_the_first_epoch_counts_for_nothing():
     lines = [(3.0, "epoch 1/3"), (8.0, "xception  epoch  2/3  loss 0.1"), (9.0, "logged"), (15.0, "epoch 3/3")]
     assert Watched(0.0, 20.0, lines).seconds_per_epoch == 6.0
-    with pytest.raises(ValueError, match="1 lines of epochs arrived"):
+    with pytest.raises(ValueError, match="only 1 epoch lines arrived"):
         _ = Watched(0.0, 20.0, lines[:1]).seconds_per_epoch
 
 
@@ -251,6 +251,7 @@ def test_a_member_is_trained_as_its_process_does_and_by_keras_beside_it(tiny, mo
     config, file = tiny
     shared = []
     monkeypatch.setattr(fit, "share_inference", shared.append)
+    monkeypatch.setattr(fit, "_build_metrics", fit._build_metrics)  # put back when the test ends
     probs = []
     for way in ("first", "first_by_keras"):
         place = file.parent / way
@@ -260,7 +261,7 @@ def test_a_member_is_trained_as_its_process_does_and_by_keras_beside_it(tiny, mo
         table = pd.read_parquet(place / FILES / PROBABILITIES)
         probs.append(table.filter(like="p_").to_numpy())
     assert len(shared) == 1
-    assert config["optimizer"]["make"]["_target_"] == "keras.optimizers.Adam"
+    assert config.optimizer.make.name == "Adam"
     np.testing.assert_allclose(*probs, atol=1e-3)
 
 

@@ -131,10 +131,10 @@ def test_the_same_seed_draws_the_same(frame):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"max_rotation": 90}, "max_rotation is 0..45 degrees, received 90"),
-        ({"max_rotation": -1}, "received -1"),
-        ({"min_scale": 0}, "min_scale is above 0 and at most 1, received 0"),
-        ({"min_scale": 1.2}, r"received 1\.2"),
+        ({"max_rotation": 90}, "max_rotation=90: must be from 0 to 45 degrees"),
+        ({"max_rotation": -1}, "max_rotation=-1"),
+        ({"min_scale": 0}, "min_scale=0: must be above 0 and at most 1"),
+        ({"min_scale": 1.2}, r"min_scale=1\.2"),
     ],
 )
 def test_impossible_settings_are_refused(frame, arguments, message):
@@ -186,5 +186,5 @@ def test_what_is_kept_whole_is_not_cropped(frame):
 
 @pytest.mark.parametrize("keep", [0, -0.5, 1.01, float("nan")])
 def test_a_share_to_keep_that_cannot_be_is_refused(frame, keep):
-    with pytest.raises(InputError, match=f"keep is a share above 0 and at most 1, received {keep}: use"):
+    with pytest.raises(InputError, match=f"keep={keep}: must be a share above 0 and at most 1"):
         frame.CropAround(keep=keep)

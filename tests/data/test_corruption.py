@@ -154,9 +154,9 @@ def test_a_stronger_noise_is_the_same_noise():
 @pytest.mark.parametrize(
     ("kind", "strength", "rule"),
     [
-        ("fog", 1, "must be one of blur, noise, dark, jpeg, small, rotated, occluded, received 'fog'"),
-        ("blur", 0, "must be 1, 2 or 3, received 0"),
-        ("blur", 4, "must be 1, 2 or 3, received 4"),
+        ("fog", 1, "must be one of blur, noise, dark, jpeg, small, rotated, occluded"),
+        ("blur", 0, "strength=0: must be 1, 2 or 3"),
+        ("blur", 4, "strength=4: must be 1, 2 or 3"),
     ],
 )
 def test_an_unknown_kind_or_strength_is_refused(scene, kind, strength, rule):

@@ -67,4 +67,4 @@ def test_a_set_of_images_without_a_folder_is_refused(open_from):
     with pytest.raises(InstantiationException) as refused:
         open_from("dataset=folders")
     assert isinstance(refused.value.__cause__, InputError)
-    assert explain(refused.value) == "dataset.root=null, but dataset=folders reads a folder: add dataset.root=PATH"
+    assert explain(refused.value) == "dataset.root=null: dataset=folders needs a folder; give dataset.root=PATH"

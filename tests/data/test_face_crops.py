@@ -135,7 +135,7 @@ def test_a_photograph_that_is_not_the_annotated_one_gives_no_face(street, tmp_pa
     photo(street, "other.png", [("with_mask", (10, 10, 40, 50))], size=(120, 60), drawn=False)
     Image.new("RGB", (121, 60)).save(street / "images" / "other.png")
     assert reasons(cut(street, tmp_path)) == {
-        "images/other.png": "121x60 pixels, but its annotation is of 120x60: annotate it anew"
+        "images/other.png": "121x60 pixels, but its annotation says 120x60: annotate it again"
     }
 
 
@@ -150,8 +150,8 @@ def test_boxes_of_a_turned_photograph_count_only_where_they_can_be_of_the_uprigh
     found = cut(street, tmp_path)
     assert "mask/upright-001.png" in set(found.rows["path"])
     assert reasons(found) == {
-        "images/stored.jpg": "60x120 pixels, but its annotation is of 120x60: annotate it anew",
-        "images/half.jpg": "turned by its EXIF orientation, its boxes perhaps not: save it upright",
+        "images/stored.jpg": "60x120 pixels, but its annotation says 120x60: annotate it again",
+        "images/half.jpg": "its EXIF orientation turns it, and its boxes may not fit: save it upright",
     }
 
 
@@ -226,7 +226,7 @@ def test_faces_that_another_process_finished_meanwhile_are_kept(street, tmp_path
 def test_a_folder_of_other_files_is_not_replaced(street, tmp_path):
     place = cut(street, tmp_path).root
     (place / crops.RECORD).unlink()
-    with pytest.raises(InputError, match="holds other files than faces"):
+    with pytest.raises(InputError, match="has files that are not cut-out faces"):
         cut(street, tmp_path)
     assert (place / "mask" / "group-001.png").is_file()
 
@@ -240,12 +240,15 @@ def test_a_place_that_cannot_be_written_is_named(street, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"margin": -0.1}, r"dataset\.margin=-0\.1 is no share of a box: give 0 to 10"),
+        ({"margin": -0.1}, r"dataset\.margin=-0\.1: must be a share of a box from 0 to 10"),
         ({"margin": "wide"}, r"dataset\.margin=wide"),
         ({"smallest_face": 0}, r"dataset\.smallest_face=0: must be a whole number of pixels, at least 1"),
         ({"smallest_face": 2.5}, r"dataset\.smallest_face=2\.5"),
-        ({"smallest_face": 35}, r"lacks a class \(mask 1, no_mask 0, wrong_mask 1\).*lower dataset\.smallest_face"),
-        ({"smallest_face": 99}, r"has no labelled image .*lower dataset\.smallest_face"),
+        (
+            {"smallest_face": 35},
+            r"has a class without images \(mask 1, no_mask 0, wrong_mask 1\).*lower dataset\.smallest_face",
+        ),
+        ({"smallest_face": 99}, r"has no labelled images .*lower dataset\.smallest_face"),
     ],
 )
 def test_settings_that_cut_no_faces_are_refused(street, tmp_path, settings, message):

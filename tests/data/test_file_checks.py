@@ -115,7 +115,7 @@ def test_mean_colour_format_and_oddities_are_found(root, tmp_path):
     found = check(root, rows_of(root), tmp_path / "index").set_index("path")
     assert found.loc["a.jpg", ["format", "odd"]].tolist() == ["WEBP", "WEBP named .jpg: read by its content"]
     assert found.loc["a.jpg", ["red", "green", "blue"]].tolist() == [200, 100, 50]
-    assert found.loc["b.png", ["format", "odd"]].tolist() == ["PNG", "alpha channel: laid on white"]
+    assert found.loc["b.png", ["format", "odd"]].tolist() == ["PNG", "transparent: put on white"]
     assert found.loc["b.png", ["red", "green", "blue"]].tolist() == [127.5, 127.5, 127.5]
 
 

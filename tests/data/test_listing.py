@@ -36,14 +36,14 @@ def test_files_are_found_in_order_whatever_their_depth_without_hidden_ones(root)
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ("../../elsewhere/3.png", "leaves dataset.root: put a copy in its place"),
-        ("../../elsewhere", "leaves dataset.root: put a copy in its place"),
+        ("../../elsewhere/3.png", "leaves dataset.root: replace it by a copy"),
+        ("../../elsewhere", "leaves dataset.root: replace it by a copy"),
         ("/", "leaves dataset.root"),
         ("gone.png", "to nothing: restore"),
-        ("link.png", "loops: put a copy"),
+        ("link.png", "loops: replace it by a copy"),
         (".", "a loop: remove it"),
         ("..", "a loop: remove it"),
-        ("../b", "not followed: put the folder in its place"),
+        ("../b", "not followed: replace it by the folder"),
     ],
 )
 def test_a_link_that_is_not_followed_is_left_out_with_what_to_do_about_it(root, target, why):
@@ -98,15 +98,17 @@ def test_names_that_no_table_can_hold_are_written_in_ascii(root):
 
 def test_a_missing_class_is_refused_with_the_counts_and_the_first_of_what_was_left_out(root):
     rows = [{"label": 0}, {"label": 0}]
-    with pytest.raises(InputError, match=r"lacks a class \(a 2, b 0\) \(left out 1, the first b/1: broken\): fix"):
+    with pytest.raises(
+        InputError, match=r"has a class without images \(a 2, b 0\) \(left out: 1, the first b/1: broken\): fix"
+    ):
         refuse_empty_class(root, ["a", "b"], rows, [("b/1", "broken")], "fix it")
-    with pytest.raises(InputError, match="has no labelled image: fix it"):
+    with pytest.raises(InputError, match="has no labelled images: fix it"):
         refuse_empty_class(root, ["a", "b"], [], [], "fix it")
     refuse_empty_class(root, ["a"], rows, [], "fix it")
 
 
 def test_a_root_or_folder_that_is_none_is_refused(root):
-    with pytest.raises(InputError, match=r"dataset\.root=null, but dataset=folders reads a folder"):
+    with pytest.raises(InputError, match=r"dataset\.root=null: dataset=folders needs a folder"):
         existing_folder(" ", "folders")
     with pytest.raises(InputError, match="cannot be opened"):
         visible(root / "nowhere")

@@ -43,7 +43,10 @@ def test_the_way_of_resizing_reaches_the_reader():
     ("overrides", "message"),
     [
         (["loader.resize=none"], "loader.resize=none: must be one of ours, reader"),
-        (["loader.resize=reader"], "loader.resize=reader: tf_data reads with ours alone; give loader=directory or gen"),
+        (
+            ["loader.resize=reader"],
+            "loader.resize=reader: loader=tf_data takes loader.resize=ours only; give loader=dir",
+        ),
         (["loader.labels=words"], "loader.labels=words: must be one of one_hot, integers"),
         (
             ["loader.labels=integers"],

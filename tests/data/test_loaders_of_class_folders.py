@@ -247,7 +247,7 @@ def test_a_full_disk_leaves_nothing_behind_and_names_the_next_step(manifest, tmp
 def test_a_folder_that_lost_an_image_is_refused_by_its_path(name, manifest, tmp_path):
     load(name, manifest, tmp_path)
     next((tmp_path / "normalised").rglob("*.png")).unlink()
-    with pytest.raises(InputError, match=r"train has 10 of 11 images: delete that folder, it is made anew"):
+    with pytest.raises(InputError, match=r"train has 10 of 11 images; delete the folder, and it is written again"):
         load(name, manifest, tmp_path)
 
 
@@ -301,7 +301,7 @@ def save_kind(kind, path):
         ("rotated", "EXIF-rotated"),
         ("deep", "a PNG of 16 bits"),
         ("see-through", "partly transparent"),
-        ("few-bits", "a BMP of other than 24 bits"),
+        ("few-bits", "a BMP without 24 bits a pixel"),
     ],
 )
 def test_a_file_that_keras_shows_otherwise_is_refused_by_name(name, kind, why, tmp_path):
@@ -309,7 +309,7 @@ def test_a_file_that_keras_shows_otherwise_is_refused_by_name(name, kind, why, t
     save_kind(kind, tmp_path / "odd.jpg")
     save_kind(kind, tmp_path / "odder.jpg")
     manifest = manifest_of(tmp_path, [("sound.jpg", 0), ("odd.jpg", 1), ("odder.jpg", 1)])
-    with pytest.raises(InputError, match=rf"odd\.jpg is {why}, .*: give loader.resize=ours"):
+    with pytest.raises(InputError, match=rf"odd\.jpg is {why}, .*; give loader.resize=ours"):
         load(name, manifest, tmp_path / "data", resize="reader")
     assert len(epoch(load(name, manifest, tmp_path / "data"))[0]) == 3
 

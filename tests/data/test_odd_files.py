@@ -145,11 +145,11 @@ CASES = [
     Odd("palette PNG", written(palette), words="palette colours: read as RGB", top=RED),
     Odd(
         "palette PNG with a transparent colour", written(lambda: palette(transparency=1)),
-        words="palette colours: read as RGB; alpha channel: laid on white", top=(255, 255, 255),
+        words="palette colours: read as RGB; transparent: put on white", top=(255, 255, 255),
     ),
     Odd(  # 200 * 128/255 + 255 * 127/255 = 227.4, and 127
         "RGBA PNG, half transparent", written(lambda: encoded(plain("RGBA", (200, 0, 0, 128)), "PNG")),
-        words="alpha channel: laid on white", top=(227, 127, 127),
+        words="transparent: put on white", top=(227, 127, 127),
     ),
     Odd(
         "animated GIF", written(animation, "odd.gif"), "odd.gif",

@@ -92,7 +92,7 @@ def test_folders_list_what_they_leave_out(tmp_path):
         touch(tmp_path / path)
     found = reasons(folders(tmp_path))
     assert found.keys() == {"b/photo.heic", "loose.png"}
-    assert ".heic" in found["b/photo.heic"] and "no class folder" in found["loose.png"]
+    assert ".heic" in found["b/photo.heic"] and "not in a class folder" in found["loose.png"]
 
 
 def test_folders_reject_a_name_that_is_not_text(tmp_path):
@@ -112,7 +112,7 @@ def test_folders_reject_a_name_that_is_not_text(tmp_path):
         (["a/1.png"], "has one class, 'a'"),
         (["a/1.png", "b/1.txt"], "no image of class b"),
         (["a/1.txt"], "has no image"),
-        (["1.png", "2.png"], "2 images but no class folder"),
+        (["1.png", "2.png"], "2 images outside class folders"),
         ([], "has no image"),
     ],
 )
@@ -125,7 +125,7 @@ def test_folders_refuse_what_cannot_be_classified(tmp_path, files, message):
 
 @pytest.mark.parametrize("source", [folders, street_masks, kaggle_masks])
 def test_every_source_refuses_a_missing_root(tmp_path, source):
-    with pytest.raises(InputError, match=rf"dataset={source.__name__} .* add dataset\.root="):
+    with pytest.raises(InputError, match=rf"dataset={source.__name__} .* give dataset\.root="):
         source(None)
     with pytest.raises(InputError, match="nowhere does not exist"):
         source(tmp_path / "nowhere")
@@ -152,7 +152,7 @@ def test_a_mask_worn_incorrectly_counts_as_asked(states, unmasked, masked):
     if unmasked == masked:
         assert label_of(states, "drop") == unmasked
     else:
-        with pytest.raises(AnnotationError, match="hangs on"):
+        with pytest.raises(AnnotationError, match="depends on"):
             label_of(states, "drop")
 
 

@@ -87,17 +87,17 @@ def test_folders_without_images_beside_a_split_do_not_matter(tmp_path):
     (tmp_path / "empty").mkdir()
     found = folders(tmp_path)
     assert set(found.rows["split"]) == {"train", "test"} and len(found.rows) == 4
-    assert reasons(found) == {"x.png": "lies in no class folder"}
+    assert reasons(found) == {"x.png": "is not in a class folder"}
 
 
 def test_images_beside_a_split_are_refused_with_what_to_do_about_them(tmp_path):
     lay(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/2.png", "extra/3.png")
-    with pytest.raises(InputError, match=r"images in extra/ beside the split test/, train/.* dataset=table"):
+    with pytest.raises(InputError, match=r"has the split test/, train/ and images in extra/.* dataset=table"):
         folders(tmp_path)
 
 
 def test_a_folder_test_among_classes_is_not_taken_for_a_class(tmp_path):
-    with pytest.raises(InputError, match=r"images in cat/, dog/ beside the split test/.* or test/ out of it"):
+    with pytest.raises(InputError, match=r"has the split test/ and images in cat/, dog/.* or move test/ out of it"):
         folders(lay(tmp_path, "cat/1.png", "dog/2.png", "test/3.png"))
 
 

@@ -93,7 +93,7 @@ def test_a_training_copy_of_a_given_test_image_is_left_out():
     given.loc[given["path"].isin(["train0003", "train0004", "test0001"]), "group"] = "copies"
     rows, quarantine = assign_splits(given, CLASSES[:2], 0.2, 0.2, seed=0)
     assert set(quarantine["path"]) == {"train0003", "train0004"}
-    assert quarantine["reason"].str.contains("near test0001 of the given test split").all()
+    assert quarantine["reason"].str.contains("near test0001, which is in the given test split").all()
     assert rows.set_index("path").loc["test0001", "split"] == "test"
     assert len(rows) == 48
 
@@ -154,5 +154,5 @@ def test_more_folds_than_groups_of_a_class_are_refused():
 def test_folds_of_data_that_gives_its_own_split_are_refused():
     rows = table([30, 30, 30])
     rows.loc[:9, "split"] = "test"
-    with pytest.raises(InputError, match=r"dataset\.folds=3, but the data gives its own split \(test\)"):
+    with pytest.raises(InputError, match=r"dataset\.folds=3: the data has its own split \(test\)"):
         folded(rows, CLASSES, 3)

@@ -134,7 +134,7 @@ def test_what_cannot_be_opened_is_left_out_with_the_reason(root, tmp_path_factor
     expected = {
         "gone.png": "named in labels.csv, but missing",
         "a": "a folder, not an image",
-        "c/5.png": "reached over a symbolic link that leaves dataset.root",
+        "c/5.png": "behind a symbolic link that leaves dataset.root",
         "a/link.png": "a symbolic link that leaves dataset.root",
     }
     assert reasons(found).keys() == expected.keys()
@@ -152,22 +152,22 @@ def test_what_cannot_be_opened_is_left_out_with_the_reason(root, tmp_path_factor
         ("path,kind\na/1.png,x\n", {}, r"has no column 'label'"),
         ("path,label\na/1.png,x\n", {"columns": {"split": "fold"}}, r"has no column 'fold'"),
         ("path,label\na/1.png,x\n", {"columns": {"paths": "x"}}, r"dataset\.columns\.paths: there is no such column"),
-        ("path,label\na/1.png,x\na/2.png,\n", {}, r"labels\.csv line 3 has no label \(1 such rows\)"),
+        ("path,label\na/1.png,x\na/2.png,\n", {}, r"labels\.csv line 3 has no label \(such rows: 1\)"),
         ("path,label\n  ,x\n", {}, r"line 2 has no path"),
         ("path,label\na/1.png\n", {}, r"line 2 has no label"),
         ("path,label,split\na/1.png,x,dev\n", {}, r"line 2: unknown split 'dev': use one of train, training, valid"),
-        ("path,label\n../1.png,x\n", {}, r"line 2: \.\./1\.png lies outside dataset\.root="),
-        ("path,label\n/etc/hosts,x\n", {}, r"/etc/hosts lies outside"),
-        ("path,label\n.,x\n", {}, r"line 2: \. lies outside"),
+        ("path,label\n../1.png,x\n", {}, r"line 2: \.\./1\.png is outside dataset\.root="),
+        ("path,label\n/etc/hosts,x\n", {}, r"/etc/hosts is outside"),
+        ("path,label\n.,x\n", {}, r"line 2: \. is outside"),
         ("path,label\na/1.png,x,\n", {}, r"cannot be read as a table"),
         ("path,label\na/1.png,x\na/2.png,x,y\n", {}, r"cannot be read as a table"),
         ("", {}, r"cannot be read as a table"),
-        ("path,label\n", {}, r"has no row: give it one for every image"),
+        ("path,label\n", {}, r"has no rows; add a row for every image"),
         ("path,label\na/1.png,x\n", {}, r"has one class, 'x'"),
         (
             "path,label\na/1.png,x\nb/0.png,y\n",
             {},
-            r"lacks a class \(x 1, y 0\) \(left out 1, the first b/0\.png: named",
+            r"has a class without images \(x 1, y 0\) \(left out: 1, the first b/0\.png: named",
         ),
         ("path,label\na/1.png,x\n", {"classes": ["y", "z"]}, r"has the label 'x', which is not in dataset\.classes"),
         ("path,label\na/1.png,2\n", {"classes": ["y", "z"]}, r"has the label '2', which is not in dataset\.classes"),
@@ -181,9 +181,9 @@ def test_a_table_that_is_wrong_is_refused(root, text, settings, message):
 
 
 def test_a_file_that_is_no_table_is_refused(root):
-    with pytest.raises(InputError, match=r"dataset\.table=null.*add dataset\.table=FILE"):
+    with pytest.raises(InputError, match=r"dataset\.table=null.*give dataset\.table=FILE"):
         table(None)
-    with pytest.raises(InputError, match=r"nowhere\.csv is no file"):
+    with pytest.raises(InputError, match=r"nowhere\.csv does not exist"):
         table(root / "nowhere.csv")
     with pytest.raises(InputError, match=r"is neither \.csv nor \.parquet"):
         table(csv(root, "path,label\n", "labels.txt"))

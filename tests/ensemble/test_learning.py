@@ -69,7 +69,10 @@ def test_members_without_skill_weigh_the_same():
     learned = learning.by_skill(answering([RIGHT_5, RIGHT_3, RIGHT_3], 3), LABELS)
     assert learned.weights == pytest.approx([1 / 3, 1 / 3, 1 / 3])
     assert learned.left_out == {}
-    assert learned.note == "No member beats the most frequent class: all have the same weight."
+    assert (
+        learned.note
+        == "No member is better than always answering the most frequent class: all members get the same weight."
+    )
     probs = noise(3, 50, 3)
     assert (voting.weighted(probs, **learned.arguments) == voting.soft(probs)).all()
 
@@ -180,7 +183,7 @@ def test_a_member_that_no_bag_held_is_named_with_that_reason():
     labels = np.arange(90) % 3
     learned = learning.greedy(skilled([1, 1, 1, 1, 1], labels, 3), labels, bags=2, share=0.2)
     unseen = [
-        reason for reason in learned.left_out.values() if reason == "in none of the 2 bags by the draw: raise bags"
+        reason for reason in learned.left_out.values() if reason == "not drawn into any of the 2 bags: raise bags"
     ]
     assert len(unseen) == len(learned.left_out) >= 3
 
@@ -290,7 +293,7 @@ def test_two_classes_have_coefficients_of_opposite_sign():
 
 def test_one_class_only_is_all_that_is_answered():
     learned = learning.logistic(noise(3, 20, 3), np.full(20, 2))
-    assert learned.note == "Every image that it learned from is of one class: it answers nothing else."
+    assert learned.note == "All images to learn from are of one class: the rule answers only this class."
     assert learned.weights == pytest.approx([1 / 3, 1 / 3, 1 / 3])
     assert set(voting.stacked(noise(3, 100, 3, 1), **learned.arguments)) == {2}
 
@@ -303,7 +306,7 @@ def test_members_that_never_change_their_answer_share_the_regressions_weight():
 # Where there is nothing but rounding to learn from.
 
 SAME = "its probabilities are the same for every image"
-LEVEL = "No member's answers tell the classes apart: all have the same weight."
+LEVEL = "No member's answers depend on the image: all members get the same weight."
 
 
 def unchanging(members: int, images: int, classes: int, noise: float = 0.0) -> np.ndarray:

@@ -211,7 +211,7 @@ def test_members_of_different_splits_are_judged_on_what_none_has_seen(store, log
 
 def test_members_that_have_seen_every_test_image_together_cannot_be_judged(store, log, manifest, tmp_path):
     learned = with_rows(manifest, split=["test", "train", "test"] * 3)
-    with pytest.raises(InputError, match="learned from each of the 3 test images of toys"):
+    with pytest.raises(InputError, match="no test image of toys is left: each of the 3 was used to train a member"):
         members_of(store, manifest, None, [log("xception", learned=learned)], tmp_path / "cache", seen="leave_out")
 
 

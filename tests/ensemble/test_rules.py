@@ -109,7 +109,7 @@ def test_a_fitted_rule_knows_its_name_and_what_it_learned():
 
 def test_learning_from_no_image_is_refused():
     probs, labels = judged(9)
-    with pytest.raises(InputError, match="voting=greedy: it learns from validation images, and there are 0: give some"):
+    with pytest.raises(InputError, match="voting=greedy: it learns from validation images, but there are 0; give some"):
         GREEDY.fit(probs[:, :0], labels[:0])
 
 
@@ -229,12 +229,15 @@ def test_a_rule_of_ones_own_that_learns_need_not_break_ties():
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda probs: probs.max(axis=0), r"answers float64 \(9, 3\) to 9 images; .* integers \(9,\)"),
-        (lambda probs: probs[0].argmax(axis=1).astype(float), r"answers float64 \(9,\)"),
-        (lambda probs: probs[0].argmax(axis=1)[:4], r"answers int64 \(4,\)"),
-        (lambda probs: np.full(9, 3), "answers 3 to 3; it has to give class indices from 0 to 2, or -1 for no answer"),
-        (lambda probs: np.full(9, -2), "answers -2 to -2"),
-        (lambda probs: None, r"answers object \(\)"),
+        (lambda probs: probs.max(axis=0), r"returns float64 \(9, 3\) for 9 images; .* integers \(9,\)"),
+        (lambda probs: probs[0].argmax(axis=1).astype(float), r"returns float64 \(9,\)"),
+        (lambda probs: probs[0].argmax(axis=1)[:4], r"returns int64 \(4,\)"),
+        (
+            lambda probs: np.full(9, 3),
+            "returns 3 to 3; it has to return class indices from 0 to 2, or -1 for no answer",
+        ),
+        (lambda probs: np.full(9, -2), "returns -2 to -2"),
+        (lambda probs: None, r"returns object \(\)"),
     ],
 )
 def test_what_no_rule_may_answer_is_refused_by_the_rules_name(answer, message):
@@ -327,7 +330,7 @@ def test_a_rule_from_outside_conf_is_one_of_every_rule():
 def test_a_rule_of_conf_that_learns_refuses_to_learn_from_nothing(name):
     rule = chosen_rule(name, *read_both(name, "mean_probability"), CLASSES, None)
     probs, labels = judged(9)
-    with pytest.raises(InputError, match=f"voting={name}: it learns from validation images, and there are 0"):
+    with pytest.raises(InputError, match=f"voting={name}: it learns from validation images, but there are 0"):
         rule.fit(probs[:, :0], labels[:0])
 
 

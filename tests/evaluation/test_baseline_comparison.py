@@ -99,4 +99,4 @@ def test_one_member_has_no_rival_but_itself():
     rule_answers = answer_by(Rule("majority", voting.majority), validation, test)
     [entry] = worth(rule_answers, validation, test, NAMES[:1])["comparisons"]
     assert entry["difference"] == 0
-    assert "one member only" in entry["sentence"]
+    assert "only one member" in entry["sentence"]

@@ -136,14 +136,17 @@ def test_the_costs_are_not_known_where_one_of_them_is_not(by_skill, known, costs
 
 def test_random_weights_are_named_with_those_who_went_on_from_them(by_majority):
     assert (
-        warnings(by_majority)[0] == "bea, cleo go back to random weights: these numbers say nothing of pretrained ones."
+        warnings(by_majority)[0]
+        == "bea, cleo learned from random initialisation: these numbers say nothing about pretrained weights."
     )
     everyone = [member | {"init": "random initialisation"} for member in by_majority["members"]]
-    assert warnings(by_majority | {"members": everyone})[0].startswith("Every member goes back to random weights")
+    assert warnings(by_majority | {"members": everyone})[0].startswith(
+        "Every member learned from random initialisation"
+    )
 
 
 def test_a_class_without_test_images_is_named(by_majority):
-    assert warnings(by_majority)[1:] == ["No test image of class some: nothing is known of it."]
+    assert warnings(by_majority)[1:] == ["No test image of class some: its recall is unknown."]
 
 
 def test_what_was_changed_left_out_or_learned_elsewhere_is_named(by_majority):
@@ -151,9 +154,9 @@ def test_what_was_changed_left_out_or_learned_elsewhere_is_named(by_majority):
     data |= {"counts": {"test": {"none": 1, "all": 1, "some": 1}}}
     members = [{"backbone": "ada", "init": "imagenet", "trained_on": "scenes"}, {"backbone": "bea", "init": None}]
     assert warnings({"dataset": data, "members": members}) == [
-        "The dataset is not as it comes: dataset.limit=90, dataset.seed=2.",
-        "3 images that a member had learned from: left out of what judges.",
-        "ada learned from other images than this dataset's training split.",
+        "The dataset was changed: dataset.limit=90, dataset.seed=2.",
+        "3 images left out of the evaluation: already used to train a member.",
+        "ada learned from other images, not from this dataset's training split.",
     ]
 
 

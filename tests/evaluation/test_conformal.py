@@ -50,7 +50,7 @@ def test_sets_of_classes_are_those_worked_out_by_hand():
         "by_class": {"none": 0.5, "all": 0.5, "some": None},
         "note": "",
         "sentence": "Sets of 1.00 classes on average hold the true class of 50.0 % of the images "
-        "(95 % interval 15.0 % to 85.0 %), where 70.0 % were asked for.",
+        "(95 % interval 15.0 % to 85.0 %); the target is 70.0 %.",
     }
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 

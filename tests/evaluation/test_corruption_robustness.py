@@ -29,9 +29,9 @@ def test_a_small_report_is_the_one_worked_out_by_hand():
     report = shift_report(clean, shifted, labels, NAMES, majority)
     intervals = [row.pop("vote_interval") for row in [*report["rows"], report["clean"]]]
     sentence = (
-        "Of 2 ways to make 4 images worse, noise at strength 2 costs the vote most: it is right on 25.0 % instead "
-        "of 100.0 % (which may be chance: p = 0.5, corrected for 2 ways). In 1 of them a single member is right more "
-        "often than the vote."
+        "Of 2 corruptions of 4 images, noise at strength 2 costs the vote most: its accuracy is 25.0 % instead of "
+        "100.0 % (not significant: p = 0.5, corrected for 2 corruptions). With 1 of them a single member is more "
+        "accurate than the vote."
     )
     assert report == {
         "images": 4,
@@ -92,7 +92,7 @@ def test_every_number_is_what_scikit_learn_and_statsmodels_say():
     table = [[(before & after).sum(), (before & ~after).sum()], [(~before & after).sum(), (~before & ~after).sum()]]
     assert report["worst"]["p_value"] == pytest.approx(min(1, 6 * reference_mcnemar(table, exact=True).pvalue))
     assert report["worst"]["cost"] == pytest.approx(before.mean() - after.mean())
-    assert "p < 0.001, corrected for 6 ways" in report["sentence"]
+    assert "p < 0.001, corrected for 6 corruptions" in report["sentence"]
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
@@ -101,8 +101,8 @@ def test_a_vote_that_loses_nothing_is_said_to_lose_nothing():
     report = shift_report(probs, {("dark", 1): probs}, np.array([0, 1]), NAMES, majority)
     assert (report["worst"]["cost"], report["worst"]["p_value"]) == (0, 1)
     assert report["sentence"] == (
-        "None of 1 way to make 2 images worse costs the vote right answers: it was right on 100.0 % before. "
-        "In none of them is a single member right more often than the vote."
+        "None of 1 corruption of 2 images costs the vote accuracy: it is 100.0 % without them. "
+        "With none of them a single member is more accurate than the vote."
     )
 
 
@@ -124,7 +124,7 @@ def test_an_answer_withheld_is_not_right():
     [((3, 4, 2), (3, 5, 2), 4), ((3, 4, 2), (3, 4, 3), 4), ((2, 4, 2), (2, 4, 2), 4), ((3, 4, 2), (3, 4, 2), 5)],
 )
 def test_probabilities_of_other_images_members_or_classes_are_refused(clean, worse, labels):
-    with pytest.raises(InputError, match=r"must have the shape .* ask these members about these images again"):
+    with pytest.raises(InputError, match=r"must have the shape .* ask these members about the images of these labels"):
         shift_report(np.ones(clean), {("dark", 1): np.ones(worse)}, np.zeros(labels, int), NAMES, majority)
 
 

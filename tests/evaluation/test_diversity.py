@@ -94,8 +94,8 @@ def test_dropping_a_member_equals_voting_without_it_by_hand():
     assert [row["difference"] for row in result["rows"]] == [-0.25, -0.25, 0]
     assert [row["answers"] for row in result["rows"]] == [4, 4, 4]
     assert result["sentence"] == (
-        "The vote still answers every image when any one member is missing; "
-        "no absence makes a difference that could be told from chance."
+        "The vote still answers every image without any one member; "
+        "leaving out any one member makes no significant difference."
     )
 
 
@@ -135,14 +135,14 @@ def test_p_values_and_their_adjustment_equal_statsmodels():
 def test_the_sentence_names_the_member_whose_absence_costs_most():
     vote, labels = planted([0.9, 0.87, 0.85, 0.91])
     assert drop_one(vote, MEMBERS, labels)["sentence"].endswith(
-        "; the absence of B costs most, 5.0 points of accuracy (p < 0.001 by Holm)."
+        "; leaving out B costs most, 5.0 points of accuracy (p < 0.001 by Holm)."
     )
 
 
 def test_the_sentence_says_that_the_vote_is_better_without_a_member():
     vote, labels = planted([0.8, 0.8, 0.9, 0.8])
     assert drop_one(vote, MEMBERS, labels)["sentence"].endswith(
-        "; no absence can be told to cost anything, and without B it is better by 10.0 points of accuracy "
+        "; no member is a significant loss; without B the vote is better by 10.0 points of accuracy "
         "(p < 0.001 by Holm)."
     )
 
@@ -159,9 +159,7 @@ def test_the_sentence_tells_the_absence_that_leaves_images_without_an_answer():
 
 def test_a_vote_that_leaves_images_anyway_is_not_said_to_answer_all():
     result = drop_one(lambda kept: np.array([0, voting.ABSTAIN]), MEMBERS, np.array([0, 0]))
-    assert result["sentence"].startswith(
-        "The vote answers 1 of 2 images, and no fewer when any one member is missing; "
-    )
+    assert result["sentence"].startswith("The vote answers 1 of 2 images, and no fewer without any one member; ")
 
 
 def test_a_single_member_cannot_be_dropped():
@@ -169,7 +167,7 @@ def test_a_single_member_cannot_be_dropped():
     assert result == {
         "whole": 2 / 3,
         "rows": [],
-        "sentence": "There is one member only: without A there is no vote.",
+        "sentence": "There is only one member: without A there is no vote.",
     }
 
 

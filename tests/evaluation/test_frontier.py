@@ -202,7 +202,7 @@ def test_the_sentence_says_what_hindsight_would_have_chosen():
     found = frontier([SOFT], FEW, Judged(FEW.probs, np.array([1, 0, 1, 1])), NAMES[:3], {})
     assert found["points"][found["lucky"]]["members"] == [0]
     assert found["sentence"] == "Of 7 choices, validation picks bea alone: 75.0 % there, 0.0 % on the test. " + (
-        "The best on the test, ada alone with 75.0 %, is known with hindsight alone."
+        "The best on the test is ada alone with 75.0 %, but only the test shows it."
     )
 
 
@@ -217,7 +217,7 @@ def test_choices_as_good_as_the_chosen_one_are_not_called_better():
 def test_of_one_member_nothing_is_chosen_from():
     found = frontier(EVERY, split(1, 1, 40), split(2, 1, 40), NAMES[:1], {})
     assert (len(found["points"]), found["chosen"], found["lucky"]) == (1, 0, 0)
-    assert found["sentence"] == "There is one member only, ada: there is nothing to choose."
+    assert found["sentence"] == "There is only one member, ada: there is nothing to choose."
 
 
 def test_without_validation_nothing_is_chosen_and_nothing_learned():

@@ -126,10 +126,10 @@ def put(row: Sequence[float]):
     [
         (put([np.nan, 0.5, 0.5]), "are nan or infinite: train it again or leave it out"),
         (put([np.inf, 0, 0]), "are nan or infinite"),
-        (put([0.5, 0.5, 0.5]), r"are no probabilities \(one row adds up to 1.5, .* at least 0 and add up to 1"),
-        (put([0, 0, 0]), r"are no probabilities \(one row adds up to 0, the lowest value is 0\)"),
-        (put([-0.25, 0.5, 0.75]), r"are no probabilities \(.* the lowest value is -0.25\)"),
-        (lambda probs: np.log(probs), "are no probabilities"),
+        (put([0.5, 0.5, 0.5]), r"are not valid \(one row adds up to 1.5, .* at least 0 and add up to 1"),
+        (put([0, 0, 0]), r"are not valid \(one row adds up to 0, the lowest value is 0\)"),
+        (put([-0.25, 0.5, 0.75]), r"are not valid \(.* the lowest value is -0.25\)"),
+        (lambda probs: np.log(probs), "are not valid"),
         (lambda probs: probs[:-1], r"of shape \(59, 3\), the dataset wants \(60, 3\)"),
         (lambda probs: probs[:0], r"of shape \(0, 3\), the dataset wants \(60, 3\)"),
         (lambda probs: probs[:, :2], r"of shape \(60, 2\), the dataset wants \(60, 3\)"),
@@ -168,9 +168,9 @@ def test_probabilities_in_half_precision_are_taken_as_they_are(tmp_path):
 
 def test_one_member_is_reported_and_nothing_is_claimed_of_an_ensemble(tmp_path):
     report = reported(members(LABELS, LABELS, names=["ada"]), MANY, tmp_path)
-    assert "There is one member only" in report["comparison"]["sentence"]
-    assert report["frontier"]["sentence"] == "There is one member only, ada: there is nothing to choose."
-    assert report["diversity"]["drop_one"]["sentence"].startswith("There is one member only: without ada")
+    assert "There is only one member" in report["comparison"]["sentence"]
+    assert report["frontier"]["sentence"] == "There is only one member, ada: there is nothing to choose."
+    assert report["diversity"]["drop_one"]["sentence"].startswith("There is only one member: without ada")
     assert [entry["difference"] for entry in report["worth"]["comparisons"]] == [0]
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert 'id="frontier"' not in text
@@ -185,7 +185,7 @@ def test_a_class_without_a_test_image_has_no_recall_and_a_warning(tmp_path):
     assert report["abstention"]["conformal"]["by_class"]["some"] is None
     card = json.loads((tmp_path / "ensemble" / "card.json").read_text(encoding="utf-8"))
     assert set(card["per_class_recall"]) == {"none", "all"}
-    assert "No test image of class some: nothing is known of it." in card["warnings"]
+    assert "No test image of class some: its recall is unknown." in card["warnings"]
     assert "No test image of class some" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -234,8 +234,10 @@ def test_images_that_are_all_of_one_class_show_no_skill(tmp_path, label):
     labels = [label] * 30
     report = reported(members(labels, labels), manifest(labels, labels), tmp_path)
     assert report["dataset"]["most_frequent_class_accuracy"] == 1
-    assert report["rules"]["weighted"]["note"] == ("No member beats the most frequent class: all have the same weight.")
-    assert report["rules"]["stacking"]["note"].startswith("Every image that it learned from is of one class")
+    assert report["rules"]["weighted"]["note"] == (
+        "No member is better than always answering the most frequent class: all members get the same weight."
+    )
+    assert report["rules"]["stacking"]["note"].startswith("All images to learn from are of one class")
     assert report["ensemble"]["stacking"]["accuracy"] == 1
 
 
@@ -261,7 +263,9 @@ def test_members_that_are_never_right_make_a_report(tmp_path):
     report = reported([certain(name, wrong, wrong) for name in NAMES], MANY, tmp_path)
     assert {member["accuracy"] for member in report["members"]} == {0}
     assert report["ensemble"]["majority"]["accuracy"] == 0
-    assert report["rules"]["weighted"]["note"].startswith("No member beats the most frequent class")
+    assert report["rules"]["weighted"]["note"].startswith(
+        "No member is better than always answering the most frequent class"
+    )
 
 
 def test_three_members_of_two_classes_make_a_report(tmp_path):

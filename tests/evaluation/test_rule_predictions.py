@@ -90,7 +90,7 @@ def test_across_folds_of_the_test_an_image_is_answered_by_what_the_others_taught
         expected = np.average(test.probs[:, held], axis=0, weights=weights).argmax(axis=1)
         assert np.array_equal(rule_answers.answers[held], expected)
     assert rule_answers.fitted.learned.weights.tolist() == learning.by_skill(test.probs, test.labels).weights.tolist()
-    assert rule_answers.learned_from == "80 test images; its answers here from the other four fifths of them"
+    assert rule_answers.learned_from == "80 test images; each fifth is answered by a rule learned from the other four"
 
 
 def test_a_rule_that_memorises_knows_no_image_that_it_answers():
@@ -189,7 +189,7 @@ def test_where_no_member_has_skill_the_note_says_that_all_weigh_the_same():
     assert told["weights"] == pytest.approx({"ada": 1 / 3, "bea": 1 / 3, "cleo": 1 / 3})
     assert (told["left_out"], told["note"]) == (
         {},
-        "No member beats the most frequent class: all have the same weight.",
+        "No member is better than always answering the most frequent class: all members get the same weight.",
     )
 
 

@@ -113,7 +113,7 @@ def test_the_report_can_be_written_as_json_even_after_a_training_that_diverged()
 def test_one_member_is_judged_without_pretending_to_be_an_ensemble():
     report = judge(THREE[:1], manifest())
     assert report["comparison"]["difference"] == 0
-    assert "one member only" in report["comparison"]["sentence"]
+    assert "only one member" in report["comparison"]["sentence"]
 
 
 @pytest.mark.parametrize(

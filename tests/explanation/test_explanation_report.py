@@ -88,8 +88,7 @@ def test_members_are_counted_that_point_at_faces_more_often_than_the_controls_do
         "(1 significantly), and those of 0 more often than smooth noise does (none significantly). 1 point there less "
         "often than the "
         "middle of the image (1 significantly). 2 point there less often than smooth noise (1 significantly). "
-        "Significantly: p < 0.05, "
-        "exact McNemar test."
+        "Significant means p < 0.05 in an exact McNemar test."
     )
 
 

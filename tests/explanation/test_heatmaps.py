@@ -153,7 +153,7 @@ def test_a_map_that_is_not_finite_is_no_explanation():
 
 def test_a_single_cell_is_no_place_and_the_size_that_helps_is_said():
     maps, reasons = heatmaps(colour_network(cell=32), np.stack([two_blobs()] * 2), np.array([RED, BLUE]), Gradcam)
-    reason = "its last feature map is 1x1 at 32 px: no place to point at; use image_size >= 96 for a 3x3 map"
+    reason = "its last feature map is 1x1 at 32 px: it cannot show a place; use image_size >= 96 for a 3x3 map"
     assert reasons == [reason, reason]
     assert (maps.shape, maps.max()) == ((2, 32, 32), 0)
 

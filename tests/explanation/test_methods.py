@@ -187,7 +187,7 @@ def test_gradcam_plus_plus_explains_an_answer_however_sure_it_is(logit):
 @every_method
 def test_a_single_cell_is_no_place(name):
     _, reasons = heatmaps(colour_network(cell=32), blobs(red=(2, 5))[None], np.array([RED]), method(name))
-    assert reasons[0].startswith("its last feature map is 1x1 at 32 px: no place to point at")
+    assert reasons[0].startswith("its last feature map is 1x1 at 32 px: it cannot show a place")
 
 
 @every_method
@@ -345,4 +345,4 @@ def test_the_map_of_a_backbone_follows_the_blob_by_every_method(backbone):
 @pytest.mark.parametrize("backbone", ["inceptionv3", "inceptionresnetv2"], indirect=True)
 def test_the_inceptions_point_nowhere_at_75_pixels_and_say_from_when_they_do(backbone):
     _, reasons = heatmaps(backbone, np.zeros((1, 75, 75, 3), np.uint8), np.array([0]), method("gradcam"))
-    assert reasons[0].startswith("its last feature map is 1x1 at 75 px: no place to point at; use image_size >= 139")
+    assert reasons[0].startswith("its last feature map is 1x1 at 75 px: it cannot show a place; use image_size >= 139")

@@ -56,11 +56,11 @@ def test_of_the_methods_that_qualify_the_one_with_the_largest_insertion_less_del
     assert verdicts == {"gradcam": "qualifies", "layercam": "trusted", "edges": "excluded"}
     assert found["methods"]["layercam"]["reasons"] == []
     assert found["methods"]["gradcam"]["reasons"] == [
-        "layercam has the larger insertion less deletion: 0.400 against 0.300"
+        "layercam has the larger insertion minus deletion: 0.400 against 0.300"
     ]
     assert found["methods"]["edges"]["reasons"] == [
-        "its maps do not depend on what the member learned: with everything re-initialised they stay alike "
-        "(mean rank correlation 1.00, at most 0.50 is allowed)"
+        "its maps do not depend on what the member learned: they stay similar when all weights are re-initialised "
+        "(mean rank correlation 1.00, allowed: at most 0.50)"
     ]
     row = found["methods"]["layercam"]
     assert (row["similarity_randomised"], row["similarity_shifted"], row["images"]) == (0.1, 0.9, 40)
@@ -79,8 +79,8 @@ def test_a_method_that_beats_one_control_by_deletion_and_the_other_by_insertion_
     assert found["trusted"] == "none"
     assert found["methods"]["cam"]["beats_controls"] == []
     assert found["methods"]["cam"]["reasons"] == [
-        "the answer does not fall significantly sooner when what it points at is taken away than with the random maps "
-        "(+0.200, interval +0.190 to +0.210), nor does it rise significantly sooner when that is brought back than "
+        "deletion: the answer does not fall significantly faster than with the random maps "
+        "(+0.200, interval +0.190 to +0.210), insertion: the answer does not rise significantly faster than "
         "with the "
         "centre maps (+0.005, interval -0.005 to +0.015)"
     ]
@@ -98,11 +98,14 @@ def test_every_reason_is_told():
     found = judged(cam=(faithful(deletion=0.0, insertion=0.0), 0.8, 0.2))
     reasons = found["methods"]["cam"]["reasons"]
     assert len(reasons) == 3
-    assert "stay alike (mean rank correlation 0.80, at most 0.50" in reasons[0]
+    assert (
+        "they stay similar when all weights are re-initialised (mean rank correlation 0.80, allowed: at most 0.50"
+        in reasons[0]
+    )
     assert "the random maps (+0.000" in reasons[1] and " and the centre maps (" in reasons[1]
     assert reasons[2] == (
-        "its maps do not follow the image when that is shifted by 4 pixels (mean rank correlation 0.20, at least "
-        "0.50 is asked)"
+        "its maps do not follow the image when it is shifted by 4 pixels (mean rank correlation 0.20, needed: at "
+        "least 0.50)"
     )
 
 
@@ -125,7 +128,7 @@ def test_what_is_not_known_is_no_reason_to_trust():
     assert reasons == {
         "nowhere": ["no image has a map (its last feature map is 1x1)"],
         "few": ["9 images with a map are too few to compare it with the controls: 10 needed"],
-        "restless": ["its stability is not known: the answer to every shifted image changed"],
+        "restless": ["its stability is unknown: the answer changed for every shifted image"],
     }
 
 
@@ -200,7 +203,7 @@ def test_a_member_is_measured_by_all_checks_and_is_left_as_it_was():
     ("cell", "reason"),
     [
         (4, "its map is zero everywhere: nothing in the image speaks for this class"),
-        (32, "its last feature map is 1x1 at 32 px: no place to point at; use image_size >= 96 for a 3x3 map"),
+        (32, "its last feature map is 1x1 at 32 px: it cannot show a place; use image_size >= 96 for a 3x3 map"),
     ],
 )
 def test_a_member_that_points_nowhere_is_said_to(cell, reason):

@@ -170,7 +170,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
         with new_folder(tmp_path / "out", again=bool(number)) as folder:
             (folder / "export.json").write_text(str(number))
         assert (tmp_path / "out" / "export.json").read_text() == str(number)
-    with pytest.raises(InputError, match="there is an export already; give again=true"):
+    with pytest.raises(InputError, match="already holds an export; give again=true"):
         new_folder(tmp_path / "out", again=False).__enter__()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -179,7 +179,7 @@ def test_what_is_no_export_is_never_replaced(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "1.jpg").write_text("dear")
     for place in (tmp_path / "photos", tmp_path / "photos" / "1.jpg"):
-        with pytest.raises(InputError, match="something that is no export; give another output=FOLDER"):
+        with pytest.raises(InputError, match="files that are not an export; give another output=FOLDER"):
             new_folder(place, again=True).__enter__()
     assert (tmp_path / "photos" / "1.jpg").read_text() == "dear"
 

@@ -198,7 +198,7 @@ def test_stopped_in_the_middle_and_started_again_no_image_and_no_face_is_missing
         here(predict, "predict", *HALVES, "output=killed/answers.csv")
     monkeypatch.setattr(AnswerTable, "append", append)
     here(predict, "predict", *HALVES, "output=killed/answers.csv")
-    assert "goes on after 7 images answered before" in capsys.readouterr().out
+    assert "resumes after 7 images answered earlier" in capsys.readouterr().out
     pd.testing.assert_frame_equal(pd.read_csv(place / "killed" / "answers.csv"), answered[1])
     pd.testing.assert_frame_equal(pd.read_csv(place / "killed" / "faces.csv"), answered[2])
     assert len(list((place / "killed" / "boxes").iterdir())) == 13
@@ -216,7 +216,7 @@ def test_a_parquet_table_has_its_numbers_as_numbers(place, answered):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("detector.longest=100", "holds answers of another detector; give again=true"),
+        ("detector.longest=100", "was written with different detector; give again=true"),
         (
             "detector.masked=[rock]",
             "names none of the members' classes, with_mask, without_mask; give detector.masked=",

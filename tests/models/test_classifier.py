@@ -159,12 +159,12 @@ def test_freezing_anew_forgets_what_was_frozen_before():
         ({"last_blocks": 0, "block_ends": BLOCK_ENDS}, "schedule.last_blocks=0: small has 3 blocks"),
         (
             {"last_blocks": 1},
-            "last_blocks=1: it is not known where a block of small ends; .* backbone.block_ends=",
+            "last_blocks=1: backbone.block_ends does not say where a block of small ends; .* backbone.block_ends=",
         ),
         ({"last_blocks": 1, "block_ends": "("}, r"backbone.block_ends=\(: no regular expression"),
         ({"last_blocks": 1, "block_ends": "_out"}, "backbone.block_ends=_out: matches no layer .* c_norm, c_out"),
         ({"last_blocks": 1, "first_trainable": 2}, "schedule.first_trainable=2, last_blocks=1, .* give one of them"),
-        ({"backbone": True, "first_trainable": 2}, "a frozen backbone=True: each says what trains"),
+        ({"backbone": True, "first_trainable": 2}, "a frozen backbone=True: each chooses the layers that train"),
     ],
 )
 def test_what_cannot_be_frozen_is_refused(options, message):

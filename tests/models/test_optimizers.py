@@ -50,7 +50,7 @@ def network():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([
         keras.Input((6, 6, 2)),
-        keras.layers.Conv2D(4, 3),
+        keras.layers.Conv2D(4, 3, use_bias=False),  # BatchNorm would leave it gradients of nothing but rounding
         keras.layers.BatchNormalization(),
         keras.layers.Flatten(),
         keras.layers.Dense(3, activation="softmax", dtype="float32"),

@@ -166,7 +166,7 @@ def test_settings_that_the_rules_own_file_does_not_know_or_that_are_no_data_are_
         probs, labels
     )
     kept = described(fitted, "last", [("a", "1"), ("b", "2"), ("c", "3")], CLASSES)
-    with pytest.raises(InputError, match="voting=power_mean: its config sets power, and the description has .*again"):
+    with pytest.raises(InputError, match="voting=power_mean: its config sets power, but the description has .*again"):
         restored(kept | {"rule_settings": settings})
 
 
@@ -212,7 +212,7 @@ def test_conversions_that_lie_beside_a_member_come_along(about, package, tmp_pat
 
 def test_a_member_that_was_changed_or_lost_is_named(package):
     (package / "members" / "bea.keras").write_bytes(b"another")
-    with pytest.raises(InputError, match=r"members/bea.keras is not the file that was packed \(another sha256\)"):
+    with pytest.raises(InputError, match=r"members/bea.keras is not the file that was shipped \(another sha256\)"):
         read_package(package)
     (package / "members" / "bea.keras").unlink()
     with pytest.raises(InputError, match="members/bea.keras is missing; ship it again"):
@@ -224,22 +224,25 @@ def test_a_member_that_was_changed_or_lost_is_named(package):
     [
         ({"rule": "os.system"}, "voting=os.system: there is no such voting here, only .*majority.*--config-dir"),
         ({"rule": "../voting/majority"}, "voting=../voting/majority: there is no such voting here"),
-        ({"rule": {"_target_": "os.system"}}, "names a _target_, and nothing that a file names is run"),
-        ({"learned": {"deep": [{"_target_": "os.system"}]}}, "names a _target_"),
-        ({"rule": ["majority"]}, "lacks members, their files or numbers; evaluate and ship again"),
+        ({"rule": {"_target_": "os.system"}}, "has a _target_; code named in a file is never run"),
+        ({"learned": {"deep": [{"_target_": "os.system"}]}}, "has a _target_"),
+        (
+            {"rule": ["majority"]},
+            "members, their files or numbers are missing or not valid; evaluate and ship again",
+        ),
         ({"ties": "coin"}, "ties=coin: there is no such ties here, only abstain, "),
-        ({"tie_arguments": {}}, "ties=safest_class: it needs order, and the description has none"),
+        ({"tie_arguments": {}}, "ties=safest_class: it needs order, but the description has none"),
         ({"tie_arguments": {"order": [0, 0, 1]}}, r"ties=safest_class: order=\[0, 0, 1\] does not fit"),
-        ({"ties": "abstain"}, "ties=abstain: it needs no argument, and the description has order"),
+        ({"ties": "abstain"}, "ties=abstain: it needs no argument, but the description has order"),
         ({"ties": "validation_weight", "tie_arguments": {"weights": [1, 2]}}, r"weights=\[1, 2\] does not fit"),
-        ({"learned": {"weights": [1, 1, 1]}}, "rule=majority: it has learned nothing, .* has weights"),
-        ({"rule": "weighted"}, "rule=weighted: it has learned weights, .* has nothing"),
+        ({"learned": {"weights": [1, 1, 1]}}, "rule=majority: its learned values must be none, .* has weights"),
+        ({"rule": "weighted"}, "rule=weighted: its learned values must be weights, .* has nothing"),
         ({"rule": "weighted", "learned": {"weights": [1, 1]}}, "Weights must be 3 numbers"),
-        ({"rule": "weighted", "learned": {"weights": [1, 1, None]}}, "as finite numbers"),
-        ({"rule": "weighted", "learned": {"weights": ["a", [1]]}}, "as finite numbers"),
+        ({"rule": "weighted", "learned": {"weights": [1, 1, None]}}, "all finite"),
+        ({"rule": "weighted", "learned": {"weights": ["a", [1]]}}, "all finite"),
         ({"tie_arguments": {"order": "some"}}, "ties=safest_class: order=some does not fit"),
-        ({"class_names": "none"}, "lacks members"),
-        ({"members": []}, "lacks members"),
+        ({"class_names": "none"}, "members, their files or numbers are missing"),
+        ({"members": []}, "members, their files or numbers are missing"),
     ],
 )
 def test_a_description_that_cannot_be_trusted_is_refused(package, changes, message):
@@ -252,14 +255,14 @@ def test_a_description_that_cannot_be_trusted_is_refused(package, changes, messa
 def test_a_member_is_a_keras_file_of_its_own_folder(package, file):
     members = json.loads((package / "ensemble.json").read_text())["members"]
     change(package, members=[members[0] | {"file": file}, *members[1:]])
-    with pytest.raises(InputError, match="lacks members, their files or numbers"):
+    with pytest.raises(InputError, match="its members, their files or numbers are missing or not valid"):
         read_package(package)
 
 
 @pytest.mark.parametrize("missing", ["tie_arguments", "class_names"])
 def test_a_description_of_an_older_version_is_refused_with_the_next_step(package, about, tmp_path, missing):
     about.pop(missing)
-    message = f"ensemble.json has no {missing}, it is of an older version, .*evaluate and ship again: python -m"
+    message = f"ensemble.json has no {missing}: it was written by an older version .*evaluate and ship again: python -m"
     with pytest.raises(InputError, match=message):
         write_package(about, [], tmp_path, tmp_path / "other")
     (package / "ensemble.json").write_text(json.dumps(about))
@@ -277,7 +280,7 @@ def test_a_description_that_is_none_is_refused(package, text):
 @pytest.mark.parametrize("given", ["nowhere", "."])
 def test_a_folder_without_an_ensemble_is_refused(given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=f"ensemble={given}: no shipped ensemble is there; give models:/NAME@champion"):
+    with pytest.raises(InputError, match=f"ensemble={given}: not a shipped ensemble; give models:/NAME@champion"):
         shipped_choice(given)
 
 

@@ -79,9 +79,9 @@ def test_a_member_alone_is_said_to_be_one_and_no_heatmap_is_offered_without_a_me
     answered = desk.answer([Sent("white.png", tmp_path / "white.png"), Sent("gone.png", tmp_path / "gone.png")])
     assert "The one member asked says bright." in views.answer(desk, answered, 0)
     assert views.looks(desk, answered, 0) == []
-    assert answered.table["reason"].tolist() == ["", "no longer kept here: send it again"]
+    assert answered.table["reason"].tolist() == ["", "no longer stored; send it again"]
     (tmp_path / "white.png").unlink()
-    assert "no longer kept here: send it again" in views.figure(desk, answered, 0)
+    assert "no longer stored; send it again" in views.figure(desk, answered, 0)
 
 
 def test_a_member_that_was_not_asked_is_shown_so_and_has_no_heatmap(desk, tmp_path):
@@ -95,7 +95,7 @@ def test_a_member_that_was_not_asked_is_shown_so_and_has_no_heatmap(desk, tmp_pa
     assert "not asked: it could not change the vote" in views.votes(three, answered, 0)
     assert views.votes(three, answered, 0).count("80.0") == 3 * 2  # ada, cleo and their mean, each with its bar
     assert views.looks(three, answered, 0) == [
-        ("the image", -1), ("those behind the answer", -2), ("ada", 0), ("cleo", 2),
+        ("the image", -1), ("members behind the answer", -2), ("ada", 0), ("cleo", 2),
     ]  # fmt: skip
     said = views.answer(three, answered, 0)
     assert "Both members asked say bright." in said
@@ -114,7 +114,7 @@ def test_members_on_either_side_of_the_answer_are_offered_together_if_there_are_
     assert answered.table["prediction"].tolist() == ["bright"]
     assert five.sides(answered, 0) == {-2: {0: 1, 2: 1, 4: 1}, -3: {1: 0, 3: 0}}
     assert [name for name, _ in views.looks(five, answered, 0)] == [
-        "the image", "those behind the answer", "the others", *networks,
+        "the image", "members behind the answer", "other members", *networks,
     ]  # fmt: skip
 
 
@@ -147,9 +147,9 @@ def test_an_address_that_is_taken_or_of_another_machine_is_refused():
     with bind("127.0.0.1", 0) as first:
         first.listen()
         port = first.getsockname()[1]
-        with pytest.raises(InputError, match=f"host=127.0.0.1 port={port}: no page can be opened there .*in use"):
+        with pytest.raises(InputError, match=f"host=127.0.0.1 port={port}: the page cannot listen there .*in use"):
             bind("127.0.0.1", port)
-    with pytest.raises(InputError, match="host=192.0.2.1 port=0: no page can be opened there"):
+    with pytest.raises(InputError, match="host=192.0.2.1 port=0: the page cannot listen there"):
         bind("192.0.2.1", 0)
 
 

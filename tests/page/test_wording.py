@@ -30,7 +30,7 @@ def test_what_is_asked_follows_from_the_task_and_the_classes():
     assert question(["none", "all", "some"], MASKS) == "Who wears a mask: all, some or none?"
     assert question(["rock", "paper", "scissors"], GENERIC) == "Which is it: rock, paper or scissors?"
     assert question(["with_mask", "without_mask"], MASKS) == "Which is it: with_mask or without_mask?"
-    assert question([str(number) for number in range(10)], GENERIC) == "Which of 10 is it?"
+    assert question([str(number) for number in range(10)], GENERIC) == "Which of 10 classes is it?"
     assert question(["none", "all", "some"], GENERIC) == "Which is it: none, all or some?"
 
 

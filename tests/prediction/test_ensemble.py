@@ -132,11 +132,11 @@ def test_what_comes_before_damage_is_answered_first():
     def items():
         yield Item("a", bytes)
         yield Item("b", bytes)
-        raise InputError("a broken archive")
+        raise InputError("the archive is damaged")
 
     found = read_chunks(items(), [8], most=10)
     assert next(found).names == ["a", "b"]
-    with pytest.raises(InputError, match="a broken archive"):
+    with pytest.raises(InputError, match="the archive is damaged"):
         next(found)
 
 

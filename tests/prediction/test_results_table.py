@@ -110,10 +110,10 @@ def test_a_finished_table_goes_on_when_the_input_has_grown_at_its_end(file):
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"belongs": OURS | {"members": ["2f"]}}, "holds answers of another members"),
-        ({"belongs": OURS | {"members": ["2f"], "input": "x"}}, "another members, input; give again=true"),
-        ({"names": ("a, b.jpg", "new.jpg", *NAMES[1:])}, 'image 2 was ein "Bild".jpg and is new.jpg now'),
-        ({"names": NAMES[:4]}, r"image 5 was e\.jpg and is missing now; give again=true"),
+        ({"belongs": OURS | {"members": ["2f"]}}, "was written with different members"),
+        ({"belongs": OURS | {"members": ["2f"], "input": "x"}}, "different members, input; give again=true"),
+        ({"names": ("a, b.jpg", "new.jpg", *NAMES[1:])}, 'image 2 was ein "Bild".jpg and is now new.jpg'),
+        ({"names": NAMES[:4]}, r"image 5 was e\.jpg and is now missing; give again=true"),
     ],
 )
 def test_what_belongs_to_something_else_is_refused_and_kept_until_it_is_begun_anew(file, other, words):
@@ -129,7 +129,7 @@ def test_what_belongs_to_something_else_is_refused_and_kept_until_it_is_begun_an
 def test_a_table_of_unknown_origin_is_refused(file):
     file.parent.mkdir()
     file.write_text("path,prediction\na.jpg,all\n")
-    with pytest.raises(InputError, match="holds answers of another origin"):
+    with pytest.raises(InputError, match="was written with different origin"):
         answer(file)
     assert answer(file, again=True)[0] == 0
 
@@ -152,11 +152,11 @@ def test_a_finished_table_makes_room_where_it_may_and_an_unfinished_one_never_do
     file = tmp_path / "answers.csv"
     answer(file, stop=2)
     for_others = AnswerTable(file, COLUMNS)
-    with pytest.raises(InputError, match="holds answers of another members"):
+    with pytest.raises(InputError, match="was written with different members"):
         for_others.open(OURS | {"members": ["2f"]}, again=False, replace=True)
     for_others.close()
     answer(file)
-    with pytest.raises(InputError, match="holds answers of another members"):
+    with pytest.raises(InputError, match="was written with different members"):
         for_others.open(OURS | {"members": ["2f"]}, again=False)
     for_others.close()
     for_others.open(OURS | {"members": ["2f"]}, again=False, replace=True)

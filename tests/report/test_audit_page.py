@@ -113,7 +113,7 @@ def test_a_size_of_one_class_is_shown_with_its_images(audit):
 
 def test_a_set_of_which_nothing_can_be_read_has_a_page(tmp_path):
     _, text = written(tmp_path, readable=False)
-    assert "This set cannot be trained on as it is." in Page(text).text
+    assert "No model can be trained on this dataset yet." in Page(text).text
 
 
 @pytest.mark.parametrize("classes", [2, 9, 40])

@@ -59,9 +59,9 @@ def drawn(folder, **changed):
 def test_the_page_says_what_is_known(tmp_path):
     text = drawn(tmp_path).text
     expected = (
-        "97.3 % of 1 320 test images answered rightly, 95 % interval 95.0 to 98.6 %", CARD["sentence"],
+        "97.3 % of 1 320 test images answered correctly, 95 % interval 95.0 to 98.6 %", CARD["sentence"],
         "Every member started from random weights.", "xception random initialisation 0.250", "deep_cnn (no better",
-        "Rule greedy", "A tie goes by mean probability", "Tied images 1.3 %", "No answer 2.1 %",
+        "Rule greedy", "Ties decided by mean probability", "Tied images 1.3 %", "No answer 2.1 %",
         "Best member xception", "Difference +0.6 points −0.3 to 1.6, p = 0.25", "412 ms", "1 623 MB", "Log loss 0.103",
         "Calibration error 1.2 % expected", "Temperature 1.34", CARD["coverage"], CARD["send"], "some 81.3",
         "Telling who somebody is.", "kaggle_masks 10 432 images", CARD["fingerprint"], CARD["command"],
@@ -80,7 +80,7 @@ def test_what_is_not_known_is_a_dash(tmp_path):
     nothing = Page(write_card({}, tmp_path / "nothing").read_text(encoding="utf-8"))
     unknown = drawn(tmp_path / "unknown", **dict.fromkeys(CARD))
     assert nothing.text == unknown.text
-    for words in ("Rule –", "Time an image –", "Log loss –", "Difference –", "Dataset –", "Command –"):
+    for words in ("Rule –", "Time per image –", "Log loss –", "Difference –", "Dataset –", "Command –"):
         assert words in nothing.text
     for words in ("None", "nan", "Read before use", "Left out", "points", "ms", "MB", "expected"):
         assert words not in nothing.text.split()

@@ -89,9 +89,9 @@ def test_the_page_says_whether_maps_point_at_faces_and_shows_every_member_and_cl
 
 def test_ranked_images_are_shown_with_their_notes_maps_and_answers(judged, tmp_path):
     shown = written(judged, tmp_path / "report")
-    assert "0.0 % of the winners' map lies on faces." in shown.text
-    assert "the winners' maps have their peak off every face on 1." in shown.text
-    assert "Two members' maps share 0.0 % on average." in shown.text
+    assert "0.0 % of the joint map lies on faces." in shown.text
+    assert "on 1 of them the joint map of the members behind it peaks outside every face." in shown.text
+    assert "The maps of two members overlap by 0.0 % on average." in shown.text
     assert "✗ all 75 %" in shown.text
     assert all(image["src"].startswith("data:image/webp") and image["alt"] for image in shown.all("img"))
 
@@ -131,7 +131,10 @@ def test_a_page_of_another_task_has_its_words_for_what_is_boxed(judged, tmp_path
     assert "Masked faces are boxed in blue, bare faces in orange with a bar below." in masks.text
     assert "points at objects" in other.text
     assert "its hottest cell has its centre in a box. Energy is" in other.text
-    assert [cell for cell in other.words if cell.startswith("energy on")] == ["energy on them", "energy on all objects"]
+    assert [cell for cell in other.words if cell.startswith("energy on")] == [
+        "energy on objects",
+        "energy on all objects",
+    ]
 
 
 def test_a_page_of_another_task_and_without_boxes_says_nothing_of_faces(judged, tmp_path):

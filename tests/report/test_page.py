@@ -129,7 +129,7 @@ def test_the_page_opens_with_the_votes_accuracy_and_the_plain_sentence(tmp_path)
     vote = report["ensemble"]["majority"]
     assert f"{100 * vote['accuracy']:.1f}" in shown.text[:200]
     assert report["comparison"]["sentence"] in shown.text[:700]
-    assert "60 test images answered rightly by the majority vote of 7 members" in shown.text
+    assert "60 test images answered correctly by the majority vote of 7 members" in shown.text
 
 
 def test_the_page_needs_nothing_but_itself(tmp_path):
@@ -175,8 +175,8 @@ def test_members_that_went_on_from_a_random_one_are_named_with_it(tmp_path):
     report, _ = judged(about={"init": "scenes member 0123abcd (random initialisation)"})
     text = written(tmp_path, report).text
     assert "Random initialisation, one training earlier." in text
-    assert "Every member went on from another member" in text
-    assert "which had started from random weights on scenes. These numbers" in " ".join(text.split())
+    assert "Every member started from the weights of another member" in text
+    assert "which was trained from random weights on scenes. These numbers" in " ".join(text.split())
     assert "started from random weights and learned from" not in text
 
 
@@ -186,7 +186,7 @@ def test_starts_that_lie_several_trainings_back_are_counted_and_their_chart_is_d
         member["init"] = f"faces member 0123ab{number:02d} (scenes member 4567cd{number:02d} (random initialisation))"
     text = " ".join(written(tmp_path, report).text.split())
     assert "Random initialisation, 2 trainings earlier." in text
-    assert "which had started from random weights on scenes. These numbers" in text
+    assert "which was trained from random weights on scenes. These numbers" in text
     assert "faces member 0123ab00 (random initialisation, 2 trainings earlier)" in text
     assert not [warning for warning in recwarn if "constrained_layout" in str(warning.message)]
 
@@ -316,8 +316,8 @@ def test_the_page_says_which_subset_was_chosen_and_what_else_could_be_shipped(tm
     assert all(entry["sentence"] in shown.text for entry in report["worth"]["comparisons"])
     assert report["diversity"]["drop_one"]["sentence"] in shown.text
     assert report["abstention"]["conformal"]["sentence"] in shown.text
-    assert "The dataset is not as it comes: dataset.limit=99." in shown.text
-    assert "2 images that a member had learned from: left out" in shown.text
+    assert "The dataset was changed: dataset.limit=99." in shown.text
+    assert "2 images left out of the evaluation" in shown.text
 
 
 def test_every_tie_is_listed_with_its_image(tmp_path, full):
@@ -325,7 +325,7 @@ def test_every_tie_is_listed_with_its_image(tmp_path, full):
     tied = report["ensemble"]["majority"]["tied"]
     assert len(tied) > 3
     shown = written(tmp_path, report, images={tie["path"]: image() for tie in tied})
-    assert f"On {len(tied)} images the highest scores of the majority vote are level" in shown.text
+    assert f"On {len(tied)} images the majority vote is tied" in shown.text
     alternatives = [tag["alt"] for tag in shown.all("img")]
     assert [text for text in alternatives if text.startswith("Tied image")] == [
         f"Tied image {tie['path']}" for tie in tied
@@ -359,7 +359,7 @@ def test_images_without_an_answer_are_named_so(tmp_path):
     assert scores["abstained"] == scores["ties"] > 0
     shown = written(tmp_path, report)
     assert shown.text.count("no answer") >= scores["ties"]
-    assert "It then gives no answer, which counts as not right." in shown.text
+    assert "The vote gives no answer, which counts as wrong." in shown.text
 
 
 @pytest.mark.heavy
@@ -443,7 +443,7 @@ def test_the_terminal_table_fits_whatever_the_members_started_from(init, cell):
     assert any(line.startswith(f" inceptionresnetv2  {cell}") for line in lines)
     assert any(line.rstrip().endswith("macro F1  seconds") for line in lines)
     assert report["comparison"]["sentence"] in " ".join(" ".join(lines).split())
-    said = "of RUN: went on from that run's weights, at first random initialisation"
+    said = "of RUN: started from that run's weights; before that random initialisation"
     assert (said in [line.strip() for line in lines]) == ("member" in init)
 
 

@@ -90,7 +90,7 @@ def test_the_command_prints_the_table(logged, capsys):
         (["studies=speed"], "studies"),
         (
             ["study=speed", "by=loader", "metrics=test_accuracy@all"],
-            "metrics=test_accuracy@all: behind the @ goes a",
+            "metrics=test_accuracy@all: after the @ write a",
         ),
         (["study=speed", "by=hue"], "hue: no run of the study has it"),
     ],

@@ -52,7 +52,7 @@ def test_a_folder_that_lost_an_image_is_drawn_anew(tmp_path):
 def test_a_truth_that_was_not_written_here_is_never_replaced(tmp_path, text):
     (tmp_path / "truth.json").write_text(text)
     (tmp_path / "00000.png").touch()
-    with pytest.raises(InputError, match="other files than drawn scenes"):
+    with pytest.raises(InputError, match="files that are not drawn scenes"):
         draw_folder(tmp_path, 4, 32, 3, "easy")
     assert (tmp_path / "truth.json").read_text() == text
 
@@ -61,7 +61,7 @@ def test_a_file_laid_among_the_scenes_is_not_lost_to_other_settings(tmp_path):
     draw_folder(tmp_path / "set", 4, 32, 3, "easy")
     (tmp_path / "set" / "notes.txt").touch()
     assert len(draw_folder(tmp_path / "set", 4, 32, 3, "easy")) == 4
-    with pytest.raises(InputError, match="other files than drawn scenes"):
+    with pytest.raises(InputError, match="files that are not drawn scenes"):
         draw_folder(tmp_path / "set", 5, 32, 3, "easy")
     assert (tmp_path / "set" / "notes.txt").is_file()
 
@@ -101,7 +101,7 @@ def test_an_empty_folder_is_filled(tmp_path):
 def test_foreign_files_are_never_replaced(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "holiday.jpg").touch()
-    with pytest.raises(InputError, match="set holds other files than drawn scenes: name an empty or a new folder"):
+    with pytest.raises(InputError, match="set has files that are not drawn scenes; give an empty or a new folder"):
         draw_folder(tmp_path / "set", 3, 32, 3, "easy")
     assert os.listdir(tmp_path / "set") == ["holiday.jpg"]
 
@@ -127,8 +127,8 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(tmp_path, monkeypatch):
     [
         (2, 48, "easy", None, "count=2 leaves a class without an image"),
         (3, 20, "easy", None, "size=20 is too small"),
-        (3, 48, "none", None, "difficulty 'none' is unknown"),
-        (3, 48, "easy", (2, 1), "is no range of people"),
+        (3, 48, "none", None, "difficulty=none: must be one of"),
+        (3, 48, "easy", (2, 1), "is not a range"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path, count, size, difficulty, people, message):

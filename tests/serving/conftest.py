@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from composed import settings_of
 from PIL import Image
 
 
@@ -115,6 +116,7 @@ def save_members(folder):
 def shipped(tmp_path_factory, make_place):
     """A place with a store, in whose registry three small members and their majority are `lights@champion`."""
     from facemask_ensemble import tracking
+    from facemask_ensemble.settings.ship import ShipSettings
     from facemask_ensemble.ship import ship
 
     place = make_place(tmp_path_factory.mktemp("shipped"))
@@ -127,10 +129,7 @@ def shipped(tmp_path_factory, make_place):
         tracking.finish_run(store, run_id, files=file.parent, metrics={})
         members.append({"name": name, "run_id": run_id, "weight": None, "milliseconds": 1.0})
     log_report(store, place, members)
-    ship({
-        "study": None, "report": None, "name": None, "margin": 0.02, "champion": True, "tracking": {"uri": None},
-        "output_dir": str(outputs),
-    })  # fmt: skip
+    ship(settings_of(ShipSettings, "ship", f"output_dir={outputs}"))
     return place
 
 

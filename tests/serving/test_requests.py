@@ -72,7 +72,7 @@ def test_a_path_that_leads_out_by_its_name_is_refused_before_anything_is_looked_
     monkeypatch.setattr(os, "open", lambda *_: pytest.fail("something was opened"))
     with pytest.raises(ImageError) as error:
         read(root, path=given)
-    assert str(error.value) == "not a path below the folder that may be read"
+    assert str(error.value) == "not a path below the server's image folder"
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_a_path_that_leads_out_by_its_name_is_refused_before_anything_is_looked_
 def test_what_is_no_file_below_the_root_is_absent_whatever_it_is(root, path):
     with pytest.raises(ImageError) as error:
         read(root, path=path)
-    assert str(error.value) == "no such file below the folder that may be read"
+    assert str(error.value) == "no such file below the server's image folder"
 
 
 def test_no_path_is_opened_without_a_root(root, monkeypatch):
     monkeypatch.chdir(root)
     for path in ("a.png", str(root / "a.png")):
-        with pytest.raises(ImageError, match="paths are not opened here: give the image's bytes"):
+        with pytest.raises(ImageError, match="this server opens no paths; send the image's bytes"):
             read(None, path=path)
 
 

@@ -215,8 +215,8 @@ def test_paths_are_opened_below_the_root_and_nowhere_else(address, twenty, tmp_p
     rows = answered(address, [{"path": path} for path in ["alpha.png", *outside, "link.png", "missing.png"]])
     reasons = [row["reason"] for row in rows]
     assert reasons[:1] == [""]
-    assert set(reasons[1:6]) == {"not a path below the folder that may be read"}
-    assert set(reasons[6:]) == {"no such file below the folder that may be read"}
+    assert set(reasons[1:6]) == {"not a path below the server's image folder"}
+    assert set(reasons[6:]) == {"no such file below the server's image folder"}
     (twenty / "link.png").unlink()
 
 

@@ -75,7 +75,7 @@ def test_whole_numbers_are_taken_for_shares_and_numbers_for_texts():
         (Mixup, {"alpha": [1, None]}, r"tracking.alpha=\[1,null\]: must be a number above 0"),
         (Mixup, {"classes": "all"}, "tracking.classes=all: must be one of same, any"),
         (Mixup, {"clases": "any"}, "tracking.clases: there is no such key; did you mean tracking.classes?"),
-        (Mixup, {"beta": 1}, r"tracking.beta: there is no such key \(known: alpha, classes\); one of your own is "),
+        (Mixup, {"beta": 1}, r"tracking.beta: there is no such key \(known: alpha, classes\); a key of your own "),
         (Head, {"pooling": "average"}, r"tracking.hidden is missing \(a list of whole numbers of at least 1, "),
         (Head, {"pooling": "average", "hidden": [2, 0]}, r"tracking.hidden=\[2,0\]: must be a list of whole numbers"),
         (Augmentation, {"name": "a", "layers": [], "mixup": 3}, "tracking.mixup=3: must be a group of keys"),

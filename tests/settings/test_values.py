@@ -90,14 +90,20 @@ REFUSED = {
         ("engine=ray engine.cores=0", "engine.cores=0: must be a whole number of at least 1"),
         ("engine=ray engine.workers=0", "engine.workers=0: must be a whole number of at least 1, or null"),
         ("engine=ray engine.gpus=-1", "engine.gpus=-1: must be a number of at least 0"),
-        ("engine=ray heatmap=gradcam", "engine=ray: gives answers alone; give heatmap=none, or engine=local for heatm"),
-        ("engine=ray detector=haar", "engine=ray: gives answers alone; give detector=none, or engine=local for detect"),
+        (
+            "engine=ray heatmap=gradcam",
+            "engine=ray: does not work with heatmap=gradcam; give heatmap=none, or engine=lo",
+        ),
+        (
+            "engine=ray detector=haar",
+            "engine=ray: does not work with detector=haar; give detector=none, or engine=local",
+        ),
         ("detector=haar heatmap=gradcam", "heatmap=gradcam: .* give heatmap=none, or detector=none"),
         ("input=???", r"input needs a value \(an image, a folder, a glob in quotes, .*\); give input=…"),
     ],
     "app": [
         *ANSWERING,
-        ("port=65536", "port=65536: must be a whole number from 0 to 65535; 0 takes any that is free"),
+        ("port=65536", "port=65536: must be a whole number from 0 to 65535; 0 takes any free port"),
         ("port=true", "port=true: must be a whole number from 0 to 65535"),
         ("open_browser=yes", "open_browser=yes: must be true or false"),
         ("limits.images=0", "limits.images=0: must be a whole number of at least 1"),
@@ -113,7 +119,7 @@ REFUSED = {
         ("detector=none", "detector=none: .* give detector=haar or detector=mtcnn"),
         ("window=maybe", "window=maybe: must be true, false or null"),
         ("again=yes", "again=yes: must be true or false"),
-        ("window=false output=null", "window=false: nothing would be seen; give output=FILE.mp4"),
+        ("window=false output=null", "window=false: shows nothing without an output; give output=FILE.mp4"),
     ],
     "export": [
         *ENSEMBLE,
@@ -128,7 +134,7 @@ REFUSED = {
         ("champion=perhaps", "champion=perhaps: must be true or false"),
     ],
     "audit": DATASET,
-    "upload": [("folder=???", r"folder needs a value \(the folder that the training named\); give folder=…")],
+    "upload": [("folder=???", r"folder needs a value \(the folder that the training printed\); give folder=…")],
 }
 
 
@@ -173,7 +179,7 @@ def test_a_value_that_a_command_cannot_work_with_is_refused_by_name(command, giv
         ("devices=0", "devices=0: must be a whole number of at least 1"),
         ("label_smoothing=1", "label_smoothing=1: must be a share from 0 to below 1"),
         ("class_weights=some", "class_weights=some: must be balanced or null"),
-        ("augmentation=mixup loader=directory", "augmentation.mixup: needs labels that can be shared out"),
+        ("augmentation=mixup loader=directory", "augmentation.mixup: needs one-hot labels"),
         ("label_smoothing=0.1 loader=directory", "label_smoothing=0.1: needs .* give loader.labels=one_hot"),
         ("seed=-1", "seed=-1: must be a whole number of at least 0"),
         ("precision=half", "precision=half: must be one of auto, float32, mixed_float16, mixed_bfloat16"),
@@ -189,7 +195,7 @@ def test_a_value_that_cannot_be_trained_with_is_refused_by_name(override, messag
 
 def test_a_heatmap_method_that_there_is_not_is_refused():
     check_methods(["layercam", "scorecam"])
-    with pytest.raises(InputError, match="explanation.methods=lime: there is no such method; choose among gradcam, "):
+    with pytest.raises(InputError, match="explanation.methods=lime: there is no such method; choose from gradcam, "):
         check_methods(["layercam", "lime"])
 
 
@@ -207,7 +213,7 @@ def folder(tmp_path, monkeypatch):
         (["source=-1", "output=a.mp4"], "source=-1: no such file"),
         (["source=.", "output=a.mp4"], "source=.: no such file"),
         (["source=film.mp4", "output=./film.mp4", "again=true"], "output=./film.mp4: is the source itself"),
-        (["output=there.mp4"], "there.csv is there already; give another output, or again=true"),
+        (["output=there.mp4"], "there.csv already exists; give another output, or again=true"),
     ],
 )
 def test_a_video_that_is_not_there_or_would_write_over_a_file_is_refused(given, words, folder):

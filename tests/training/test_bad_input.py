@@ -69,11 +69,11 @@ def test_a_full_disk_costs_one_epoch_and_a_checkpoint_that_was_cut_short_none(
         capture_output=True, timeout=HANG, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT)),
     )  # fmt: skip
-    assert_refused(full, "no room left on the disk", "What was finished is kept")
+    assert_refused(full, "the disk is full", "Finished work is kept")
     assert file.read_bytes() == before
     assert list(folder_in(place_with_store).glob("*.part")) == []
     file.write_bytes(before[:-1000])
-    assert_refused(command(*TRAIN, *arguments, cwd=place_with_store), f"{file} is damaged", "or delete it")
+    assert_refused(command(*TRAIN, *arguments, cwd=place_with_store), f"{file} is damaged", "delete it to train")
     assert file.read_bytes() == before[:-1000]
     file.write_bytes(before)
     stop_in_epoch(6, preloaded, place_with_store, *arguments)

@@ -130,7 +130,7 @@ def test_a_loss_that_is_not_finite_at_any_step_ends_the_epoch_before_anything_is
     from facemask_ensemble.training.checkpoint import Progress
 
     losses = [0.5] * first + [value] * (25 - first)
-    message = rf"learning_rate=0.1: the loss became {value} in epoch 3{when}; what was reached after epoch 2 is kept"
+    message = rf"learning_rate=0.1: the loss became {value} in epoch 3{when}; the checkpoint of epoch 2 is kept"
     with pytest.raises(InputError, match=message):
         epoch_of(losses, FiniteLoss(Progress(epochs=2), 0.1), [])
 

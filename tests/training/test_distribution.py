@@ -74,7 +74,7 @@ print(json.dumps({
 
 @pytest.fixture
 def train(tmp_path):
-    """Train a small network on so many devices in a process of its own, and tell how it went."""
+    """Train a small network on so many devices in a separate process, and tell how it went."""
 
     def run(backend, devices, images):
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -150,7 +150,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(gpus):
     from facemask_ensemble.training.distribution import Replicas
 
     gpus(4)
-    with pytest.raises(InputError, match="batch_size=30: 4 devices share it out; give a multiple of 4"):
+    with pytest.raises(InputError, match="batch_size=30: 4 devices share each batch; give a multiple of 4"):
         Replicas("all", batch_size=30)
 
 

@@ -158,7 +158,7 @@ def test_a_loss_that_explodes_later_leaves_the_last_good_state(tmp_path):
             kernel = model.get_layer("conv").kernel
             kernel.assign(np.full(kernel.shape, math.nan))
 
-    with pytest.raises(InputError, match="became nan in epoch 3; what was reached after epoch 2 is kept"):
+    with pytest.raises(InputError, match="became nan in epoch 3; the checkpoint of epoch 2 is kept"):
         learn(model, [Phase(6, 0.03, patience=None)], tmp_path, listeners=[spoil])
     assert len(pd.read_csv(tmp_path / "files" / "history.csv")) == 2
     progress, _ = checkpoint.load(tmp_path)

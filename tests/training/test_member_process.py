@@ -37,7 +37,7 @@ def test_a_process_that_left_no_word_failed_under_its_backbones_name(folder, lef
         (tmp_path / folder / "outcome.json").write_text(left)
     outcome = Outcome.read(tmp_path / folder)
     assert (outcome.name, outcome.state) == ("deep_cnn", "failed")
-    assert outcome.message == "its process was ended before it could say why"
+    assert outcome.message == "its process ended without an error message"
 
 
 def test_what_a_user_can_mend_is_refused_and_anything_else_failed():
@@ -76,7 +76,7 @@ def test_a_killed_training_is_reported_and_keeps_what_it_had(place_with_store, p
     assert process.returncode == 1
     (folder,) = (place_with_store / "outputs" / "runs" / "scenes").iterdir()
     assert said.splitlines() == [
-        "error: deep_cnn failed: its process was ended by SIGKILL, as happens when memory runs out: try a smaller "
+        "error: deep_cnn failed: its process was ended by SIGKILL, as happens when memory runs out; try a smaller "
         f"batch_size; see {folder / 'log.txt'}"
     ]
     assert Outcome.read(folder).state == "failed"
@@ -96,7 +96,7 @@ def test_a_member_is_trained_by_one_command_at_a_time_and_ctrl_c_closes_its_run(
 ):
     process = start_training(place_with_store, "schedule.epochs=5000", until="epoch  2/5000", python=preloaded)
     done = command("train", *SMALL, "schedule.epochs=5000", cwd=place_with_store)
-    assert_refused(done, "another process trains this very member; wait for its end, or stop it")
+    assert_refused(done, "another process is training this member; wait until it ends, or stop it")
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate()
@@ -129,7 +129,7 @@ def test_a_command_and_its_training_that_get_the_same_signal_twice_end_in_order(
 def assert_stopped(process, code, child, place):
     said, errors = process.communicate()
     assert (process.returncode, errors) == (code, "")
-    assert "stopped; the same command goes on from the last finished epoch" in said
+    assert "stopped; run the same command again to resume after the last finished epoch" in said
     assert not child.is_running()
     (folder,) = (place / "outputs" / "runs" / "scenes").iterdir()
     assert Outcome.read(folder).state == "stopped"

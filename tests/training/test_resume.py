@@ -137,7 +137,7 @@ def test_a_checkpoint_that_was_cut_short_is_refused_and_nothing_is_lost(tmp_path
     history = (tmp_path / "files" / "history.csv").read_text()
     for damaged in (whole[: len(whole) // 2], b"", whole[:-400] + bytes(300) + whole[-100:]):
         file.write_bytes(damaged)
-        with pytest.raises(InputError, match="checkpoint.npz is damaged .* delete it to train this member from its"):
+        with pytest.raises(InputError, match="checkpoint.npz is damaged .* delete it to train this member from the"):
             learn(tmp_path, phases)
         assert (tmp_path / "files" / "history.csv").read_text() == history
     file.write_bytes(whole)

@@ -83,5 +83,7 @@ def test_a_phase_that_cannot_be_is_refused(field, value, rule):
 
 
 def test_a_cut_given_twice_is_refused():
-    with pytest.raises(InputError, match="schedule.first_trainable=20 and last_blocks=2 name the same cut twice"):
+    with pytest.raises(
+        InputError, match="schedule.first_trainable=20 and last_blocks=2 both choose the layers that train"
+    ):
         Phase(1, 1e-3, first_trainable=20, last_blocks=2)

@@ -20,7 +20,7 @@ def test_an_error_is_raised_where_it_was_asked_for(tmp_path):
 
 
 def test_a_process_that_ends_without_an_answer_is_an_error():
-    with pytest.raises(RuntimeError, match="_exit: its process ended with 3 before it could answer"):
+    with pytest.raises(RuntimeError, match="_exit: its process ended with code 3 and gave no result"):
         aside(os._exit, 3)
 
 

@@ -79,5 +79,5 @@ def test_the_end_of_a_sweep_shows_errors_and_how_to_send_what_was_not_logged(tmp
     assert said.err.splitlines() == [
         f"error: deep_cnn failed: TypeError: x (log: {tmp_path / 'two' / 'log.txt'})",
         "error: vgg16 refused: image_size=8: too small",
-        "error: resnet50v2: not begun",
+        "error: resnet50v2: not started",
     ]

@@ -57,7 +57,7 @@ def test_machines_with_other_folders_agree_on_the_terms(plan_of, tmp_path):
         (["timeout=nan"], "timeout=nan: must be"),
         (["metric=f1"], "metric=f1: must be one of val_loss, val_accuracy"),
         (["optimizer=sgd"], r"optimizer=sgd: is set on the command line and searched \(space.optimizer\)"),
-        (["++schedule.learning_rate=1"], "'space.schedule.learning_rate=null' to search it no more"),
+        (["++schedule.learning_rate=1"], "'space.schedule.learning_rate=null' to stop searching it"),
         (["search=finetune"], "space.schedule.head_learning_rate: has no effect .*weights=null; choose search=recipe"),
         (
             ["backbone=xception", "image_size=96"],

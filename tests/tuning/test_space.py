@@ -89,7 +89,7 @@ def test_every_value_survives_the_override_grammar(value):
     ("override", "message"),
     [
         ("+space.schedule.rate=[1,2]", r"space.schedule.rate: there is no such key"),
-        ("+space.augmentation=[none,blur]", r"space.augmentation: blur: there is no such augmentation; choose among "),
+        ("+space.augmentation=[none,blur]", r"space.augmentation: blur: there is no such augmentation; choose from "),
         ("+space.augmentation={low: 1, high: 2}", r"space.augmentation: must be a list of options, such as \["),
         ("+space.batch_size={low: 8, high: 8}", r"space.batch_size.low=8: must be below space.batch_size.high=8"),
         ("+space.batch_size={low: 8, high: 4}", r"low=8: must be below"),
@@ -107,7 +107,10 @@ def test_every_value_survives_the_override_grammar(value):
         ("+space.batch_size=8", r"space.batch_size=8: give {low"),
         ("+space.batch_size=[]", r"space.batch_size=\[\]: a search needs two choices or more"),
         ("+space.batch_size=[8]", r"a single value is batch_size=VALUE"),
-        ("+space.dataset.limit=[10,20]", r"space.dataset.limit: cannot be searched, trials must stay comparable"),
+        (
+            "+space.dataset.limit=[10,20]",
+            r"space.dataset.limit: cannot be searched, because trials must stay comparable",
+        ),
         ("+space.trials=[10,20]", r"space.trials: cannot be searched"),
         ("+space.output_dir=[a,b]", r"space.output_dir: cannot be searched"),
     ],

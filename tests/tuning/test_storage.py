@@ -80,7 +80,7 @@ def test_a_database_that_goes_away_in_mid_search_costs_no_training(postgresql, s
         outcomes.append(train(settings, watch))
         return outcomes[-1]
 
-    lost = r"storage=postgresql.+:\*\*\*@.+stopped responding .+the same command goes on"
+    lost = r"storage=postgresql.+:\*\*\*@.+stopped responding .+run the same command to continue"
     with pytest.raises(InputError, match=lost), answering(postgresql):
         search(make_study(url=postgresql), make_objective(outlast), 1, lambda _: None)
     assert outcomes[0][0].state == "finished"
@@ -89,9 +89,9 @@ def test_a_database_that_goes_away_in_mid_search_costs_no_training(postgresql, s
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("studies.db", "storage=studies.db: no address; give one such as postgresql"),
-        ("sqlite:////nowhere/at/all.db", "no study can be kept there .+move the file away, or give another"),
-        ("oracle9://host/name", "no study can be kept there"),
+        ("studies.db", "storage=studies.db: not an address; give one such as postgresql"),
+        ("sqlite:////nowhere/at/all.db", "a study cannot be stored there .+move the file away, or give another"),
+        ("oracle9://host/name", "a study cannot be stored there"),
     ],
 )
 def test_an_address_of_no_storage_is_refused(url, message, tmp_path):
@@ -105,16 +105,16 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     from facemask_ensemble.tuning.storage import default_storage, open_storage
 
     (tmp_path / "tune.db").write_text("trials, all of them" * 100)
-    with pytest.raises(InputError, match="no study can be kept there .file is not a database"):
+    with pytest.raises(InputError, match="a study cannot be stored there .file is not a database"):
         open_storage(default_storage(tmp_path), tmp_path)
 
 
 def test_a_study_of_other_terms_is_refused(make_study):
     make_study(terms={"metric": "val_loss", "space.x": [0, 1], "batch_size": 32, "old": 1})
     make_study(terms={"metric": "val_loss", "space.x": [0, 1], "batch_size": 32, "new": 2})  # of another version
-    with pytest.raises(InputError, match="study=masks: was begun with batch_size=32, now it is 64"):
+    with pytest.raises(InputError, match="study=masks: started with batch_size=32, now it is 64"):
         make_study(terms={"metric": "val_loss", "space.x": [0, 1], "batch_size": 64})
-    with pytest.raises(InputError, match=r"was begun with space.y=None, now it is \[1, 2\]"):
+    with pytest.raises(InputError, match=r"started with space.y=None, now it is \[1, 2\]"):
         make_study(terms={"metric": "val_loss", "space.x": [0, 1], "space.y": [1, 2]})
 
 
@@ -125,5 +125,5 @@ def test_a_study_of_another_program_is_refused(make_study, tmp_path):
 
     storage = open_storage(default_storage(tmp_path), tmp_path)
     optuna.create_study(storage=storage, study_name="masks", direction="maximize")
-    with pytest.raises(InputError, match="study=masks: another program keeps a study of that name"):
+    with pytest.raises(InputError, match="study=masks: another program has a study of that name"):
         make_study()

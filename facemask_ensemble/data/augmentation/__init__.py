@@ -1,7 +1,7 @@
 """Random changes of training images that keep their label true.
 
-They run in tf.data, whatever backend Keras computes with. Layers of Keras and of our own may be mixed; those of our own
-draw from a random state each, so that a training can be stopped and go on with the same draws.
+They run in tf.data with every Keras backend. Layers of Keras and of this package can be mixed. Each layer of this
+package has its own random state, so that a training that is stopped resumes with the same random numbers.
 """
 
 from facemask_ensemble.data.augmentation.frame import CropAround, InsideFrame

@@ -32,7 +32,7 @@ class Equalization:
 
 
 def equalized(pixels: tf.Tensor) -> tf.Tensor:
-    """Spread the grey levels of each image evenly over 0..255, and move its three channels alike.
+    """Spread the grey levels of each image evenly over 0..255, and move its three channels by the same amount.
 
     Channel by channel, it would turn the faint tints of a grey image into gaudy blocks.
 

@@ -1,4 +1,4 @@
-"""Random geometry that keeps in the image what the label speaks of."""
+"""Random geometry that keeps the labelled objects in the image."""
 
 import math
 
@@ -22,9 +22,9 @@ class InsideFrame:
         A rotation that does not fit at `min_scale` shrinks the image further, just as far as it must.
         """
         if not 0 <= max_rotation <= 45:
-            raise InputError(f"augmentation max_rotation is 0..45 degrees, received {max_rotation}: use 10")
+            raise InputError(f"augmentation max_rotation={max_rotation}: must be from 0 to 45 degrees, such as 10")
         if not 0 < min_scale <= 1:
-            raise InputError(f"augmentation min_scale is above 0 and at most 1, received {min_scale}: use 0.8")
+            raise InputError(f"augmentation min_scale={min_scale}: must be above 0 and at most 1, such as 0.8")
         self.max_angle = math.radians(max_rotation)
         self.min_scale = float(min_scale)
         self.states = [new_state(seed)]
@@ -42,13 +42,13 @@ class InsideFrame:
 class CropAround:
     """Cut each image at random to a part of the same aspect, which always holds its middle, and enlarge that.
 
-    What lies within the central `keep` of both sides is never cut: a face in a crop with a margin, for one.
+    The central `keep` of both sides is never cut: for example a face in a crop with a margin.
     """
 
     def __init__(self, keep: float, seed: int | None = None) -> None:
         """Set the share of each side, around the middle, that stays; it is the smallest crop as well."""
         if not 0 < keep <= 1:
-            raise InputError(f"augmentation keep is a share above 0 and at most 1, received {keep}: use 0.72")
+            raise InputError(f"augmentation keep={keep}: must be a share above 0 and at most 1, such as 0.72")
         self.keep = float(keep)
         self.states = [new_state(seed)]
 

@@ -19,7 +19,7 @@ class Augmentation:
     """
 
     def __init__(self, layers: Sequence[Layer], mixup: MixUp | None = None, seed: int = 0) -> None:
-        """Take the layers and begin their random states anew: all draws follow from the seed.
+        """Take the layers and reset their random states: all random numbers follow from the seed.
 
         Raises:
             InputError: a layer is too coarse, or does not run in tf.data on Keras's present backend.
@@ -47,7 +47,7 @@ class Augmentation:
 
 
 def augmentation(layers: Sequence[Layer], mixup: Mixup | None, seed: int) -> Augmentation | None:
-    """Build the augmentation that a training asks for, or give None where there is nothing to do.
+    """Build the augmentation of a training, or give None if there is none.
 
     Args:
         layers: of Keras, in float32, or of this package.
@@ -64,11 +64,12 @@ def _check(layer: Layer) -> None:
         return
     if layer.compute_dtype != "float32":
         raise InputError(
-            f"augmentation layer {layer.name!r} computes in {layer.compute_dtype}, too coarse for 256 grey levels: "
+            f"augmentation layer {layer.name!r} computes in {layer.compute_dtype}, which has too few "
+            "digits for 256 grey levels; "
             "add `dtype: float32` to it"
         )
     if keras.backend.backend() != "tensorflow" and not hasattr(layer, "convert_weight"):
         raise InputError(
-            f"augmentation layer {layer.name!r} runs in tf.data on KERAS_BACKEND=tensorflow alone, received "
-            f"{keras.backend.backend()}: take one of Keras's image augmentation layers"
+            f"augmentation layer {layer.name!r} needs KERAS_BACKEND=tensorflow, but Keras runs on "
+            f"{keras.backend.backend()}; use one of Keras's image augmentation layers"
         )

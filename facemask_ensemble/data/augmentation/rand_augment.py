@@ -15,17 +15,17 @@ class RandAugment:
     After Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced search space", 2020,
     https://arxiv.org/abs/1909.13719. Theirs shears and shifts parts of an image out of the frame, and a face that is
     cut away changes the label: here an image is turned, shrunk and shifted within it, and nothing is sheared or
-    solarized. No operation comes twice to an image, for brightness upon brightness hides what is in it. How far each
-    goes is drawn anew, up to what the magnitude allows.
+    solarized. No operation is applied twice to an image, because twice the brightness hides what is in it. The strength
+    of each is random, up to the magnitude.
     """
 
     def __init__(self, operations: int = 2, magnitude: float = 0.5, seed: int | None = None) -> None:
         """Set how many operations an image gets, and how strong they may be, in 0..1."""
         if not 0 <= magnitude <= 1:
-            raise InputError(f"augmentation magnitude is 0..1, received {magnitude}: use 0.5")
+            raise InputError(f"augmentation magnitude={magnitude}: must be from 0 to 1, such as 0.5")
         self.layers = _layers(magnitude)
         if operations not in range(1, len(self.layers) + 1):
-            raise InputError(f"augmentation operations is 1..{len(self.layers)}, received {operations}: use 2")
+            raise InputError(f"augmentation operations={operations}: must be from 1 to {len(self.layers)}, such as 2")
         self.operations = operations
         self.states = [new_state(None), *(state for layer in self.layers for state in states_of(layer))]
         if seed is not None:
@@ -66,5 +66,5 @@ def _layers(magnitude: float) -> list[Layer]:
 
 
 def _changed(layer: Layer, pixels: tf.Tensor) -> tf.Tensor:
-    """Change the images, if there are any: not every layer of Keras takes an empty batch."""
+    """Change the images, unless the batch is empty: not every Keras layer takes an empty batch."""
     return tf.cond(tf.size(pixels) > 0, lambda: layer(pixels, training=True), lambda: pixels)

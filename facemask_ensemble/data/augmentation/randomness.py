@@ -58,7 +58,7 @@ def _states_of_keras(layer: keras.layers.Layer) -> Iterable[tf.Variable]:
 
 
 def seed_all(states: Sequence[tf.Variable], seed: int) -> None:
-    """Start every state anew, each with a number of its own that follows from the seed and its place alone."""
+    """Reset every state, each with its own number, which depends only on the seed and its place."""
     for state, number in zip(states, _numbers(seed, len(states)), strict=True):
         state.assign([number, 0])
 

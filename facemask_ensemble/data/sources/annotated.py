@@ -60,7 +60,7 @@ def _named(files: Sequence[Path], top: Path) -> tuple[dict[str, Path], LeftOut]:
     for file in files:
         groups.setdefault(file.stem, []).append(file)
     twins = [
-        (relative(file, top), f"another file has the name {stem!r} too, and annotations go by it: rename one")
+        (relative(file, top), f"another file has the name {stem!r} too, and annotations are found by name: rename one")
         for stem, group in groups.items()
         if len(group) > 1
         for file in group

@@ -31,7 +31,7 @@ SPLIT_FOLDERS = {
     "testing": "test",
 }
 UNLABELED = ("unlabeled", "unlabelled")
-NO_CLASS = "lies in no class folder"
+NO_CLASS = "is not in a class folder"
 
 
 def folders(root: str | Path | None) -> Listing:
@@ -66,12 +66,12 @@ def _images(home: Path, top: Path) -> tuple[list[str], LeftOut]:
     for file in files:
         if not is_image(file):
             suffix = ascii(file.suffix) if no_text(file.suffix) else file.suffix or "(none)"
-            left_out.append((relative(file, top), f"suffix {suffix} is not one of an image read here"))
+            left_out.append((relative(file, top), f"suffix {suffix} is not a supported image type"))
     return [relative(file, top) for file in files if is_image(file)], left_out
 
 
 def _split_folders(top: Path) -> list[tuple[Path, str]]:
-    """Find the folders of a given split, training first; none where the classes lie in the root itself."""
+    """Find the folders of a given split, training first; none if the class folders are in the root itself."""
     below = [entry for entry in visible(top) if _is_folder(entry)]
     splits = [entry for entry in below if entry.name.lower() in SPLIT_FOLDERS]
     if not splits:
@@ -86,13 +86,13 @@ def _split_folders(top: Path) -> list[tuple[Path, str]]:
         return []  # a class of railway trains
     what, where = (", ".join(f"{entry.name}/" for entry in part[:3]) for part in (strangers, splits))
     raise InputError(
-        f"dataset.root={top} has images in {what} beside the split {where}, so their split is unknown: move {what} "
-        f"into a split or out of the folder, or {where} out of it; or name each image's split with dataset=table"
+        f"dataset.root={top} has the split {where} and images in {what}, whose split is unknown; move {what} "
+        f"into a split or out of the folder, or move {where} out of it, or give every image a split with dataset=table"
     )
 
 
 def _beside(entry: Path, top: Path) -> LeftOut:
-    """Say why what lies beside the classes or the splits is left out; nothing of folders and files of other kinds."""
+    """Give the reasons why entries beside the classes or splits are left out; other folders and files have none."""
     if entry.name.lower() in UNLABELED and _is_folder(entry):
         files, left_out = files_below(entry, top)
         return left_out + [(relative(file, top), "it has no label") for file in files if is_image(file)]
@@ -116,7 +116,7 @@ def _holds_class(split: Path, top: Path) -> bool:
 
 
 def _key(name: str) -> str:
-    """Give what spellings of one class have in common, whatever system wrote the folders."""
+    """Give one key for all spellings of a class name, on every system."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -137,11 +137,11 @@ def _refuse_lack(
     cause = "".join(f" ({path}: {why})" for path, why in quarantine if path in links)
     if not filled:
         loose = sum(why == NO_CLASS for _, why in quarantine)
-        found = f"{loose} images but no class folder with one" if loose else "no image"
+        found = f"{loose} images outside class folders, and none in a class folder" if loose else "no image"
         raise InputError(f"dataset.root={top} has {found}{cause}: {advice}")
     if empty:
         raise InputError(
-            f"dataset.root={top} has no image of class {', '.join(empty)}{cause}: add some or remove the folder"
+            f"dataset.root={top} has no image of class {', '.join(empty)}{cause}; add images, or remove the folder"
         )
     if len(names) == 1:
         raise InputError(f"dataset.root={top} has one class, {names[0]!r}: {advice}")

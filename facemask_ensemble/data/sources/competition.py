@@ -53,9 +53,9 @@ def _labels(table: Path) -> dict[str, int]:
     except ValueError as error:
         raise InputError(f"{table} is not JSON ({error}): restore the competition's file") from None
     except OSError as error:
-        raise InputError(f"{table} cannot be opened ({error.strerror}): allow yourself to read it") from None
+        raise InputError(f"{table} cannot be opened ({error.strerror}); change its permissions") from None
     if not isinstance(labels, dict):
-        raise InputError(f"{table} holds a {type(labels).__name__}: it should map each file name to 0, 1 or 2")
+        raise InputError(f"{table} holds a {type(labels).__name__}: it must map each file name to 0, 1 or 2")
     for name, label in labels.items():
         if type(label) is not int or label not in (0, 1, 2):
             raise InputError(f"{table} gives {name} the label {label!r}: use 0 none, 1 all or 2 some")

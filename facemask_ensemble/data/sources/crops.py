@@ -87,14 +87,16 @@ def _cut(photos: Sequence[Photo], place: Path, margin: float, smallest: int) -> 
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
-        raise InputError(f"faces cannot be written to {place} ({error.strerror}): free or name another place") from None
+        raise InputError(
+            f"faces cannot be written to {place} ({error.strerror}); free space there, or give another output_dir"
+        ) from None
 
 
 def _move(fresh: Path, place: Path, crops: Crops) -> Crops:
     """Put the finished folder in its place; another process may have been faster with the same faces."""
     if place.exists() and _read(place) is None:
         if not (place / RECORD).is_file():
-            raise InputError(f"{place} holds other files than faces cut out here: move it away")
+            raise InputError(f"{place} has files that are not cut-out faces; move the folder away")
         shutil.rmtree(place)  # of these very faces, some are lost
     fresh.chmod(0o755)
     try:
@@ -145,12 +147,12 @@ def _matching(data: bytes, size: tuple[int, int]) -> Image.Image:
     image = decode(data)
     if image.size != size:
         raise ImageError(
-            f"{image.width}x{image.height} pixels, but its annotation is of {size[0]}x{size[1]}: annotate it anew"
+            f"{image.width}x{image.height} pixels, but its annotation says {size[0]}x{size[1]}: annotate it again"
         )
     with Image.open(io.BytesIO(data)) as stored:
         # A quarter turn of an oblong image shows in its size; any other turn leaves open which way the boxes lie.
         if stored.size == size and stored.getexif().get(ORIENTATION) in TURNS:
-            raise ImageError("turned by its EXIF orientation, its boxes perhaps not: save it upright")
+            raise ImageError("its EXIF orientation turns it, and its boxes may not fit: save it upright")
     return image
 
 

@@ -33,13 +33,13 @@ def face_crops(
             of one photograph do.
     """
     if not isinstance(margin, int | float) or isinstance(margin, bool) or not 0 <= margin <= 10:
-        raise InputError(f"dataset.margin={margin} is no share of a box: give 0 to 10, such as 0.2")
+        raise InputError(f"dataset.margin={margin}: must be a share of a box from 0 to 10, such as 0.2")
     if not isinstance(smallest_face, int) or isinstance(smallest_face, bool) or smallest_face < 1:
         raise InputError(f"dataset.smallest_face={smallest_face}: must be a whole number of pixels, at least 1")
     top, photos, quarantine = annotated_photos(root, "face_crops")
     place, crops = cut_faces(photos, Path(folder).absolute(), margin, smallest_face)
     quarantine += [(path, reason) for path, reason in crops["left_out"]]
-    advice = "add photographs of it, or lower dataset.smallest_face"
+    advice = "add photographs of that class, or lower dataset.smallest_face"
     refuse_empty_class(top, FACE_CLASSES, crops["faces"], quarantine, advice)
     group = _groups(crops, series_sizes, near_duplicates)
     rows = [{"path": face["path"], "label": face["label"], "group": group[face["photo"]]} for face in crops["faces"]]

@@ -21,7 +21,7 @@ def street_masks(
         series_sizes: widths and heights; images of such a size are one series and stay on one side of a split.
     """
     if worn_incorrectly not in ("unmasked", "masked", "drop"):
-        raise InputError(f"dataset.worn_incorrectly={worn_incorrectly} is not known: choose unmasked, masked or drop")
+        raise InputError(f"dataset.worn_incorrectly={worn_incorrectly}: must be one of unmasked, masked, drop")
     top, photos, quarantine = annotated_photos(root, "street_masks")
     rows = []
     for photo in photos:
@@ -31,6 +31,10 @@ def street_masks(
             rows.append({"path": photo.path, "label": label, "group": series_name(size_of(tree), series_sizes)})
         except AnnotationError as error:
             quarantine.append((photo.path, str(error)))
-    advice = "add images of it, or sort into dataset=folders" if rows else "give the folder as it was published"
+    advice = (
+        "add images of that class, or sort the images into class folders (dataset=folders)"
+        if rows
+        else "give the folder as it was published"
+    )
     refuse_empty_class(top, MASK_CLASSES, rows, quarantine, advice)
     return make_listing(top, MASK_CLASSES, rows, quarantine)

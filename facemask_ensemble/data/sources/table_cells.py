@@ -28,7 +28,7 @@ def read_table(file: Path, names: Mapping[str, str]) -> pd.DataFrame:
     """
     unknown = sorted(set(names) - set(COLUMNS))
     if unknown:
-        raise InputError(f"dataset.columns.{unknown[0]}: there is no such column; name {', '.join(COLUMNS)}")
+        raise InputError(f"dataset.columns.{unknown[0]}: there is no such column; the columns are {', '.join(COLUMNS)}")
     whole = _read(file)
     found = {}
     for column in COLUMNS:
@@ -39,13 +39,13 @@ def read_table(file: Path, names: Mapping[str, str]) -> pd.DataFrame:
             there = ", ".join(map(str, whole.columns)) or "none"
             raise InputError(f"{file} has no column {name!r} (it has {there}): set dataset.columns.{column}=NAME")
     if whole.empty:
-        raise InputError(f"{file} has no row: give it one for every image")
+        raise InputError(f"{file} has no rows; add a row for every image")
     table = pd.DataFrame(found, columns=list(COLUMNS)).fillna("").reset_index(drop=True)
     for column in NEEDED:
         empty = table.index[table[column] == ""]
         if len(empty):
             where = place(file, int(empty[0]))
-            raise InputError(f"{where} has no {column} ({len(empty)} such rows): fill it in, or take them out")
+            raise InputError(f"{where} has no {column} (such rows: {len(empty)}); fill it in, or delete those rows")
     return table
 
 
@@ -66,7 +66,7 @@ def _read(file: Path) -> pd.DataFrame:
             return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
     except (pd.errors.ParserWarning, pyarrow.ArrowException, ValueError, OSError) as error:
         why = " ".join(str(error).split())[:200]
-        raise InputError(f"{file} cannot be read as a table ({why}): save it anew, a CSV as UTF-8") from None
+        raise InputError(f"{file} cannot be read as a table ({why}); save it again, a CSV as UTF-8") from None
 
 
 def _path(cell: object) -> str:

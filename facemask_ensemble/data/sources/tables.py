@@ -33,7 +33,8 @@ def table(
     Args:
         table: a CSV or Parquet file. Labels are texts or whole numbers, splits the names that folders of a split may
             have, or "".
-        root: the folder that the paths are relative to; None for the table's. Absolute paths must lie below it.
+        root: the folder that the paths are relative to; None for the folder of the table. Absolute paths must
+            be below it.
         classes: names in label order, or in the order of the numbers 0, 1 … that are the labels; None for the labels
             themselves, sorted.
         columns: the names of the columns `path`, `label`, `split` and `group`, where they are others.
@@ -56,10 +57,12 @@ def table(
 
 def _existing_table(table: str | Path | None) -> Path:
     if table is None or not str(table).strip():
-        raise InputError("dataset.table=null, but dataset=table reads one: add dataset.table=FILE.csv or FILE.parquet")
+        raise InputError("dataset.table=null: dataset=table needs a file; give dataset.table=FILE.csv or FILE.parquet")
     file = Path(table).expanduser().absolute()
     if not os.path.isfile(file):
-        raise InputError(f"dataset.table={table} is no file: give a .csv or .parquet file with path and label")
+        raise InputError(
+            f"dataset.table={table} does not exist; give a .csv or .parquet file with the columns path and label"
+        )
     return file
 
 
@@ -70,7 +73,7 @@ def _below(path: str, top: Path, where: str) -> str:
     for folder, file in ((top, whole), (real, whole), (real, Path(os.path.realpath(whole.parent), whole.name))):
         if folder in file.parents:
             return file.relative_to(folder).as_posix()
-    raise InputError(f"{where}: {path} lies outside dataset.root={top}: give the folder that holds all the images")
+    raise InputError(f"{where}: {path} is outside dataset.root={top}; give the folder that holds all the images")
 
 
 def _split(name: str, where: str) -> str:
@@ -103,7 +106,7 @@ def _classes(found: set[str], classes: Sequence[str | int] | None, file: Path) -
 
 
 def _once(rows: pd.DataFrame) -> tuple[pd.DataFrame, LeftOut]:
-    """Keep an image that is named several times once, and leave it out if it is not always named alike."""
+    """Keep one row of an image that is named several times; leave it out if its rows differ."""
     alike = rows.drop_duplicates()
     torn = alike[alike["path"].duplicated(keep=False)]
     left_out = []
@@ -122,5 +125,5 @@ def _closed(path: str, top: Path, table: str, real: Callable[[Path], str]) -> st
     if not os.path.lexists(file):
         return f"named in {table}, but missing"
     if Path(real(top)) not in Path(real(file.parent), file.name).parents:
-        return "reached over a symbolic link that leaves dataset.root: put a copy in its place"
+        return "behind a symbolic link that leaves dataset.root: replace the link by a copy"
     return "a folder, not an image" if os.path.isdir(file) else trouble_with(file, top)

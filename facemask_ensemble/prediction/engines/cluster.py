@@ -1,4 +1,4 @@
-"""A cluster of Ray: joined, or started on this machine for as long as it is needed."""
+"""A Ray cluster: joined, or started on this machine for the time of the command."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from facemask_ensemble.signals import handlers_kept
 from facemask_ensemble.tensorflow_import import silent_stderr
 
 ANSWERING = 5.0  # seconds in which a cluster has to answer
-GO_ON = "what was answered is kept, and the same command goes on"
+GO_ON = "finished answers are kept; run the same command again to resume"
 LOST = {
     "ActorDiedError",
     "ActorUnavailableError",
@@ -37,15 +37,15 @@ def room(resources: dict[str, float], workers: int | None, cores: int, gpus: flo
         most = min(most, int(resources.get("GPU", 0) // gpus))
     if most < (workers or 1):
         raise InputError(
-            f"engine.workers={workers or 1}: with engine.cores={cores} and engine.gpus={gpus:g} each, there is room "
-            f"for {most} in {resources.get('CPU', 0):g} cores and {resources.get('GPU', 0):g} GPUs; ask for less"
+            f"engine.workers={workers or 1}: with engine.cores={cores} and engine.gpus={gpus:g} each, only "
+            f"{most} fit into {resources.get('CPU', 0):g} cores and {resources.get('GPU', 0):g} GPUs; ask for less"
         )
     return workers or most
 
 
 @contextmanager
 def joined(address: str | None) -> Iterator[None]:
-    """Join a cluster, or have one of this machine alone, without a word."""
+    """Join a cluster, or start one on this machine, without output."""
     os.environ |= SILENT if address else SILENT | PRIVATE
     if address and address != "auto":
         _refuse_silence(address)
@@ -71,9 +71,9 @@ def _start(address: str | None, place: str | None) -> None:
             ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise InputError(
-            f"engine.address={address}: no Ray can be had there ({' '.join(str(error).split())[:200]}); start one with "
-            "ray start, put its token into RAY_AUTH_TOKEN if it asks for one, or give engine.address=null for one of "
-            "this machine"
+            f"engine.address={address}: cannot connect to Ray ({' '.join(str(error).split())[:200]}); start it with "
+            "ray start, put its token into RAY_AUTH_TOKEN if it asks for one, or give engine.address=null to start "
+            "Ray on this machine"
         ) from None
 
 
@@ -83,14 +83,14 @@ def _short_folder() -> str:
 
 
 def _refuse_silence(address: str) -> None:
-    """Refuse an address at which nobody listens: Ray would try for a quarter of an hour."""
+    """Refuse an address where nothing listens: Ray would try for a quarter of an hour."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), ANSWERING).close()
     except (OSError, ValueError) as error:
         raise InputError(
-            f"engine.address={address}: nobody listens there ({error}); give HOST:PORT of a Ray that runs, or "
-            "engine.address=null for one of this machine"
+            f"engine.address={address}: nothing listens there ({error}); give HOST:PORT of a running Ray, or "
+            "engine.address=null to start one on this machine"
         ) from None
 
 
@@ -104,8 +104,8 @@ def losses_explained() -> Iterator[None]:
     except RayError as error:
         if any(type(cause).__name__ in LOST for cause in _causes(error)):
             raise InputError(
-                f"engine=ray: a worker was lost ({' '.join(str(error).split())[:200]}); {GO_ON}. Were they short of "
-                "memory, give fewer engine.workers"
+                f"engine=ray: a worker was lost ({' '.join(str(error).split())[:200]}); {GO_ON}. If memory "
+                "ran out, give fewer engine.workers"
             ) from None
         raise
 

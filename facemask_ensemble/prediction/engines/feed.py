@@ -1,4 +1,4 @@
-"""Files of images on their way to workers: read here, in order, and never many at a time."""
+"""Feed image files to workers: in order, and only some at a time."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -78,7 +78,7 @@ class Feeder(threading.Thread):
         self._insist(None)
 
     def end(self) -> None:
-        """Put no more, and wait until that is so."""
+        """Stop putting parcels, and wait for the thread to end."""
         self._ended.set()
         self.join()
 

@@ -1,4 +1,4 @@
-"""The engine of one machine: this process holds the members, and all cores work at one network after another."""
+"""The engine of one machine: this process holds the members, and all cores run one network after another."""
 
 from collections.abc import Iterator
 

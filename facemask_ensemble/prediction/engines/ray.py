@@ -105,7 +105,7 @@ def _in_order(batches: Iterable[Any], members: int) -> Iterator[Answer]:
                 raise InputError(row["refusal"])
             chunk = Chunk(row["names"], row["reasons"], {}, [])
             if row["first"] != done:
-                raise InputError(f"engine=ray: images from number {done + 1} on were lost on their way; {GO_ON}")
+                raise InputError(f"engine=ray: images from number {done + 1} on were lost in Ray; {GO_ON}")
             done += len(chunk.names)
             yield Answer(chunk, np.frombuffer(row["probs"], np.float32).reshape(members, len(chunk.names), -1), [])
 

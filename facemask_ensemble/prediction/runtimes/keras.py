@@ -18,7 +18,7 @@ ROOM = 3  # times a model's file: what a network takes in memory, with its batch
 
 
 class KerasNetwork:
-    """A member in Keras; one that no longer fits into memory is loaded anew whenever it is asked."""
+    """A member in Keras; one that no longer fits into memory is loaded again for each batch of images."""
 
     milliseconds = None
 

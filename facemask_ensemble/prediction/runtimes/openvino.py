@@ -20,7 +20,7 @@ AUTO, QUICKEST = "auto", "quickest"
 
 @dataclass(frozen=True)
 class Accepted:
-    """A conversion that may answer."""
+    """A conversion that passed the check."""
 
     source: Source
     place: Place
@@ -55,7 +55,7 @@ def load(
 
 
 def check(precision: str, differ: float | None) -> None:
-    """Refuse settings that there are not, or that this machine cannot follow.
+    """Refuse settings that do not exist or that this machine does not support.
 
     Raises:
         InputError: naming the key, the value and the rule.
@@ -68,7 +68,7 @@ def check(precision: str, differ: float | None) -> None:
         if importlib.util.find_spec(package) is None:
             raise InputError('runtime=openvino needs the extra: pip install "facemask-ensemble[openvino]"')
     if precision == HALF and not processor()[1]:
-        raise InputError(f"runtime.precision={HALF}: this processor does not multiply it; give float32 or auto")
+        raise InputError(f"runtime.precision={HALF}: this processor has no instructions for it; give float32 or auto")
 
 
 def _ways(precision: str) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def _ways(precision: str) -> tuple[str, ...]:
 
 
 def _accept(source: Source, precision: str, differ: float | None) -> Accepted:
-    """Find the quickest precision in which a member's conversion decides as the member does."""
+    """Find the fastest precision in which a member's conversion gives the same classes as the member."""
     place, ways = Place.of(source.file), _ways(precision)
     accepted, refused = dict[str, dict[str, Any]](), None
     for way in ways:
@@ -88,7 +88,7 @@ def _accept(source: Source, precision: str, differ: float | None) -> Accepted:
         refused = refusal(source.name, way, found, differ)
         if refused is None:
             accepted[way] = found
-            if way != SMALL:  # of which only measuring says whether it is the quicker one
+            if way != SMALL:  # only a measurement shows whether int8 is faster
                 break
         elif accepted or way != ways[-1]:
             print(f"{source.name} in {way}: {told(found)}; not used", flush=True)

@@ -1,4 +1,4 @@
-"""Whether a conversion may answer for a member: it has to decide as Keras did on the member's validation images."""
+"""Check a conversion: it must give the same classes as Keras on the member's validation images."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class NotAtHand(Exception):
 
 
 def measured(source: Source, place: Place, precision: str, differ: float | None) -> dict[str, Any]:
-    """Recall what is known of a conversion; where something is not, measure it and write it down.
+    """Read the record of a conversion; measure and save what is missing.
 
     Returns:
         `images` that it was asked about, `differ` (the share of them that it decides otherwise than Keras),
@@ -51,7 +51,7 @@ def measured(source: Source, place: Place, precision: str, differ: float | None)
 
 
 def refusal(name: str, precision: str, found: dict[str, Any], bound: float | None) -> str | None:
-    """Say why a conversion may not answer; None where it may."""
+    """Say why a conversion is refused; None if it is accepted."""
     if bound is None or found["differ"] <= bound:
         return None
     otherwise = {FULL: "runtime=keras, or a larger runtime.differ", SMALL: "runtime.precision=quickest"}
@@ -65,8 +65,8 @@ def told(found: dict[str, Any]) -> str:
         return "not checked against Keras (runtime.differ=null)"
     count = round(found["differ"] * found["images"])
     return (
-        f"{count} of {found['images']} validation images ({found['differ']:.2%}) decided otherwise than in Keras, "
-        f"probabilities within {found['largest']:.1g}"
+        f"{count} of {found['images']} validation images ({found['differ']:.2%}) answered differently from Keras, "
+        f"probabilities differ by at most {found['largest']:.1g}"
     )
 
 
@@ -91,11 +91,11 @@ def _holds(known: dict[str, Any], place: Place, precision: str, differ: float | 
 def _measure(
     source: Source, place: Place, precision: str, differ: float | None, known: dict[str, Any]
 ) -> dict[str, Any]:
-    """Measure a conversion; one to whole numbers is made where it was not yet."""
+    """Measure a conversion; the int8 conversion is made first if it is missing."""
     compared = UNCHECKED
     try:
         if precision == SMALL and not place.network(SMALL).exists():
-            print(f"{source.name}: is converted to {SMALL}, which is done once", flush=True)
+            print(f"{source.name}: converting to {SMALL} (only once)", flush=True)
             quantize(place, _calibration(source))
         network = OpenvinoNetwork(source.file, place, precision)
         if differ is not None:
@@ -103,8 +103,8 @@ def _measure(
     except NotAtHand as reason:
         if not known.get("images") or not place.network(kind_of(precision)).exists():
             raise InputError(
-                f"runtime=openvino: {source.name} cannot be checked against Keras: {reason}; bring them back, "
-                "do without the check (runtime.differ=null), or give runtime=keras"
+                f"runtime=openvino: {source.name} cannot be checked against Keras: {reason}; restore them, "
+                "skip the check (runtime.differ=null), or give runtime=keras"
             ) from None
         compared = {key: known[key] for key in UNCHECKED}
         network = OpenvinoNetwork(source.file, place, precision)
@@ -134,9 +134,9 @@ def _had(ask: Callable[[], Any]) -> Any:
 
 def _there(files: list[Path]) -> list[Path]:
     if not files:
-        raise NotAtHand("none of its images are known")
+        raise NotAtHand("its images are unknown")
     if gone := next((file for file in files if not file.is_file()), None):
-        raise NotAtHand(f"its images are gone, such as {gone}")
+        raise NotAtHand(f"its images are missing, such as {gone}")
     return files
 
 
@@ -145,7 +145,7 @@ def _compare(ask: Answer, size: int, files: list[Path], answers: NDArray[np.floa
     try:
         probs = np.concatenate([ask(some) for some in squares(files, size)])
     except (ImageError, OSError) as error:
-        raise NotAtHand(f"one of its images cannot be read any more ({error})") from None
+        raise NotAtHand(f"one of its images can no longer be read ({error})") from None
     differ = probs.argmax(axis=1) != answers.argmax(axis=1)
     largest = np.abs(probs - answers).max()
     return {"images": len(files), "differ": float(differ.mean()), "largest": float(largest)}

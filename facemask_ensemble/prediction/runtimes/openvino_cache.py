@@ -1,4 +1,4 @@
-"""Where a member's conversions lie: in `openvino/` beside its file, or in the user's cache where that is read-only."""
+"""The folder of a member's conversions: `openvino/` beside its file, or the user's cache if that is read-only."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ class Place:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other commands from converting here; what one of them has left unfinished is removed."""
+        """Lock the folder for conversions, and remove unfinished files of other commands."""
         with filelock.FileLock(self.folder / ".lock"):
             for part in self.folder.glob(f"*{PART}"):
                 shutil.rmtree(part, ignore_errors=True)
@@ -58,7 +58,7 @@ class Place:
 
     @contextmanager
     def writing(self, kind: str) -> Iterator[Path]:
-        """Give a file to write a network to, which is there whole at the end, or not at all."""
+        """Give a temporary file for a network; at the end the network is complete or absent."""
         final = self.network(kind)
         part = final.parent.with_name(f"{final.parent.name}.{uuid.uuid4().hex[:8]}{PART}")
         part.mkdir()
@@ -70,7 +70,7 @@ class Place:
             shutil.rmtree(part, ignore_errors=True)
 
     def recall(self, precision: str) -> dict[str, Any] | None:
-        """Read what was measured of a conversion; None where nothing was, or something else has damaged it."""
+        """Read the record of a conversion; None if it is missing or damaged."""
         try:
             known = json.loads(self._record(precision).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -78,7 +78,7 @@ class Place:
         return known if isinstance(known, dict) else None
 
     def note(self, precision: str, measured: dict[str, Any]) -> None:
-        """Write down what was measured of a conversion."""
+        """Save the record of a conversion."""
         write_atomically(json.dumps(measured, indent=2), self._record(precision))
 
     def _record(self, precision: str) -> Path:
@@ -98,13 +98,13 @@ def _folder(file: Path) -> Path:
         except OSError as error:
             reason = error.strerror
     raise InputError(
-        f"runtime=openvino: {file.name}'s conversion can be kept neither in {path / FOLDER} nor in {cache} ({reason}); "
-        "set XDG_CACHE_HOME to a folder that can be written, or give runtime=keras"
+        f"runtime=openvino: the conversion of {file.name} cannot be saved in {path / FOLDER} or {cache} ({reason}); "
+        "set XDG_CACHE_HOME to a writable folder, or give runtime=keras"
     )
 
 
 def _content(file: Path, stamp: Path) -> str:
-    """Give a file's sha256; one that has kept its length and its time of writing is not read again."""
+    """Give a file's sha256; a file with the same size and modification time is not read again."""
     seen = file.stat()
     now = {"bytes": seen.st_size, "modified_ns": seen.st_mtime_ns}
     try:

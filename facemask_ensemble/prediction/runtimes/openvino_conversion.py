@@ -1,4 +1,4 @@
-"""From Keras to OpenVINO, in a process of its own: TensorFlow is in nobody's memory afterwards."""
+"""Convert Keras to OpenVINO in a separate process, so that TensorFlow does not stay in memory."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +34,7 @@ def convert(sources: Sequence[Source]) -> None:
 
 
 def quantize(place: Place, images: Sequence[Path]) -> None:
-    """Convert a converted network to whole numbers, the ranges of its activations taken from images."""
+    """Quantize a converted network to int8, with activation ranges calibrated on images."""
     step = -(-len(images) // CALIBRATION)
     aside(_quantize, place, list(images[::step]))
 
@@ -45,7 +45,7 @@ def _converted(source: Source) -> None:
         return
     with place.locked():
         if not place.network(FULL).exists():  # another command may have been first
-            print(f"{source.name}: is converted to OpenVINO, which is done once", flush=True)
+            print(f"{source.name}: converting to OpenVINO (only once)", flush=True)
             aside(_convert, source.file, place)
 
 

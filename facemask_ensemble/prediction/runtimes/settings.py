@@ -4,7 +4,7 @@ from facemask_ensemble.settings.answering import Runtime
 
 
 def check_runtime(runtime: Runtime) -> None:
-    """Refuse settings of a runtime that there are not, or that this machine cannot follow.
+    """Refuse settings of a runtime that do not exist or that this machine does not support.
 
     Raises:
         InputError: naming the key, the value and the rule.

@@ -64,10 +64,10 @@ def test_no_file_is_read_while_there_is_no_room_and_an_end_is_heeded():
 def test_what_comes_before_damage_is_put_and_the_damage_is_kept():
     def broken():
         yield Item("a", bytes)
-        raise InputError("a broken archive")
+        raise InputError("the archive is damaged")
 
     taken = []
     feeder = Feeder(broken(), lambda parcel: taken.append(parcel) or True)
     feeder.run()
-    assert str(feeder.damage) == "a broken archive"
+    assert str(feeder.damage) == "the archive is damaged"
     assert [parcel and parcel.names for parcel in taken] == [["a"], None]

@@ -89,11 +89,11 @@ def test_ray_gives_the_answers_of_one_machine_in_the_order_of_the_images(choice,
 
     def broken():
         yield from open_input(str(photos)).items()
-        raise InputError("a broken archive")
+        raise InputError("the archive is damaged")
 
     expected = list(local.answer(choice, load, open_input(str(photos)).items(), None))
     found = []
-    with pytest.raises(InputError, match="a broken archive"):
+    with pytest.raises(InputError, match="the archive is damaged"):
         found.extend(on_ray(choice, load, broken(), cluster))
     for name in ("names", "reasons"):
         whole = [[value for one in some for value in getattr(one.chunk, name)] for some in (found, expected)]
@@ -141,7 +141,7 @@ def test_answers_that_are_missing_are_an_error_and_not_a_gap():
 
     found = _in_order([Batch(0, ["a", "b"]), Batch(3, ["d"])], 2)
     assert next(found).probs.shape == (2, 2, 3)
-    with pytest.raises(InputError, match="images from number 3 on were lost on their way; .* the same command goes on"):
+    with pytest.raises(InputError, match="images from number 3 on were lost in Ray; .* run the same command again"):
         next(found)
 
 
@@ -155,5 +155,5 @@ def test_there_are_as_many_workers_as_the_cluster_has_room_for(given, expected):
 @needs_ray
 def test_an_address_at_which_nobody_listens_is_refused_at_once(choice, load, closed_port):
     for address in (f"127.0.0.1:{closed_port}", f"ray://127.0.0.1:{closed_port}", "somewhere"):
-        with pytest.raises(InputError, match=f"engine.address={address}: nobody listens there"):
+        with pytest.raises(InputError, match=f"engine.address={address}: nothing listens there"):
             list(on_ray(choice, load, iter([]), address))

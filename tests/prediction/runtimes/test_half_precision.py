@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facemask_ensemble.prediction.runtimes import Source
+from facemask_ensemble.ensemble.sources import Source
 
 pytestmark = pytest.mark.heavy
 SIZE, IMAGES = 16, 24
@@ -93,7 +93,7 @@ def by_export(file, photos, place):
     from facemask_ensemble.models.copying import in_float32
 
     graph = member_graph("half", in_float32(load_classifier(file, as_trained=True)))
-    return savedmodel.read(graph.save(place / "saved"))({"pixels": photos[1]})["probs"]
+    return savedmodel.read(graph.save(place / "saved"))({"pixels": photos[1]})["probabilities"]
 
 
 @pytest.mark.parametrize("ask", [by_predict, by_evaluate, by_heatmaps, by_openvino, by_export])

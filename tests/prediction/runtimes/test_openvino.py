@@ -260,7 +260,7 @@ def measurement(known):
 @pytest.mark.heavy
 def test_without_its_images_only_what_was_accepted_before_is_used(source, unknown, files, tmp_path, capsys):
     gone = replace(unknown, judged=lambda: ([tmp_path / "a.png"], np.zeros((1, 3), np.float32)))
-    for one, words in ((gone, "its images are gone, such as .*a.png"), (replace(gone, judged=None), "none of its")):
+    for one, words in ((gone, "its images are missing, such as .*a.png"), (replace(gone, judged=None), "none of its")):
         with pytest.raises(InputError, match=f"tiny cannot be checked against Keras: {words}.*runtime.differ=null"):
             openvino.load([one], 32, "float32")
     openvino.load([gone], 32, "float32", differ=None)
@@ -270,7 +270,7 @@ def test_without_its_images_only_what_was_accepted_before_is_used(source, unknow
         openvino.load([gone], 32, "float32")
     openvino.load([unknown], 32, "float32")
     openvino.load([gone], 32, "float32")
-    assert "0 of 20 validation images (0.00%) decided otherwise than in Keras" in capsys.readouterr().out
+    assert "0 of 20 validation images (0.00%) answered differently from Keras" in capsys.readouterr().out
 
 
 @pytest.mark.heavy
@@ -304,7 +304,7 @@ def test_a_folder_that_cannot_be_written_is_replaced_by_the_users_cache(tmp_path
     there = Place.of(tmp_path / "b" / "model.keras").folder
     assert there.is_relative_to(tmp_path / "cache" / "facemask_ensemble" / "openvino")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b" / "openvino"))
-    with pytest.raises(InputError, match="model.keras's conversion can be kept neither in .*; set XDG_CACHE_HOME"):
+    with pytest.raises(InputError, match="the conversion of model.keras cannot be saved in .*; set XDG_CACHE_HOME"):
         Place.of(tmp_path / "b" / "model.keras")
 
 
@@ -344,7 +344,7 @@ def test_settings_that_there_are_not_are_refused(precision, differ, words):
 def test_a_machine_without_the_extra_or_the_instructions_is_told_of(monkeypatch):
     monkeypatch.setattr(openvino, "processor", lambda: ("abacus", ()))
     assert openvino._ways("auto") == ("float32",)
-    with pytest.raises(InputError, match="runtime.precision=bfloat16: this processor does not multiply it"):
+    with pytest.raises(InputError, match="runtime.precision=bfloat16: this processor has no instructions for it"):
         openvino.check("bfloat16", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "nncf" else name)
     openvino.check("float32", None)
