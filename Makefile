@@ -44,8 +44,8 @@ ui: $(READY) ## open the MLflow UI on what was logged, at http://127.0.0.1:5000
 test: $(ALL) ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5
 
-quick: $(ALL) ## run the tests that take no more than seconds
-	@$(BIN)/python -m pytest -m "not heavy"
+quick: $(ALL) ## run the tests that take less than a second each
+	@$(BIN)/python -m pytest -m "not heavy" -n 2 --dist worksteal
 
 lint: $(READY) ## ruff, mypy, and whether imports go down only
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo --no-cache

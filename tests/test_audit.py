@@ -25,6 +25,7 @@ def audited(command, place, folder, *more):
     return done, report, place / "outputs" / "audit-folders"
 
 
+@pytest.mark.heavy
 def test_a_spoilt_folder_is_audited_and_nothing_of_it_is_changed(command, place_with_store, spoilt):
     before = {path: path.read_bytes() for path in spoilt.rglob("*.*")}
     done, report, folder = audited(command, place_with_store, spoilt)
@@ -43,6 +44,7 @@ def test_a_spoilt_folder_is_audited_and_nothing_of_it_is_changed(command, place_
     assert copies.loc["masked/again.png", ["kind", "split"]].tolist() == ["exact", "left out"]
 
 
+@pytest.mark.heavy
 def test_the_audit_is_logged_as_a_run_of_its_kind(command, place_with_store, spoilt):
     from mlflow.tracking import MlflowClient
 
@@ -54,6 +56,7 @@ def test_the_audit_is_logged_as_a_run_of_its_kind(command, place_with_store, spo
     assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"audit.html", "audit.json"}
 
 
+@pytest.mark.heavy
 def test_a_set_that_cannot_be_split_is_audited_all_the_same(command, place_with_store, tmp_path, draw_faces):
     folder = draw_faces(tmp_path / "few", ["bare", "masked"], 2)
     done, report, _ = audited(command, place_with_store, folder)
@@ -62,6 +65,7 @@ def test_a_set_that_cannot_be_split_is_audited_all_the_same(command, place_with_
     assert report["balance"]["counts"] == {"bare": 2, "masked": 2}
 
 
+@pytest.mark.heavy
 def test_a_dead_server_does_not_cost_the_audit(command, tmp_path, spoilt, closed_port):
     uri = f"http://127.0.0.1:{closed_port}"
     done, _, folder = audited(command, tmp_path, spoilt, "tracking=server", f"tracking.uri={uri}")
@@ -82,6 +86,7 @@ def test_an_audit_of_nothing_is_refused_in_one_line(arguments, words, command, t
     assert_refused(command("audit", *arguments, cwd=tmp_path), *words)
 
 
+@pytest.mark.heavy
 def test_the_help_of_the_audit_teaches_without_importing_tensorflow(tmp_path):
     script = (
         "import sys; sys.argv = ['audit', '--help']\n"
@@ -100,6 +105,7 @@ def real(command, place, real_data, folder, dataset):
     return json.loads((place / "outputs" / f"audit-{dataset}" / "audit.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.heavy
 def test_the_series_of_the_street_photographs_is_found(command, place_with_store, real_data):
     report = real(command, place_with_store, real_data, "street_masks", "street_masks")
     told = report["shortcuts"]["shortcut_values"][0]
@@ -108,12 +114,14 @@ def test_the_series_of_the_street_photographs_is_found(command, place_with_store
     assert any("301x400" in found["text"] for found in report["findings"])
 
 
+@pytest.mark.heavy
 def test_a_random_split_of_the_hands_would_leak_some_31_percent(command, place_with_store, real_data):
     report = real(command, place_with_store, real_data, "rock_paper_scissors", "folders")
     assert report["copies"]["random_split"] == pytest.approx(0.31, abs=0.03)
     assert report["copies"]["given_split"]["parts"]["test"]["held_out"] == 210
 
 
+@pytest.mark.heavy
 def test_alpha_and_near_copies_of_the_faces_are_found(command, place_with_store, real_data):
     report = real(command, place_with_store, real_data, "faces", "folders")
     odd = {kind["finding"]: kind["files"] for kind in report["files"]["odd"]}

@@ -33,6 +33,7 @@ def train_small(command, place, study, *more, **environment):
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["train", "evaluate", "predict", "ship", "upload", "app", "audit", "export", "webcam"])
 def test_help_teaches_without_importing_tensorflow(name, tmp_path):
     script = (
@@ -54,6 +55,7 @@ def test_the_console_script_names_its_commands_and_refuses_others(command, tmp_p
     assert_refused(wrong, "tarin: no such command", "train, tune, evaluate")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -80,6 +82,7 @@ def test_a_refused_config_is_one_line_before_tensorflow_is_imported(arguments, w
     assert "TENSORFLOW" not in done.stdout
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("files", "words"),
     [([], "no finished training there"), (["scores.json"], "this training is already logged")],
@@ -90,6 +93,7 @@ def test_a_folder_without_anything_to_send_is_refused(files, words, command, tmp
     assert_refused(command("upload", f"folder={tmp_path}", cwd=tmp_path), f"folder={tmp_path}", words)
 
 
+@pytest.mark.heavy
 def test_a_folder_of_one_class_is_refused(command, tmp_path, assert_refused, draw_faces):
     draw_faces(tmp_path / "images", ["masked"], 4)
     done = command("train", *SMALL, "dataset=folders", "dataset.root=images", cwd=tmp_path)

@@ -81,6 +81,7 @@ def test_an_ensemble_is_exported_whole_or_leaves_nothing(tmp_path, monkeypatch, 
     assert json.loads((place / "export.json").read_text()) == record
 
 
+@pytest.mark.heavy
 def test_help_is_shown_without_tensorflow(tmp_path):
     import subprocess
 

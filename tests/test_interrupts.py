@@ -108,6 +108,7 @@ print(run_id)
 """
 
 
+@pytest.mark.heavy
 def test_a_training_that_is_interrupted_while_it_logs_can_close_its_run(store, tmp_path):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = start([sys.executable, "-c", LOG, str(tmp_path)], text=True, **pipes)

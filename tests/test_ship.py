@@ -88,6 +88,7 @@ def versions(store):
     return sorted(int(found.version) for found in store.client.search_model_versions("name = 'facemask-masks'"))
 
 
+@pytest.mark.heavy
 def test_the_first_one_shipped_is_the_champion_and_carries_its_evidence(store, tmp_path, capsys):
     run_id = log_report(store, tmp_path)
     version = ship(config(tmp_path))
@@ -133,6 +134,7 @@ def test_one_that_is_not_worse_takes_the_champions_place(store, tmp_path, capsys
     assert "95 % lower bound +2." in said
 
 
+@pytest.mark.heavy
 def test_one_that_may_be_worse_stays_a_version(store, tmp_path, capsys):
     log_report(store, tmp_path, 90, 10)
     ship(config(tmp_path))
@@ -181,6 +183,7 @@ def test_an_image_counts_where_content_and_label_are_the_same_and_no_answer_is_n
     assert old_right.tolist() == [True, True, False]
 
 
+@pytest.mark.heavy
 def test_other_classes_are_refused_before_anything_is_registered(store, tmp_path):
     log_report(store, tmp_path)
     ship(config(tmp_path))
@@ -326,6 +329,7 @@ def test_it_is_said_where_a_version_can_be_seen_and_no_password(uri, there, tmp_
     assert "secret" not in said
 
 
+@pytest.mark.heavy
 def test_help_teaches_without_importing_mlflow(tmp_path):
     script = (
         "import sys; sys.argv = ['ship', '--help']\n"

@@ -108,6 +108,7 @@ def test_only_several_values_for_the_data_are_a_sweep_over_data(overrides, expec
     assert sweeps_over_data(overrides) is expected
 
 
+@pytest.mark.heavy
 def test_an_experiment_that_sweeps_over_the_data_itself_sweeps_over_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
@@ -119,6 +120,7 @@ def test_an_experiment_that_sweeps_over_the_data_itself_sweeps_over_data(tmp_pat
     assert sweep.labels == ["root=one", "root=two"]
 
 
+@pytest.mark.heavy
 def test_the_parent_run_is_noted_in_the_sweeps_folder_whatever_the_clock_says(place_with_store, monkeypatch):
     """The folder is named by the time, in seconds."""
     monkeypatch.chdir(place_with_store)

@@ -54,6 +54,7 @@ def test_without_optuna_the_command_says_what_to_install(tmp_path, assert_refuse
     assert done.stdout.splitlines()[-1] == "IMPORTED"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

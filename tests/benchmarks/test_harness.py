@@ -66,6 +66,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line(room, given, said, capsy
     assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("room", ["training", "prediction", "explanation"])
 def test_help_lists_the_parts_without_importing_tensorflow(room):
     code = f"import sys; from benchmarks.{room} import main; main(['--help']); "

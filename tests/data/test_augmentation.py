@@ -73,6 +73,7 @@ def test_float32_in_0_to_255_and_labels_come_out_of_batches_of_any_size(name):
     np.testing.assert_allclose(first[1].sum(axis=1), 1)
 
 
+@pytest.mark.heavy
 def test_a_training_that_goes_on_from_saved_states_draws_what_an_uninterrupted_one_would():
     for name, (first, saved, then, resumed) in digests().items():
         assert first != then == resumed, name
@@ -152,6 +153,7 @@ def test_flip_gives_the_image_or_its_mirror_image_and_both():
     assert sum(same) + sum(mirrored) == 40
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_precision_of_the_network_makes_no_difference(name, policy):

@@ -29,6 +29,7 @@ def test_partners_are_those_worked_out_by_hand():
     np.testing.assert_array_equal(found, [3, 4, 0, 2, 1])
 
 
+@pytest.mark.heavy
 def test_all_partners_of_a_group_are_as_likely():
     from facemask_ensemble.data.augmentation.mixup import partners
 

@@ -256,6 +256,7 @@ def test_settings_that_cut_no_faces_are_refused(street, tmp_path, settings, mess
         cut(street, tmp_path, **settings)
 
 
+@pytest.mark.heavy
 def test_real_photographs_give_every_box_as_a_face_or_a_reason(real_data, tmp_path):
     found = face_crops(real_data / "street_masks", tmp_path, series_sizes=[[301, 400]], near_duplicates=8)
     assert len(found.rows) + len(found.quarantine) == 3235

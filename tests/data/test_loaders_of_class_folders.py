@@ -90,6 +90,7 @@ def test_labels_are_the_manifests_in_the_encoding_asked_for(name, labels, manife
     assert found == {array.tobytes(): label.tolist() for array, label in zip(pixels, np.asarray(expected), strict=True)}
 
 
+@pytest.mark.heavy
 @NAMES
 def test_every_epoch_has_all_images_once_in_three_steps_and_another_order(name, manifest, tmp_path):
     import keras
@@ -110,6 +111,7 @@ def test_every_epoch_has_all_images_once_in_three_steps_and_another_order(name, 
     assert orders(7) != orders(8)
 
 
+@pytest.mark.heavy
 @NAMES
 def test_no_pass_of_one_seed_has_the_order_of_a_pass_of_another(name, manifest, tmp_path):
     """Eleven images have 40 million orders; by sums, seed 0 in pass 1 is seed 1, or seed 3 after three batches."""

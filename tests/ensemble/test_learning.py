@@ -221,6 +221,7 @@ def test_logistic_recovers_a_planted_rule():
     assert own[:, 0].argmax() == own[:, 0].ravel().tolist().index(own[1, 0, 1])  # member 0 counts most in class 1
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("members", "classes", "near"),
     [

@@ -215,6 +215,7 @@ def test_members_that_have_seen_every_test_image_together_cannot_be_judged(store
         members_of(store, manifest, None, [log("xception", learned=learned)], tmp_path / "cache", seen="leave_out")
 
 
+@pytest.mark.heavy
 def test_a_member_of_other_classes_is_refused_with_both_lists(store, log, manifest, tmp_path):
     run_id = log("xception", classes=("bare", "masked"))
     with pytest.raises(InputError, match=rf"members={run_id} \(xception\) answers bare, masked, the dataset has none"):

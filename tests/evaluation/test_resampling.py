@@ -47,6 +47,7 @@ def slow_metrics(labels: np.ndarray, answers: np.ndarray, probs: np.ndarray | No
     }
 
 
+@pytest.mark.heavy
 def test_every_metric_of_every_name_equals_a_plain_bootstrap():
     labels, answers, probs = judged(40, seed=0)
     found = metric_intervals(labels, answers, probs, 3, "bea", draws=200, seed=5)

@@ -185,6 +185,7 @@ def test_a_model_that_is_asked_again_is_not_traced_again_and_its_weights_are_tho
     np.testing.assert_allclose(maps, [one_cell(6, 1)], atol=0.01)
 
 
+@pytest.mark.heavy
 def test_a_model_that_is_let_go_takes_what_was_kept_for_it_along():
     model = colour_network()
     heatmaps(model, two_blobs()[None], np.array([RED]), Gradcam)

@@ -84,6 +84,7 @@ def drawn(model, pixels, classes):
     return Heatmaps((pixels.mean(axis=3) / 255).astype(np.float32), [None] * len(pixels))
 
 
+@pytest.mark.heavy
 def test_gradcam_of_a_trained_network_passes(trained):
     pixels, classes = blobs(24, seed=1)
     assert trained.evaluate(pixels, classes, verbose=0)[1] > 0.9
@@ -140,6 +141,7 @@ def test_a_stage_that_repeats_another_is_left_out(small, block_ends, stages):
     assert [stage["stage"] for stage in found["stages"]] == stages
 
 
+@pytest.mark.heavy
 def test_one_copy_is_traced_once_and_its_maps_are_those_of_the_weights_of_the_stage(small, monkeypatch):
     seen = []
 

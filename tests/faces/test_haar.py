@@ -57,5 +57,6 @@ def test_opencv_5_is_refused_with_what_to_install(monkeypatch):
         Haar(CASCADE, 1.1, 5, 24)
 
 
+@pytest.mark.heavy
 def test_most_large_bare_real_faces_are_found(real_data, share_found):
     assert share_found(Haar(CASCADE, 1.1, 5, 24), real_data, "without_mask", 20) >= 0.6

@@ -241,6 +241,7 @@ def test_the_first_trainable_index_means_what_it_means_in_keras(name):
         freeze(model, first_trainable=LARGEST_INDEX[name] + 1)
 
 
+@pytest.mark.heavy
 def test_a_random_start_sets_batch_norm_momentum_and_switches_stochastic_depth_off():
     import keras
 

@@ -218,6 +218,7 @@ def test_a_classifier_from_a_member_takes_another_input_size(member):
     np.testing.assert_allclose(features_of(model, some_pixels(24))[:, :10, :10], corner, rtol=1e-5)
 
 
+@pytest.mark.heavy
 def test_a_classifier_from_a_member_takes_the_present_policy_and_scales_pixels_in_float32(member, tmp_path):
     import keras
 

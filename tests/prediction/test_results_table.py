@@ -86,6 +86,7 @@ def test_a_stopped_table_goes_on_and_a_finished_one_has_nothing_to_add(file):
     assert tuple(first["path"]) == NAMES
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_wherever_the_last_row_is_cut_the_table_becomes_the_same(tmp_path, suffix):
     whole = tmp_path / f"whole{suffix}"

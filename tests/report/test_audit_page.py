@@ -123,6 +123,7 @@ def test_the_page_holds_for_any_number_of_classes(classes, tmp_path):
     assert all(f"class {place}" in page.text for place in range(classes))
 
 
+@pytest.mark.heavy
 def test_the_page_of_ten_thousand_noisy_images_stays_under_ten_megabytes(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     _, text = written(tmp_path, count=10_000, classes=tuple(f"class {place}" for place in range(30)), thumbnail=noise)

@@ -37,6 +37,7 @@ def report() -> dict:
     }
 
 
+@pytest.mark.heavy
 def test_every_figure_is_written_as_an_image_with_something_on_it(report, tmp_path):
     paths = figures.write_figures(report, tmp_path / "figures")
     assert [path.name for path in paths] == [

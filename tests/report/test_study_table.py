@@ -104,6 +104,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, said, logged, capsys):
     assert re.search(said, line)
 
 
+@pytest.mark.heavy
 def test_help_names_the_keys_without_tensorflow():
     code = (
         "import sys; from facemask_ensemble.report.study_table import main; main(['--help']); "

@@ -169,6 +169,7 @@ def colour_statistics(pixels):
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("difficulty", LEVELS)
 def test_colour_statistics_do_not_give_the_class_away(difficulty):
     scenes = [draw_scene(21, index, 48, difficulty) for index in range(1200)]

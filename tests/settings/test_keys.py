@@ -64,12 +64,14 @@ def walk(kind, values, above=""):
             yield from walk(inner[0], {"rule": value} if call_alone else value, f"{above}{key}.")
 
 
+@pytest.mark.heavy
 def test_every_choice_of_every_command_is_read_and_written_and_read_again(configs):
     for (command, *_), cfg in configs.items():
         settings = read_settings(kind_of(command), cfg)
         assert read(kind_of(command), dump(settings)) == settings
 
 
+@pytest.mark.heavy
 def test_every_key_has_a_field_or_is_referred_to(configs):
     for choice, cfg in configs.items():
         referred = referred_keys(cfg)
@@ -80,6 +82,7 @@ def test_every_key_has_a_field_or_is_referred_to(configs):
             assert {f"{above}{key}" for key in extra} <= referred, choice
 
 
+@pytest.mark.heavy
 def test_every_field_has_a_key(configs):
     found = set()
     for (command, *_), cfg in configs.items():
@@ -92,6 +95,7 @@ def test_every_field_has_a_key(configs):
     assert {field for field in all_fields() - found - OPTIONAL if field[0] != SERVED} == set()
 
 
+@pytest.mark.heavy
 def test_every_field_has_a_reader(configs):
     """In the package, or in the config itself, as `${engine.cores}` is an argument of the engine's function."""
     interpolated = set()
@@ -147,6 +151,7 @@ def test_settings_import_nothing_of_the_package_but_the_errors():
                 assert node.module.startswith(("facemask_ensemble.settings", "facemask_ensemble.errors")), path
 
 
+@pytest.mark.heavy
 def test_all_settings_are_frozen(configs):
     settings = read_settings(kind_of("train"), configs["train", "backbone", "deep_cnn"])
     for group in (settings, settings.backbone, settings.dataset):

@@ -32,6 +32,7 @@ def stop_in_epoch(number, python, place, *arguments):
         process.communicate()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rate", ["nan", "-1", "0"])
 def test_a_rate_that_is_none_is_refused_at_once(rate, command, tmp_path, assert_refused):
     done = command(*TRAIN, f"schedule.learning_rate={rate}", cwd=tmp_path)

@@ -14,6 +14,7 @@ def test_work_is_done_in_another_process_and_its_answer_comes_back():
     assert aside(divmod, 7, 2) == (3, 1)
 
 
+@pytest.mark.heavy
 def test_an_error_is_raised_where_it_was_asked_for(tmp_path):
     with pytest.raises(InputError, match="members:/none: that study has no finished xception .it has none."):
         aside(newest_member, None, tmp_path, "none", "xception")

@@ -40,6 +40,7 @@ def test_a_draw_that_cannot_be_trained_is_refused(plan_of):
         plan_of().compose(["image_size=8"])
 
 
+@pytest.mark.heavy
 def test_machines_with_other_folders_agree_on_the_terms(plan_of, tmp_path):
     here = plan_of("output_dir=here", "trials=3").terms("f")
     assert here == plan_of("output_dir=there", "trials=30", "jobs=2").terms("f")

@@ -51,6 +51,7 @@ def test_the_accuracy_is_that_of_the_weights_that_were_kept(make_study, make_obj
     assert trial.intermediate_values[1] == pytest.approx(math.exp(-trial.params["x"] - 1))
 
 
+@pytest.mark.heavy
 def test_a_trial_that_promises_nothing_is_stopped(make_study, make_objective):
     import optuna
 
@@ -64,6 +65,7 @@ def test_a_trial_that_promises_nothing_is_stopped(make_study, make_objective):
     assert {"PRUNED", "COMPLETE"} == set(states(study))
 
 
+@pytest.mark.heavy
 def test_a_search_goes_on_until_there_are_as_many_trials_as_asked_for(make_study, make_objective):
     run(make_study(), make_objective(), 3)
     study = make_study()
@@ -72,6 +74,7 @@ def test_a_search_goes_on_until_there_are_as_many_trials_as_asked_for(make_study
     assert states(study) == ["COMPLETE"] * 5
 
 
+@pytest.mark.heavy
 def test_the_same_draws_come_however_often_a_search_is_begun_again(make_study, make_objective):
     at_once, in_parts = make_study("a"), make_study("b")
     run(at_once, make_objective(epochs=1), 6)
@@ -118,6 +121,7 @@ def test_a_refused_config_ends_the_search_with_its_line(make_study, make_objecti
         run(make_study(), make_objective(lambda *_: (refused, tmp_path)), 3)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("how", ["raised", "returned"])
 def test_a_stopped_trial_is_tried_again_with_the_same_draw(how, make_study, make_objective, tmp_path):
     def train(settings, watch):
@@ -137,6 +141,7 @@ def test_a_stopped_trial_is_tried_again_with_the_same_draw(how, make_study, make
     assert all(other.params != first.params for other in others)
 
 
+@pytest.mark.heavy
 def test_a_trial_whose_process_died_is_tried_again(make_study, make_objective, tmp_path, monkeypatch):
     from facemask_ensemble.tuning import storage
 
@@ -180,6 +185,7 @@ def test_no_trial_begins_after_the_timeout(make_study, make_objective, monkeypat
     assert states(study) == ["COMPLETE"] * 3
 
 
+@pytest.mark.heavy
 def test_a_draw_that_another_trial_trains_now_waits_for_it(make_study, make_objective, monkeypatch):
     from facemask_ensemble.tuning import trial
 
