@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from facemask_ensemble.data.manifest import write_atomically
+from facemask_ensemble.search_path import naming_own_folders
 from facemask_ensemble.tuning.figures import write_figures
 from facemask_ensemble.tuning.plan import OWN
 from facemask_ensemble.tuning.progress import ranking, shorter
@@ -67,7 +68,7 @@ def train_command(overrides: Sequence[str], drawn: Sequence[str]) -> str:
         drawn: of the trial.
     """
     kept = [text for text in overrides if text.lstrip("+~").partition("=")[0].partition(".")[0] not in (*OWN, "study")]
-    return shlex.join(["python", "-m", "facemask_ensemble.train", *kept, *drawn])
+    return shlex.join(["python", "-m", "facemask_ensemble.train", *naming_own_folders(), *kept, *drawn])
 
 
 def counted(study: optuna.Study) -> str:
