@@ -4,9 +4,9 @@ import optuna
 import pandas as pd
 import pytest
 
+from facemask_ensemble.search_path import ENVIRONMENT
 from facemask_ensemble.tuning.figures import history, importance, slices
 from facemask_ensemble.tuning.progress import best, brief, ranking
-from facemask_ensemble.search_path import ENVIRONMENT
 from facemask_ensemble.tuning.results import short_names, train_command, trials_table, write_results
 
 SPACE = {
