@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_an_ensemble_is_exported_whole_or_leaves_nothing(tmp_path, monkeypatch, 
         "facemask_ensemble.exporting.savedmodel.read", lambda path: lambda inputs: {"probabilities": np.ones((1, 2))}
     )
     with pytest.raises(InputError, match=r"ada: as savedmodel in float32 a probability differs from Keras by 0\.\d+, "):
-        export(given | {"again": True, "graph": "members"}, {})
+        export(replace(given, again=True, graph="members"), {})
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert json.loads((place / "export.json").read_text()) == record
 

@@ -130,7 +130,7 @@ def test_one_that_is_not_worse_takes_the_champions_place(store, tmp_path, capsys
     ship(config(tmp_path))
     assert champion(store) == 2
     said = " ".join(capsys.readouterr().out.split())
-    assert "champion: version 2 now, in place of version 1: +3.0 points on 1000 common images" in said
+    assert "replaces version 1: +3.0 points on 1000 common images" in said
     assert "95 % lower bound +2." in said
 
 

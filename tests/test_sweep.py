@@ -29,13 +29,13 @@ SMALL = (
 WITHOUT_LUCK = """
 import sys
 from pathlib import Path
-from facemask_ensemble.training import isolation, member
+from facemask_ensemble.training import member, member_process
 
 def fail(*arguments, **options):
     raise RuntimeError("out of luck")
 
 member._fit = fail
-isolation.main(Path(sys.argv[3]), show_bar=False)
+member_process.main(Path(sys.argv[3]), show_bar=False)
 """
 BREAK_SEED_1 = """#!/bin/sh
 if grep -qs '^seed: 1$' "$3/files/config.yaml"; then exec "{python}" "{child}" "$@"; fi

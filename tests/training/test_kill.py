@@ -17,9 +17,9 @@ TRAIN = (
 )  # fmt: skip
 COMMAND = """
 import sys, types
-from facemask_ensemble.training import isolation
+from facemask_ensemble.training import member_process
 
-isolation.sys = types.SimpleNamespace(executable=sys.argv.pop(1))
+member_process.sys = types.SimpleNamespace(executable=sys.argv.pop(1))
 from facemask_ensemble.train import main
 main()
 """
@@ -27,7 +27,7 @@ CHILD = """
 import json, os, signal, sys
 from pathlib import Path
 from facemask_ensemble.data import arrays
-from facemask_ensemble.training import callbacks, checkpoint, isolation
+from facemask_ensemble.training import callbacks, checkpoint, member_process
 
 moment = "{moment}"
 
@@ -57,7 +57,7 @@ elif moment == "between epochs":
     checkpoint.save = after_a_checkpoint
 else:
     checkpoint.write_arrays = half_written
-isolation.main(Path(sys.argv[3]), show_bar=False)
+member_process.main(Path(sys.argv[3]), show_bar=False)
 """
 
 
