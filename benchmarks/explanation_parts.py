@@ -85,7 +85,7 @@ def _about(asked: Settings, name: str) -> str:
 
 
 def _way(way: str, asked: Settings, place: Path, name: str, **other: Any) -> Any:
-    """Explain in one of the ways of `bench_ways`, in a separate process."""
+    """Explain in one of the ways of `explanation_methods`, in a separate process."""
     given = asdict(asked) | {"backbone": name, "image_size": _side(asked, name)} | other
     print(" ".join([way, name, *given["methods"]]), end=" … ", file=sys.stderr, flush=True)
     module, environment = "benchmarks.explanation_methods", {"KERAS_BACKEND": "tensorflow"}

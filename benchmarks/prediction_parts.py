@@ -115,7 +115,7 @@ def _same(found: Sequence[str], expected: Sequence[str]) -> Row:
 
 
 def _way(way: str, members: Members, files: Sequence[str], *overrides: str, **more: Any) -> dict[str, Any]:
-    """Ask in one of the ways of `bench_ways`."""
+    """Ask in one of the ways of `prediction_methods`."""
     print(" ".join([way, *overrides]), end=" … ", file=sys.stderr, flush=True)
     asked = {"overrides": [*members.overrides, *overrides], "files": list(files), **more}
     module = "benchmarks.prediction_methods"

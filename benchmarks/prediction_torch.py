@@ -1,7 +1,7 @@
 """The seven networks in PyTorch with timm, bfloat16, random weights: run by any Python that has both.
 
-`PYTHON bench_torch.py SIZE BATCH IMAGES` prints a line of JSON: seconds an image, all networks together. It imports
-nothing of this package.
+`PYTHON prediction_torch.py SIZE BATCH IMAGES` prints a line of JSON: seconds an image, all networks together. It
+imports nothing of this package.
 """
 
 import json

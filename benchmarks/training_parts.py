@@ -135,7 +135,7 @@ def sweep(asked: Settings, folder: Path) -> Iterator[Row]:
 
 def first(asked: Settings, folder: Path) -> Iterator[Row]:
     """From a member's start to the end of its first validation and prediction, beside Keras's Adam and graphs."""
-    images, size = asked.images or 96, asked.image_size or "${largest:64,${backbone.smallest_side}}"
+    images, size = asked.images or 96, asked.image_size or "'${largest:64,${backbone.smallest_side}}'"
     place = Place.prepare(folder, images, f"image_size={size}", "batch_size=16", "schedule.epochs=1")
     place.train("backbone=deep_cnn")  # makes MLflow's store; reads the program's files once
     sums = dict.fromkeys(("first_by_keras", "first"), 0.0)

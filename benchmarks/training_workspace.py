@@ -83,16 +83,16 @@ class Place:
 
     def train(self, *more: str, memory: bool = False) -> Watched:
         """Train by the command, with everything that it does."""
-        return self._watch("train", self.overrides(*more), memory=memory)
+        return self._watch("facemask_ensemble.train", self.overrides(*more), memory=memory)
 
     def sweep(self, *more: str, memory: bool = False) -> Watched:
         """Train several by the command."""
-        return self._watch("train", ["--multirun", *self.overrides(*more)], memory=memory)
+        return self._watch("facemask_ensemble.train", ["--multirun", *self.overrides(*more)], memory=memory)
 
     def other(self, way: str, path: Path, epochs: int, *more: str, memory: bool = False) -> Watched:
-        """Train in one of the ways of `bench_bare`."""
+        """Train in one of the ways of `training_baselines`."""
         text = json.dumps(dump(self.settings(*more)))
-        return self._watch("training.bench_bare", [way, str(path), str(epochs)], text=text, memory=memory)
+        return self._watch("benchmarks.training_baselines", [way, str(path), str(epochs)], text=text, memory=memory)
 
     def arrays(self, *more: str) -> Path:
         """Read the images into one file of arrays, and into the cache of ours."""
@@ -102,9 +102,8 @@ class Place:
 
     def _watch(self, command: str, arguments: list[str], *, text: str = "", memory: bool) -> Watched:
         told = [argument for argument in arguments if not argument.startswith(QUIET)]
-        print(" ".join([command, *told]), end=" … ", file=sys.stderr, flush=True)
-        module = f"facemask_ensemble.{command}"
+        print(" ".join([command.rpartition(".")[2], *told]), end=" … ", file=sys.stderr, flush=True)
         environment = COUNTED_BY if "operations" in arguments else {}
-        seen = watch(["-m", module, *arguments], self.folder, text=text, memory=memory, environment=environment)
+        seen = watch(["-m", command, *arguments], self.folder, text=text, memory=memory, environment=environment)
         print(f"{seen.seconds:.0f} s", file=sys.stderr)
         return seen

@@ -45,6 +45,14 @@ def own_folders() -> list[str]:
     return [folder for folder in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if folder]
 
 
+def naming_own_folders() -> list[str]:
+    """Give the arguments with which another command is told of these folders."""
+    folders = own_folders()
+    if len(folders) > 1:
+        return [f"{SEARCH_PATH}=[{','.join(f'file://{folder}' for folder in folders)}]"]
+    return [text for folder in folders for text in ("--config-dir", folder)]
+
+
 def open_own_folders(arguments: Sequence[str]) -> None:
     """Find the folders that a command line or the environment names, and let this process and its children use them.
 

@@ -176,7 +176,7 @@ def test_predictions_hold_the_vote_of_every_member_and_the_reason_of_an_image_wi
     done = command("predict", "input=masks/*/*", "study=masks", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "left out: masks/bare/notes.jpg: not an image" in done.stderr
-    assert "asked: 40 of 40 (1 members x 40 images)" in done.stdout
+    assert "member answers: 40 of 40 (1 members x 40 images)" in done.stdout
     folder = place / "outputs" / "predictions"
     quarantine, bad = pd.read_csv(folder / "quarantine.csv"), "masks/bare/notes.jpg"
     assert quarantine.to_dict("records") == [{"path": bad, "reason": "not an image"}]

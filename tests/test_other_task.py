@@ -78,8 +78,8 @@ def all_the_way(
     data = ("dataset=folders", f"dataset.root={root}", given)
     return [
         command("audit", *data, cwd=place),
-        command("train", "--multirun", f"backbone={backbones}", *TRAINED, *data, cwd=place, timeout=500),
-        command("evaluate", *data, *JUDGED, *judged, cwd=place, timeout=500),
+        command("train", "--multirun", f"backbone={backbones}", *TRAINED, *data, cwd=place),
+        command("evaluate", *data, *JUDGED, *judged, cwd=place),
         command("ship", "study=shapes", cwd=place),
         command("predict", f"input={root}", "ensemble=models:/folders@champion", "heatmap=gradcam", cwd=place),
     ]

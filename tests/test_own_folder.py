@@ -103,7 +103,7 @@ class MeanFeature:
 '''
 OWN = ("--config-dir", "mine")
 SMALL = ("precision=float32", "image_size=32", "schedule.epochs=1", "dataset=colours", "augmentation=paler")
-SHIPPED = "ensemble=models:/facemask-colours@champion"
+SHIPPED = "ensemble=models:/colours@champion"
 
 
 @pytest.fixture(scope="module")

@@ -86,9 +86,9 @@ def test_a_majority_that_is_decided_is_that_of_all_members(place, command, every
     done, table = predicted(command, place, "input=many", output="decided.csv")
     columns = ["path", "prediction", "tie", "reason"]
     pd.testing.assert_frame_equal(table[columns], everyone[1][columns])
-    assert "asked: 894 of 894 (3 members x 298 images)" in everyone[0].stdout
+    assert "member answers: 894 of 894 (3 members x 298 images)" in everyone[0].stdout
     votes = table[[f"vote_{name}" for name in MEMBERS]].notna()
-    asked = int(re.search(r"asked: (\d+) of 894 \(3 members x 298 images\)", done.stdout)[1])
+    asked = int(re.search(r"member answers: (\d+) of 894 \(3 members x 298 images\)", done.stdout)[1])
     assert asked == votes.to_numpy().sum() < 894
     readable = table["reason"].isna()
     assert set(votes[readable].sum(axis=1)) == {2, 3}
@@ -108,7 +108,7 @@ def test_killed_in_the_middle_and_started_again_every_image_is_there_once(place,
     pd.testing.assert_frame_equal(table, everyone[1], atol=1e-4)
     before = os.stat(place / "killed.csv").st_mtime_ns
     again, same = predicted(command, place, "input=many", "votes=all", output="killed.csv")
-    assert "asked: 894 of 894" in again.stdout
+    assert "member answers: 894 of 894" in again.stdout
     assert os.stat(place / "killed.csv").st_mtime_ns == before
     pd.testing.assert_frame_equal(same, table)
 

@@ -96,7 +96,7 @@ def test_the_first_one_shipped_is_the_champion_and_carries_its_evidence(store, t
     said = capsys.readouterr().out
     assert "facemask-masks version 1: greedy vote of 2 members, 90.0 % of 100 test images right" in said
     assert "95 % interval 85.0 to 95.0" in said
-    assert "champion: version 1 now, there was no champion before" in said
+    assert "champion: now version 1, there was no champion before" in said
     assert "#/models/facemask-masks/versions/1" in said
     found = store.client.get_model_version_by_alias("facemask-masks", "champion")
     assert found.description == "The greedy vote of two members is right on 90 images."
@@ -130,7 +130,7 @@ def test_one_that_is_not_worse_takes_the_champions_place(store, tmp_path, capsys
     ship(config(tmp_path))
     assert champion(store) == 2
     said = " ".join(capsys.readouterr().out.split())
-    assert "champion: version 2 now, in place of version 1: +3.0 points on 1000 common images" in said
+    assert "replaces version 1: +3.0 points on 1000 common images" in said
     assert "95 % lower bound +2." in said
 
 

@@ -193,8 +193,8 @@ def test_run_ids_choose_members_whatever_is_newer(store):
 @pytest.mark.parametrize(
     ("kind", "status", "message"),
     [
-        ("member", "FAILED", r"no finished member \(it is FAILED\); train it first"),
-        ("report", "FINISHED", "no finished member"),
+        ("member", "FAILED", r"not a finished member \(it is FAILED\); train it first"),
+        ("report", "FINISHED", "not a finished member"),
     ],
 )
 def test_a_run_id_that_is_no_finished_member_is_refused(kind, status, message, store):

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from facemask_ensemble.files import write_atomically
 from facemask_ensemble.overrides import parse, root_of
+from facemask_ensemble.search_path import naming_own_folders
 from facemask_ensemble.tuning.figures import write_figures
 from facemask_ensemble.tuning.plan import OWN
 from facemask_ensemble.tuning.progress import ranking, shorter
@@ -68,7 +69,7 @@ def train_command(overrides: Sequence[str], drawn: Sequence[str]) -> str:
         drawn: of the trial.
     """
     kept = [str(override.input_line) for override in parse(overrides) if root_of(override) not in (*OWN, "study")]
-    return shlex.join(["python", "-m", "facemask_ensemble.train", *kept, *drawn])
+    return shlex.join(["python", "-m", "facemask_ensemble.train", *naming_own_folders(), *kept, *drawn])
 
 
 def counted(study: optuna.Study) -> str:

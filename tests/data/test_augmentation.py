@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,11 +111,14 @@ def test_the_states_of_layers_within_layers_are_found():
     assert all(int(state[1]) > 0 for state in augment.variables)
 
 
+TESTS = str(Path(__file__).parents[1])  # where this file's own imports are
+
+
 def under_jax(script):
     """Run a script in a process where Keras computes with JAX, with this file as its argument."""
     return subprocess.run(
         [sys.executable, "-c", f"import keras, sys; assert keras.backend.backend() == 'jax'; {script}", __file__],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": TESTS},
         capture_output=True,
         text=True,
         timeout=HANG,

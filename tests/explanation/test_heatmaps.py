@@ -246,7 +246,7 @@ def small_network(last=None, features="features", past=False):
         ),
         (
             lambda: small_network(last=keras.layers.Softmax(name="probabilities")),
-            r"to \['pool', 'probabilities'\]: let it end in a De",
+            r"with \['pool', 'probabilities'\]: let it end in a De",
         ),
         (lambda: small_network(past=True), r"'shortcut' of model 'small' reads \['stem'\] past `features`"),
     ],

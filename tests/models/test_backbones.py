@@ -236,7 +236,11 @@ def test_the_first_trainable_index_means_what_it_means_in_keras(name):
             layer.trainable = False
         freeze(model, first_trainable=index)
         expected = [weight.path for weight in application.trainable_weights]
-        assert [weight.path for weight in model.trainable_weights] == [*expected, "probs/kernel", "probs/bias"]
+        assert [weight.path for weight in model.trainable_weights] == [
+            *expected,
+            "probabilities/kernel",
+            "probabilities/bias",
+        ]
     with pytest.raises(InputError, match=f"has {LARGEST_INDEX[name] + 1} layers"):
         freeze(model, first_trainable=LARGEST_INDEX[name] + 1)
 

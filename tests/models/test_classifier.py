@@ -161,9 +161,12 @@ def test_freezing_anew_forgets_what_was_frozen_before():
             {"last_blocks": 1},
             "last_blocks=1: backbone.block_ends does not say where a block of small ends; .* backbone.block_ends=",
         ),
-        ({"last_blocks": 1, "block_ends": "("}, r"backbone.block_ends=\(: no regular expression"),
+        ({"last_blocks": 1, "block_ends": "("}, r"backbone.block_ends=\(: not a valid regular expression"),
         ({"last_blocks": 1, "block_ends": "_out"}, "backbone.block_ends=_out: matches no layer .* c_norm, c_out"),
-        ({"last_blocks": 1, "first_trainable": 2}, "schedule.first_trainable=2, last_blocks=1, .* give one of them"),
+        (
+            {"last_blocks": 1, "first_trainable": 2},
+            "schedule.first_trainable=2, last_blocks=1, .* give only one of them",
+        ),
         ({"backbone": True, "first_trainable": 2}, "a frozen backbone=True: each chooses the layers that train"),
     ],
 )
@@ -243,7 +246,7 @@ def test_a_classifier_from_a_member_takes_the_present_policy_and_scales_pixels_i
 def test_a_member_of_another_backbone_is_refused(member):
     from facemask_ensemble.models.transfer import start_from_member
 
-    with pytest.raises(InputError, match="a member with the backbone small and not vgg16"):
+    with pytest.raises(InputError, match="a member with the backbone small, not vgg16"):
         start_from_member(member, "vgg16", 16, 3)
 
 

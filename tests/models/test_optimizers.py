@@ -31,8 +31,8 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 import test_optimizers as tests
 
-tests.assert_same(*(tests.learn(kind, strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), use_ema=True,
-                                weight_decay=0.1, global_clipnorm=0.1) for kind in tests.kinds()))
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+tests.assert_same(*tests.both(strategy=strategy, use_ema=True, weight_decay=0.1, global_clipnorm=0.1))
 """
 
 
@@ -78,13 +78,13 @@ def learn(kind, model=None, strategy=None, learning_rate=0.01, epochs=2, **optio
     return model
 
 
-def assert_same(expected, model):
+def assert_same(expected, model, atol=1e-6):
     """Compare weights and the optimizer's variables, their names and shapes included."""
     for one, other in zip(expected.weights, model.weights, strict=True):
-        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=atol)
     for one, other in zip(expected.optimizer.variables, model.optimizer.variables, strict=True):
         assert (one.path, one.shape, one.dtype) == (other.path, other.shape, other.dtype)
-        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=atol)
 
 
 def operations(model):
@@ -141,7 +141,7 @@ def test_the_rates_of_a_schedule_are_followed():
 @pytest.mark.heavy
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_as_with_keras(policy):
-    """Keras wraps the optimizer under float16, to scale the loss."""
+    """Keras wraps the optimizer under float16, to scale the loss. Half precision makes more of a rounded weight."""
     import keras
 
     keras.config.set_dtype_policy(policy)
@@ -150,7 +150,7 @@ def test_mixed_precision_trains_as_with_keras(policy):
         keras.backend.clear_session(free_memory=False)
         keras.config.set_dtype_policy(policy)
         learned.append(learn(kind))
-    assert_same(*learned)
+    assert_same(*learned, atol=1e-3)
 
 
 @pytest.mark.heavy

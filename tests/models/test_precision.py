@@ -92,7 +92,7 @@ def test_auto_measures_once_says_so_and_remembers(speeds, tmp_path, capsys):
     first = choose_policy("auto", WORKLOAD, tmp_path / "precision")
     assert first == Choice("mixed_bfloat16", {"float32": 20.0, "mixed_bfloat16": 30.0}, {}, measured=True)
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("xception: measuring float32 and mixed_bfloat16 once")
+    assert said[0].startswith("xception: measuring the speed of float32 and mixed_bfloat16 once")
     assert str(tmp_path / "precision") in said[0]
     assert said[1] == "xception: mixed_bfloat16 (mixed_bfloat16 30.0 images/s, float32 20.0 images/s)"
     speeds["float32"] = 99.0
@@ -125,7 +125,7 @@ def test_a_candidate_that_cannot_be_trained_is_out_and_its_reason_remembered(spe
     speeds["mixed_bfloat16"] = "the loss became nan at step 2"
     choice = choose_policy("auto", WORKLOAD, tmp_path)
     assert (choice.policy, choice.failures) == ("float32", {"mixed_bfloat16": "the loss became nan at step 2"})
-    assert "mixed_bfloat16 out: the loss became nan at step 2" in str(choice)
+    assert "mixed_bfloat16 not used: the loss became nan at step 2" in str(choice)
     assert choose_policy("auto", WORKLOAD, tmp_path).failures == choice.failures
 
 

@@ -152,6 +152,6 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     progress, arrays = checkpoint.load(tmp_path)
     import keras
 
-    with pytest.raises(InputError, match="its model variables are not those of this network"):
+    with pytest.raises(InputError, match="its model variables do not fit this network"):
         checkpoint.restore({"model": [keras.Variable(np.zeros((2, 2)))]}, arrays)
     assert progress.epochs == 1

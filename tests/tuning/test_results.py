@@ -4,6 +4,7 @@ import optuna
 import pandas as pd
 import pytest
 
+from facemask_ensemble.search_path import ENVIRONMENT
 from facemask_ensemble.tuning.figures import history, importance, slices
 from facemask_ensemble.tuning.progress import best, brief, ranking
 from facemask_ensemble.tuning.results import short_names, train_command, trials_table, write_results
@@ -94,6 +95,16 @@ def test_the_command_of_the_best_leaves_out_deletions_and_packages_of_the_search
     assert train_command(given, ["batch_size=8"]) == (
         "python -m facemask_ensemble.train '~dataset.limit' '+dataset.note='\"'\"'jobs=2, x'\"'\"'' batch_size=8"
     )
+
+
+@pytest.mark.parametrize(
+    ("folders", "named"),
+    [("/my/parts", "--config-dir /my/parts"), ("/a:/b", "'hydra.searchpath=[file:///a,file:///b]'")],
+)
+def test_the_command_of_the_best_names_the_users_own_folders(folders, named, monkeypatch):
+    monkeypatch.setenv(ENVIRONMENT, folders)
+    command = train_command(["backbone=tiny", "trials=3"], ["seed=1"])
+    assert command == f"python -m facemask_ensemble.train {named} backbone=tiny seed=1"
 
 
 def test_names_and_numbers_are_shortened_where_nothing_is_lost():

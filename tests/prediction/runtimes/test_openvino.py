@@ -36,7 +36,8 @@ FRESH = """
 import sys
 from pathlib import Path
 import numpy as np
-from facemask_ensemble.prediction.runtimes import Source, openvino
+from facemask_ensemble.ensemble.sources import Source
+from facemask_ensemble.prediction.runtimes import openvino
 [network] = openvino.load([Source("tiny", Path(sys.argv[1]))], 32, "float32")
 network(np.zeros((1, 32, 32, 3), np.uint8))
 sys.exit(" ".join({"tensorflow", "keras", "mlflow", "nncf", "sklearn", "scipy"} & {*sys.modules}) or None)
