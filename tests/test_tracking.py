@@ -372,7 +372,7 @@ def test_a_training_survives_its_server_and_is_uploaded_when_that_is_back(
         said = "".join(lines)
         assert process.wait() == 0, process.stderr.read()
     assert f"epoch {epochs}/{epochs}" in said
-    named = re.search(r"MLflow could not be told .* python -m (facemask_ensemble\.upload) (folder=(\S+))", said)
+    named = re.search(r"could not be logged to MLflow .* python -m (facemask_ensemble\.upload) (folder=(\S+))", said)
     folder = Path(named[3])
     probabilities = pd.read_parquet(folder / "files" / "probabilities.parquet")
     model = (folder / "files" / "model.keras").read_bytes()

@@ -64,7 +64,7 @@ def test_without_optuna_the_command_says_what_to_install(tmp_path, assert_refuse
         (["image_size=8"], "image_size=8: must be a whole number of at least 16"),
         (["search=all"], "search=all: there is no such search; choose one of finetune, none, recipe"),
         (["trials=0"], "trials=0: must be a whole number"),
-        (["tracking=server", "tracking.uri=nowhere"], "tracking.uri=nowhere: no address"),
+        (["tracking=server", "tracking.uri=nowhere"], "tracking.uri=nowhere: not an address"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_in_one_line(arguments, words, command, tmp_path, assert_refused):
