@@ -73,7 +73,7 @@ def _answer(settings: PredictSettings, images: InputImages, table: AnswerTable, 
     items = images.items()
     done = table.skip(items)
     if done:
-        print(f"resumes after {done} images")
+        print(f"resumes after {done} images answered earlier")
     first = next(items, None)
     if first is None:
         return

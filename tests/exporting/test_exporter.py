@@ -91,7 +91,7 @@ def test_every_format_answers_as_keras_does_alone_and_as_an_ensemble(name, tmp_p
 def test_beside_a_rule_of_ones_own_the_members_are_exported_and_it_is_said(tmp_path, sources, photos, capsys):
     made, _ = exporter(tmp_path, sources[:2], photos, "savedmodel", rule=most_confident)
     assert made.write("ensemble", {"voting": "rule", "ties": "mean_probability"}) == []
-    told = "voting=rule is your own function, most_confident, which no graph computes; the members are exported"
+    told = "voting=rule is your own function, most_confident, which no graph computes; only the members are exported"
     assert told in capsys.readouterr().out
     record = json.loads((tmp_path / "export.json").read_text())
     assert [graph["name"] for graph in record["graphs"]] == ["ada", "bea"]
@@ -129,7 +129,7 @@ def test_an_export_that_differs_by_more_than_the_tolerance_is_refused_and_the_ot
     monkeypatch.setattr(litert, "read", tampered)
     made, _ = exporter(tmp_path, sources[:2], photos, "litert")
     (refused,) = made.write("members", {})
-    assert re.match(r"ada: as litert in float32 .* by 0.002, where tolerance=0.001 .*tolerance=", refused)
+    assert re.match(r"ada: as litert in float32 .* by 0.002, more than tolerance=0.001; .*tolerance=", refused)
     record = json.loads((tmp_path / "export.json").read_text())
     assert ([graph["name"] for graph in record["graphs"]], record["refused"]) == (["bea"], [refused])
     assert sorted(file.name for file in tmp_path.iterdir()) == ["bea.tflite", "export.json"]

@@ -261,7 +261,10 @@ def measurement(known):
 @pytest.mark.heavy
 def test_without_its_images_only_what_was_accepted_before_is_used(source, unknown, files, tmp_path, capsys):
     gone = replace(unknown, judged=lambda: ([tmp_path / "a.png"], np.zeros((1, 3), np.float32)))
-    for one, words in ((gone, "its images are missing, such as .*a.png"), (replace(gone, judged=None), "its images are unknown")):
+    for one, words in (
+        (gone, "its images are missing, such as .*a.png"),
+        (replace(gone, judged=None), "its images are unknown"),
+    ):
         with pytest.raises(InputError, match=f"tiny cannot be checked against Keras: {words}.*runtime.differ=null"):
             openvino.load([one], 32, "float32")
     openvino.load([gone], 32, "float32", differ=None)
