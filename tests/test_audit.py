@@ -38,7 +38,7 @@ def test_a_spoilt_folder_is_audited_and_nothing_of_it_is_changed(command, place_
     assert "has another label" in quarantine["masked/again.png"]
     odd = " ".join(kind["finding"] for kind in report["files"]["odd"])
     assert "WEBP" in odd
-    assert "alpha" in odd
+    assert "transparent" in odd
     copies = pd.read_csv(folder / "copies.csv").set_index("path")
     assert copies.loc["bare/web.jpg", ["kind", "nearest"]].tolist() == ["near", "bare/4.png"]
     assert copies.loc["masked/again.png", ["kind", "split"]].tolist() == ["exact", "left out"]
@@ -125,5 +125,5 @@ def test_a_random_split_of_the_hands_would_leak_some_31_percent(command, place_w
 def test_alpha_and_near_copies_of_the_faces_are_found(command, place_with_store, real_data):
     report = real(command, place_with_store, real_data, "faces", "folders")
     odd = {kind["finding"]: kind["files"] for kind in report["files"]["odd"]}
-    assert any("alpha" in finding and files == 60 for finding, files in odd.items())
+    assert any("transparent" in finding and files == 60 for finding, files in odd.items())
     assert report["copies"]["groups"] > 25
