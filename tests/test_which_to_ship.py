@@ -57,7 +57,7 @@ def test_a_changed_dataset_is_named_on_the_page_and_on_the_card(place):
     assert read(place, "report.json")["dataset"]["changed"] == ["dataset.limit=80"]
     card = read(place, "ensemble/card.json")
     assert any("dataset.limit=80" in warning for warning in card["warnings"])
-    assert any("random weights" in warning for warning in card["warnings"])
+    assert any("random initialisation" in warning for warning in card["warnings"])
     assert "dataset.limit=80" in (place / "outputs" / "pair" / "report.html").read_text()
 
 
