@@ -115,7 +115,7 @@ def test_what_a_worker_refuses_is_said_in_its_own_words(choice, load, photos, cl
     broken = replace(choice, sources=[Source("red", tmp_path / "red.keras")])
     with pytest.raises(InputError, match="^members: red gives probabilities that are nan or infinite; train it again$"):
         list(on_ray(broken, load, open_input(str(photos)).items(), cluster, workers=1))
-    with pytest.raises(InputError, match=r"engine.workers=3: with engine.cores=1 .* room for 2 in 2 cores"):
+    with pytest.raises(InputError, match=r"engine.workers=3: with engine.cores=1 .*only 2 .*2 cores"):
         list(on_ray(choice, load, iter([]), cluster, workers=3))
 
 
