@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
@@ -86,6 +86,57 @@ def handlers_kept() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class StopChecks:
+    """The signals that came in a block of `stop_at_checks`."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.reached = False
+
+    def __call__(self) -> None:
+        """Raise `Stopped` if a signal came; from the first call on signals wait for the next call.
+
+        Raises:
+            Stopped: a signal asks this program to stop.
+        """
+        self.reached = True
+        if self.number is not None:
+            number, self.number = self.number, None
+            raise Stopped(number)
+
+
+@contextmanager
+def stop_at_checks() -> Iterator[StopChecks]:
+    """Stop a long loop where it checks for signals, instead of wherever a signal finds it.
+
+    Python drops an exception that a signal raises inside a destructor, a callback of the garbage collector or some
+    compiled code, and the program would run on; a training spends much of its time there. Until the first check, which
+    may be a minute away, a signal is raised at once and noted as well.
+
+    Yields:
+        What the loop calls again and again.
+    """
+    checks = StopChecks()
+
+    def noted(stop: _Stop) -> Callable[[int, FrameType | None], None]:
+        def note(number: int, frame: FrameType | None) -> None:
+            checks.number = number
+            if not checks.reached:
+                stop(number, frame)
+
+        return note
+
+    handlers = {number: handler for number in STOPS if isinstance(handler := signal.getsignal(number), _Stop)}
+    try:
+        for number, handler in handlers.items():
+            signal.signal(number, noted(handler))
+        yield checks
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    checks()
 
 
 @contextmanager

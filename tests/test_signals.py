@@ -11,7 +11,7 @@ import pytest
 from processes import STOPS, start
 
 from facemask_ensemble import signals
-from facemask_ensemble.signals import Stopped, started
+from facemask_ensemble.signals import Stopped, started, stop_at_checks
 
 COMMAND = """
 import fcntl, os, sys, termios
@@ -119,6 +119,60 @@ def test_signals_that_come_together_are_one_request_and_a_later_one_is_another(c
     clock.seconds = 2.0
     with pytest.raises(Stopped, match="stopped by SIGINT"):
         stop(signal.SIGINT, None)
+
+
+@pytest.fixture
+def stops():
+    """Let SIGTERM stop this process, as in a training."""
+    before = {number: signal.getsignal(number) for number in STOPS}
+    signals.stop_with_parent(orderly=True)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class Deaf:
+    """Sent a signal while it is destroyed: Python drops the exception."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_whose_exception_python_drops_stops_a_loop_at_its_next_check(stops):
+    with pytest.raises(Stopped, match="stopped by SIGTERM"), stop_at_checks() as checks:
+        Deaf()
+        checks()
+
+
+def test_a_signal_before_the_first_check_stops_at_once(stops):
+    passed = []
+    with pytest.raises(Stopped), stop_at_checks():
+        signal.raise_signal(signal.SIGTERM)
+        passed.append("here")
+    assert passed == []
+
+
+def test_from_the_first_check_on_a_signal_waits_for_the_next_one(stops):
+    passed = []
+    with pytest.raises(Stopped), stop_at_checks() as checks:
+        checks()
+        signal.raise_signal(signal.SIGTERM)
+        passed.append("here")
+        checks()
+        passed.append("not here")
+    assert passed == ["here"]
+    with pytest.raises(Stopped), stop_at_checks() as checks:
+        checks()
+        signal.raise_signal(signal.SIGTERM)  # after the last check: it is raised at the end
+    assert isinstance(signal.getsignal(signal.SIGTERM), signals._Stop)  # as before the block
+
+
+def test_a_block_with_checks_leaves_the_handlers_of_others_alone():
+    before = [signal.getsignal(number) for number in STOPS]
+    with stop_at_checks() as checks:
+        assert [signal.getsignal(number) for number in STOPS] == before
+        checks()
 
 
 def test_processes_are_told_to_stop_by_who_started_them_and_by_nobody_else(tmp_path):

@@ -3,7 +3,7 @@
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +102,25 @@ class Callbacks(keras.callbacks.CallbackList):
 
     A step without such a wait overlaps with the preparation of the next one, above all on a GPU. For these steps
     callbacks and the progress bar get no losses.
+
+    Args:
+        listed: the callbacks, in their order.
+        checks: called after every step; raises what is to stop the training.
+        options: of Keras's list.
     """
+
+    def __init__(self, listed: Sequence[keras.callbacks.Callback], checks: Callable[[], None], **options: Any) -> None:
+        super().__init__(listed, **options)
+        self.checks = checks
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Pass the end of a step on."""
+        self.checks()
         super().on_train_batch_end(batch, logs if (batch + 1) % LOSS_INTERVAL == 0 else None)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Pass the end of a validation step on; only the losses of the last one are read."""
+        self.checks()
         super().on_test_batch_end(batch)
 
 

@@ -15,6 +15,7 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.files import write_atomically
 from facemask_ensemble.models.freezing import freeze
 from facemask_ensemble.models.optimizers import Adam
+from facemask_ensemble.signals import stop_at_checks
 from facemask_ensemble.training import checkpoint
 from facemask_ensemble.training.callbacks import (
     Averaged,
@@ -164,14 +165,15 @@ class _Training:
             "optimizer": network.optimizer.variables,
         }
         train = self.data.share(train)
-        network.fit(
-            train,
-            validation_data=self.data.share(validation),
-            epochs=phase.epochs,
-            initial_epoch=self.progress.epoch,
-            callbacks=self._callbacks(phase, kept, network, train),
-            shuffle=False,
-        )
+        with stop_at_checks() as checks:
+            network.fit(
+                train,
+                validation_data=self.data.share(validation),
+                epochs=phase.epochs,
+                initial_epoch=self.progress.epoch,
+                callbacks=self._callbacks(phase, kept, network, train, checks),
+                shuffle=False,
+            )
 
     def _features(self, phase: Phase) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset]:
         """Give the head and its data, from features that are computed once a phase, however often it is stopped."""
@@ -203,7 +205,12 @@ class _Training:
         return self.recipe.optimizer(learning_rate=rate)
 
     def _callbacks(
-        self, phase: Phase, kept: checkpoint.Variables, network: keras.Model, train: tf.data.Dataset
+        self,
+        phase: Phase,
+        kept: checkpoint.Variables,
+        network: keras.Model,
+        train: tf.data.Dataset,
+        checks: Callable[[], None],
     ) -> Callbacks:
         controls: list[keras.callbacks.Callback] = []
         if phase.decay == "plateau":
@@ -219,7 +226,7 @@ class _Training:
         steps = int(train.cardinality())  # below 0 where it is not known
         bar = {"add_progbar": self.show_bar, "verbose": 1, "epochs": phase.epochs, "steps": max(steps, 0) or None}
         listed = [finite, *averaged, self.best, *controls, report, keep]
-        return Callbacks(listed, add_history=True, model=network, **bar)
+        return Callbacks(listed, checks, add_history=True, model=network, **bar)
 
 
 def _build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:

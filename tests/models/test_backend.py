@@ -58,4 +58,4 @@ def test_keras_that_runs_on_another_backend_already_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     program = "import keras; from facemask_ensemble.tensorflow_import import start_tensorflow; start_tensorflow()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "InputError: KERAS_BACKEND=jax: this process already runs Keras on it" in done.stderr
+    assert "InputError: KERAS_BACKEND=jax: Keras already runs on it in this process" in done.stderr
