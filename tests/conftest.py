@@ -23,44 +23,39 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: -heavy[item.path])
 
 
-STORE = ("facemask_ensemble.tracking", "mlflow.store.tracking.sqlalchemy_store", "alembic.command", "pyarrow.parquet")
-SHARED = ("hydra", "matplotlib.backends.backend_agg", "pandas", "sklearn.model_selection", "cleanlab.filter", *STORE)
-TRAINING = (*SHARED, "facemask_ensemble.training.member")
-ANSWERING = ("evaluate", "predict")  # commands that need TensorFlow themselves
+# What commands import, and the trainings that they start.
+IMPORTED = (
+    "hydra", "matplotlib.backends.backend_agg", "pandas", "sklearn.model_selection", "cleanlab.filter",
+    "facemask_ensemble.tracking", "mlflow.store.tracking.sqlalchemy_store", "alembic.command", "pyarrow.parquet",
+    "facemask_ensemble.training.member",
+)  # fmt: skip
 STARTING = ("train", "tune")  # commands that start others
 
 
 @pytest.fixture(scope="session")
-def zygotes(tmp_path_factory):
-    """Give the socket of a zygote that has imported some modules, started when it is first asked for."""
-    started = {}
-
-    def socket_of(*modules):
-        if modules not in started:
-            place = tmp_path_factory.mktemp("zygote") / "socket"
-            program = [sys.executable, str(Path(__file__).parent / "zygote.py"), str(place), *modules]
-            started[modules] = place, subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            assert started[modules][1].stdout.readline() == b"ready\n"
-        return str(started[modules][0])
-
-    yield socket_of
-    for _, process in started.values():
+def zygote(tmp_path_factory):
+    """Give the socket of a process that has imported what commands do, and forks for each of them."""
+    place = tmp_path_factory.mktemp("zygote") / "socket"
+    program = [sys.executable, str(Path(__file__).parent / "zygote.py"), str(place), *IMPORTED]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        yield str(place)
         process.stdin.close()
         process.wait(HANG)
 
 
 @pytest.fixture(scope="session")
-def preloaded(tmp_path_factory, zygotes):
+def preloaded(tmp_path_factory, zygote):
     """Give a `python` whose commands start their trainings at once, see preloaded.py."""
     program = tmp_path_factory.mktemp("preloaded") / "python"
-    known = f"ZYGOTE, PYTHON = {zygotes(*TRAINING)!r}, {sys.executable!r}"
+    known = f"ZYGOTE, PYTHON = {zygote!r}, {sys.executable!r}"
     program.write_text(f"#!{sys.executable} -IS\n{known}\n{(Path(__file__).parent / 'preloaded.py').read_text()}")
     program.chmod(0o755)
     return str(program)
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory, zygotes, request):
+def command(tmp_path_factory, zygote, preloaded):
     """Run a command of the package in a separate process, forked from one that has imported what all of them do."""
     printed = tmp_path_factory.mktemp("printed")
 
@@ -69,13 +64,13 @@ def command(tmp_path_factory, zygotes, request):
         asks = {
             "arguments": ["-m", f"facemask_ensemble.{name}", *map(str, arguments)],
             "cwd": str(cwd),
-            "executable": request.getfixturevalue("preloaded") if name in STARTING else sys.executable,
+            "executable": preloaded if name in STARTING else sys.executable,
             "environment": {**os.environ, **environment},
             "ignored": [],
             "blocked": [],
         }
         with socket.socket(socket.AF_UNIX) as asked, ExitStack() as opened:
-            asked.connect(zygotes(*(TRAINING if name in ANSWERING else SHARED)))
+            asked.connect(zygote)
             asked.settimeout(HANG)
             streams = [opened.enter_context(open(os.devnull))]
             streams += [opened.enter_context(file.open("w")) for file in files]

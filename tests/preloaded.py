@@ -1,7 +1,8 @@
 """What stands in for `python` in tests: what our commands start is forked from a zygote that has imported TensorFlow.
 
-Anything else is done by the real `python`. The fixture `preloaded` puts two lines before these, ZYGOTE, the socket, and
-PYTHON, and makes it a program.
+Anything else is done by the real `python`, with this program as `sys.executable`, so that what a launcher's workers
+start is forked too. The fixture `preloaded` puts two lines before these, ZYGOTE, the socket, and PYTHON, and makes it
+a program.
 """
 
 import json
@@ -10,22 +11,34 @@ import signal
 import socket
 import sys
 
-COMMANDS = ("facemask_ensemble.train", "facemask_ensemble.tune")
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-STARTED = ("facemask_ensemble.training.subprocess_call", "facemask_ensemble.training.member_process")
-COMMAND = "import runpy, sys; sys.executable, sys.argv = sys.argv[1], sys.argv[2:]; del sys.path[0]; "
-COMMAND += "sys.path.insert(0, ''); runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+FORKED = (
+    "facemask_ensemble.training.subprocess_call",
+    "facemask_ensemble.training.member_process",
+    "facemask_ensemble.tuning.workers",
+)
+PROGRAM = """
+import os, runpy, sys
+sys.executable, kind, *sys.argv = sys.argv[1:]
+if kind == "-m":
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+else:
+    sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
+    runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def main() -> None:
     """Be the process, or start it, hand on the signals that reach this one, and end as it ends."""
     arguments, own = sys.argv[1:], os.path.abspath(sys.argv[0])
-    module = arguments[1] if arguments[:1] == ["-m"] else ""
-    if module in COMMANDS:
-        os.execv(PYTHON, [PYTHON, "-c", COMMAND, own, *arguments[1:]])  # noqa: F821
-    plain = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow" and "XLA_FLAGS" not in os.environ
-    if module not in STARTED or not plain or "PYTHONPATH" in os.environ:
+    at = next((place for place, word in enumerate(arguments) if word == "-m" or not word.startswith("-")), None)
+    if at is None or "-c" in arguments[:at]:
         os.execv(PYTHON, [PYTHON, *arguments])  # noqa: F821
+    module = arguments[at + 1] if arguments[at] == "-m" else None
+    plain = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow" and "XLA_FLAGS" not in os.environ
+    if module not in FORKED or not plain or "PYTHONPATH" in os.environ:
+        kind = [] if module else ["file"]
+        os.execv(PYTHON, [PYTHON, *arguments[:at], "-c", PROGRAM, own, *kind, *arguments[at:]])  # noqa: F821
     request = {
         "arguments": arguments,
         "cwd": os.getcwd(),
