@@ -56,15 +56,18 @@ def preloaded(tmp_path_factory, zygote):
 
 @pytest.fixture(scope="session")
 def command(tmp_path_factory, zygote, preloaded):
-    """Run a command of the package in a separate process, forked from one that has imported what all of them do."""
+    """Run a command of the package in a separate process, forked from one that has imported what all of them do.
+
+    What it starts is started by `python`; where that is not given, by one that forks trainings too.
+    """
     printed = tmp_path_factory.mktemp("printed")
 
-    def run(name, *arguments, cwd, **environment):
+    def run(name, *arguments, cwd, python=None, **environment):
         files = [printed / stream for stream in ("stdout", "stderr")]
         asks = {
             "arguments": ["-m", f"facemask_ensemble.{name}", *map(str, arguments)],
             "cwd": str(cwd),
-            "executable": preloaded if name in STARTING else sys.executable,
+            "executable": str(python or (preloaded if name in STARTING else sys.executable)),
             "environment": {**os.environ, **environment},
             "ignored": [],
             "blocked": [],

@@ -16,6 +16,7 @@ FORKED = (
     "facemask_ensemble.training.subprocess_call",
     "facemask_ensemble.training.member_process",
     "facemask_ensemble.tuning.workers",
+    "child.py",  # what a test puts in a training's place
 )
 PROGRAM = """
 import os, runpy, sys
@@ -34,10 +35,10 @@ def main() -> None:
     at = next((place for place, word in enumerate(arguments) if word == "-m" or not word.startswith("-")), None)
     if at is None or "-c" in arguments[:at]:
         os.execv(PYTHON, [PYTHON, *arguments])  # noqa: F821
-    module = arguments[at + 1] if arguments[at] == "-m" else None
+    module = arguments[at + 1] if arguments[at] == "-m" else os.path.basename(arguments[at])
     plain = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow" and "XLA_FLAGS" not in os.environ
     if module not in FORKED or not plain or "PYTHONPATH" in os.environ:
-        kind = [] if module else ["file"]
+        kind = [] if arguments[at] == "-m" else ["file"]
         os.execv(PYTHON, [PYTHON, *arguments[:at], "-c", PROGRAM, own, *kind, *arguments[at:]])  # noqa: F821
     request = {
         "arguments": arguments,
@@ -59,7 +60,8 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         status = int(answers.readline())
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        if -status in STOPS:
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status)
 

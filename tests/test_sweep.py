@@ -38,7 +38,7 @@ member._fit = fail
 member_process.main(Path(sys.argv[3]), show_bar=False)
 """
 BREAK_SEED_1 = """#!/bin/sh
-if grep -qs '^seed: 1$' "$3/files/config.yaml"; then exec "{python}" "{child}" "$@"; fi
+if grep -qs '^seed: 1$' "$3/files/config.yaml"; then exec "{preloaded}" "{child}" "$@"; fi
 exec "{preloaded}" "$@"
 """
 TRAIN = "import sys; sys.executable = sys.argv.pop(1); from facemask_ensemble.train import main; main()"
@@ -109,8 +109,9 @@ def test_only_several_values_for_the_data_are_a_sweep_over_data(overrides, expec
 
 
 @pytest.mark.heavy
-def test_an_experiment_that_sweeps_over_the_data_itself_sweeps_over_data(tmp_path, monkeypatch):
+def test_an_experiment_that_sweeps_over_the_data_itself_sweeps_over_data(tmp_path, monkeypatch, preloaded):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", preloaded)
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         config = compose("train", ["dataset=folders"], return_hydra_config=True)  # as it stands, without a folder
     config.hydra.sweeper.params = {"dataset.root": "one,two"}
@@ -121,9 +122,10 @@ def test_an_experiment_that_sweeps_over_the_data_itself_sweeps_over_data(tmp_pat
 
 
 @pytest.mark.heavy
-def test_the_parent_run_is_noted_in_the_sweeps_folder_whatever_the_clock_says(place_with_store, monkeypatch):
+def test_the_parent_run_is_noted_in_the_sweeps_folder_whatever_the_clock_says(place_with_store, monkeypatch, preloaded):
     """The folder is named by the time, in seconds."""
     monkeypatch.chdir(place_with_store)
+    monkeypatch.setattr(sys, "executable", preloaded)
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         config = compose("train", list(SMALL[1:]), return_hydra_config=True)
     sweep = Sweep()
@@ -199,7 +201,7 @@ def test_a_sweep_that_was_killed_whole_trains_only_what_is_missing_or_failed(com
     sweep = [*SMALL, "seed=0,1,2,3,4", "schedule.epochs=6", "dataset.count=200"]
     child, python = place_with_store / "child.py", place_with_store / "python"
     child.write_text(WITHOUT_LUCK)
-    python.write_text(BREAK_SEED_1.format(python=sys.executable, child=child, preloaded=preloaded))
+    python.write_text(BREAK_SEED_1.format(child=child, preloaded=preloaded))
     python.chmod(0o755)
     train = [sys.executable, "-c", TRAIN, str(python), *sweep]
     with subprocess.Popen(train, cwd=place_with_store, stdout=subprocess.PIPE, text=True, start_new_session=True,

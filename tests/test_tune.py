@@ -163,7 +163,7 @@ def test_two_searches_side_by_side_share_one_study(preloaded, place_with_store):
 def test_a_stop_keeps_the_trials_that_run_side_by_side_or_alone_for_the_next_time(
     jobs, stop, code, command, preloaded, place_with_store
 ):
-    many = [*SMALL, "schedule.epochs=30", f"jobs={jobs}", "pruner=none", "trials=2"]
+    many = [*SMALL, "schedule.epochs=20", f"jobs={jobs}", "pruner=none", "trials=2"]
     search = [preloaded, "-m", "facemask_ensemble.tune", *many]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with start(search, cwd=place_with_store, start_new_session=True, **pipes) as process:

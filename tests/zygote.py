@@ -34,10 +34,14 @@ def become(request: dict, streams: list[int]) -> None:
     os.environ.update(set_by_imports | request["environment"])
     sys.path[0] = request["cwd"]
     sys.executable = request["executable"]
-    _, module, *arguments = request["arguments"]
-    sys.argv = ["", *arguments]
-    sys.orig_argv = [sys.executable, *request["arguments"]]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    first, *arguments = request["arguments"]
+    sys.orig_argv = [sys.executable, first, *arguments]
+    if first == "-m":
+        sys.argv = ["", *arguments[1:]]
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [first, *arguments]
+        runpy.run_path(first, run_name="__main__")
 
 
 def set_signals(request: dict) -> None:

@@ -1,13 +1,10 @@
 """Real trainings, killed by SIGKILL at moments that a test can only reach from within."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from processes import HANG
 
 pytestmark = pytest.mark.heavy
 
@@ -15,14 +12,6 @@ TRAIN = (
     "backbone=deep_cnn", "dataset.count=80", "dataset.size=48", "image_size=32", "augmentation=standard",
     "batch_size=16", "schedule.epochs=4", "precision=float32", "study=kill",
 )  # fmt: skip
-COMMAND = """
-import sys, types
-from facemask_ensemble.training import member_process
-
-member_process.sys = types.SimpleNamespace(executable=sys.argv.pop(1))
-from facemask_ensemble.train import main
-main()
-"""
 CHILD = """
 import json, os, signal, sys
 from pathlib import Path
@@ -61,14 +50,6 @@ member_process.main(Path(sys.argv[3]), show_bar=False)
 """
 
 
-def train_in(python, place):
-    """Run the command; its training runs in another `python`."""
-    return subprocess.run(
-        [sys.executable, "-c", COMMAND, str(python), *TRAIN],
-        cwd=place, capture_output=True, text=True, timeout=HANG, check=False,
-    )  # fmt: skip
-
-
 def what_came_out(place):
     """Give the one run's history, probabilities, weights and logged steps."""
     import keras
@@ -94,13 +75,15 @@ def uninterrupted(tmp_path_factory, make_place, command):
 
 
 @pytest.mark.parametrize("moment", ["first epoch", "between epochs", "during a checkpoint"])
-def test_a_killed_training_goes_on_to_the_same_history_and_weights(moment, uninterrupted, command, place_with_store):
+def test_a_killed_training_goes_on_to_the_same_history_and_weights(
+    moment, uninterrupted, command, preloaded, place_with_store
+):
     child = place_with_store / "child.py"
     child.write_text(CHILD.replace("{moment}", moment))
     python = place_with_store / "python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{child}" "$@"\n')
+    python.write_text(f'#!/bin/sh\nexec "{preloaded}" "{child}" "$@"\n')
     python.chmod(0o755)
-    killed = train_in(python, place_with_store)
+    killed = command("train", *TRAIN, cwd=place_with_store, python=python)
     assert killed.returncode == 1, killed.stderr
     assert "was ended by SIGKILL" in killed.stderr
     (folder,) = (place_with_store / "outputs" / "runs" / "kill").iterdir()
