@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.garbage import collection_paused
 
 
 def start_tensorflow() -> None:
@@ -18,7 +19,7 @@ def start_tensorflow() -> None:
         InputError: Keras already runs on another backend in this process.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with silent_stderr():
+    with silent_stderr(), collection_paused():
         import keras
         import tensorflow as tf
 

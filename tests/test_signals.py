@@ -1,5 +1,6 @@
 """Signals that stop a command: which are heeded, how it ends, and what becomes of the processes that it started."""
 
+import gc
 import os
 import pty
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from processes import STOPS, start
 
@@ -166,6 +168,30 @@ def test_from_the_first_check_on_a_signal_waits_for_the_next_one(stops):
         checks()
         signal.raise_signal(signal.SIGTERM)  # after the last check: it is raised at the end
     assert isinstance(signal.getsignal(signal.SIGTERM), signals._Stop)  # as before the block
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_training_stops_though_python_drops_the_exception_of_its_signal(stops, tmp_path):
+    import keras
+
+    from facemask_ensemble.data.loaders import batches
+    from facemask_ensemble.models.classifier import build_classifier
+    from facemask_ensemble.training.fit import Data, fit
+    from facemask_ensemble.training.schedules import Phase
+
+    data = batches(np.zeros((8, 8, 8, 3), np.uint8), np.arange(8) % 2, 2, 4, one_hot=True)
+    model = build_classifier("small", keras.layers.Conv2D(2, 3), 8, 2)
+    ended = []
+
+    def listen(epoch, metrics):
+        ended.append(epoch)
+        Deaf()
+
+    with pytest.raises(Stopped):
+        fit(model, Data(lambda passes: data, data, 8, 4), [Phase(50, 0.01, patience=None)], tmp_path, [listen])
+    assert ended == [1]
+    assert gc.isenabled()
 
 
 def test_a_block_with_checks_leaves_the_handlers_of_others_alone():

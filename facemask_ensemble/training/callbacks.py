@@ -105,22 +105,24 @@ class Callbacks(keras.callbacks.CallbackList):
 
     Args:
         listed: the callbacks, in their order.
-        checks: called after every step; raises what is to stop the training.
+        after_step: called after every step; raises what is to stop the training.
         options: of Keras's list.
     """
 
-    def __init__(self, listed: Sequence[keras.callbacks.Callback], checks: Callable[[], None], **options: Any) -> None:
+    def __init__(
+        self, listed: Sequence[keras.callbacks.Callback], after_step: Callable[[], None], **options: Any
+    ) -> None:
         super().__init__(listed, **options)
-        self.checks = checks
+        self.after_step = after_step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Pass the end of a step on."""
-        self.checks()
+        self.after_step()
         super().on_train_batch_end(batch, logs if (batch + 1) % LOSS_INTERVAL == 0 else None)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Pass the end of a validation step on; only the losses of the last one are read."""
-        self.checks()
+        self.after_step()
         super().on_test_batch_end(batch)
 
 

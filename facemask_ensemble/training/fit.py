@@ -13,6 +13,7 @@ import tensorflow as tf
 from facemask_ensemble.data.pipelines import without_autotune
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.files import write_atomically
+from facemask_ensemble.garbage import collection_paused
 from facemask_ensemble.models.freezing import freeze
 from facemask_ensemble.models.optimizers import Adam
 from facemask_ensemble.signals import stop_at_checks
@@ -165,13 +166,18 @@ class _Training:
             "optimizer": network.optimizer.variables,
         }
         train = self.data.share(train)
-        with stop_at_checks() as checks:
+        with stop_at_checks() as check, collection_paused() as resume_collection:
+
+            def after_step() -> None:
+                resume_collection()  # the network is traced
+                check()
+
             network.fit(
                 train,
                 validation_data=self.data.share(validation),
                 epochs=phase.epochs,
                 initial_epoch=self.progress.epoch,
-                callbacks=self._callbacks(phase, kept, network, train, checks),
+                callbacks=self._callbacks(phase, kept, network, train, after_step),
                 shuffle=False,
             )
 
@@ -210,7 +216,7 @@ class _Training:
         kept: checkpoint.Variables,
         network: keras.Model,
         train: tf.data.Dataset,
-        checks: Callable[[], None],
+        after_step: Callable[[], None],
     ) -> Callbacks:
         controls: list[keras.callbacks.Callback] = []
         if phase.decay == "plateau":
@@ -226,7 +232,7 @@ class _Training:
         steps = int(train.cardinality())  # below 0 where it is not known
         bar = {"add_progbar": self.show_bar, "verbose": 1, "epochs": phase.epochs, "steps": max(steps, 0) or None}
         listed = [finite, *averaged, self.best, *controls, report, keep]
-        return Callbacks(listed, checks, add_history=True, model=network, **bar)
+        return Callbacks(listed, after_step, add_history=True, model=network, **bar)
 
 
 def _build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:

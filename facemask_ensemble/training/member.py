@@ -16,6 +16,7 @@ from facemask_ensemble.data.augmentation import augmentation
 from facemask_ensemble.data.loaders import images, read_split
 from facemask_ensemble.data.manifest import Manifest
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.garbage import collection_paused
 from facemask_ensemble.models.precision import choose_policy
 from facemask_ensemble.models.throughput import Workload
 from facemask_ensemble.plots.learning_curves import learning_curves
@@ -65,7 +66,7 @@ def _train(settings: TrainSettings, folder: Path, store: tracking.Store, *, show
     keras.config.set_dtype_policy(choice.policy)
     prepare(settings.seed, deterministic=settings.deterministic)
     start = start_of(settings.backbone.weights, store, _data_folder(settings) / "artifacts")
-    with replicas.scope():
+    with replicas.scope(), collection_paused():
         model = build(settings.backbone, settings.image_size, len(manifest.class_names), start.member_file)
     described = tags(settings, manifest, choice, start.init, model)
     run_id = _run(settings, folder, store, manifest, described, params(settings, choice.policy, phases))

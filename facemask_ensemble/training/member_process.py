@@ -18,6 +18,7 @@ import yaml
 
 from facemask_ensemble.error_lines import explain
 from facemask_ensemble.errors import InputError
+from facemask_ensemble.garbage import collection_paused
 from facemask_ensemble.models import backend
 from facemask_ensemble.settings import dump, read
 from facemask_ensemble.settings.train import TrainSettings
@@ -158,7 +159,8 @@ def main(folder: Path, *, show_bar: bool) -> None:
 def _train(settings: TrainSettings, folder: Path, *, show_bar: bool) -> Outcome:
     name = settings.backbone.name
     try:
-        from facemask_ensemble.training.member import train_member
+        with collection_paused():
+            from facemask_ensemble.training.member import train_member
 
         return Outcome(name, "finished", summary=train_member(settings, folder, show_bar=show_bar))
     except KeyboardInterrupt:
