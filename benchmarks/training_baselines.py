@@ -6,6 +6,7 @@ and prints a line an epoch.
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from facemask_ensemble.data.loaders import read_split
 from facemask_ensemble.settings import read
 from facemask_ensemble.settings.train import TrainSettings
 from facemask_ensemble.training import fit
+from facemask_ensemble.training import member as training_member
 from facemask_ensemble.training.initialization import build
-from facemask_ensemble.training.member import train_member
 from facemask_ensemble.training.run_files import FILES
 
 RATE = 1e-4
@@ -84,16 +85,22 @@ def folder(settings: TrainSettings, place: Path, epochs: int) -> None:
 
 def first(settings: TrainSettings, place: Path, epochs: int) -> None:
     """Train a member as its process does."""
-    train_member(settings, place, show_bar=False)
+    training_member.train_member(settings, place, show_bar=False)
 
 
 def first_by_keras(settings: TrainSettings, place: Path, epochs: int) -> None:
-    """Train a member with Keras's Adam, two traces of its step, and a graph each for validation and prediction."""
+    """Train a member with Keras's Adam, two traces of its step, and a graph each for validation and prediction.
+
+    Python's garbage collection goes on all the time.
+    """
     make = settings.optimizer.make
     keras_own = make.changed(_target_=f"keras.optimizers.{make.name}")
     fit.share_inference = lambda network: None
     fit._build_metrics = lambda *_: None
-    train_member(replace(settings, optimizer=replace(settings.optimizer, make=keras_own)), place, show_bar=False)
+    for module in (fit, training_member):
+        vars(module)["collection_paused"] = lambda: nullcontext(lambda: None)
+    settings = replace(settings, optimizer=replace(settings.optimizer, make=keras_own))
+    training_member.train_member(settings, place, show_bar=False)
 
 
 def operations(settings: TrainSettings, file: Path, epochs: int) -> None:
