@@ -4,6 +4,8 @@ The user gives a folder by `--config-dir`, by `hydra.searchpath` or by the envir
 three into the variable, so that the processes that it starts see the same choices and modules.
 """
 
+import copy
+import functools
 import importlib.util
 import os
 import sys
@@ -140,6 +142,12 @@ def is_group(name: str) -> bool:
 
 def compose_choice(group: str, name: str) -> Any:
     """Compose one choice of a config group, with the defaults that it builds on, as a command does."""
+    return copy.deepcopy(_composed(group, name, tuple(own_folders())))
+
+
+@functools.cache
+def _composed(group: str, name: str, folders: tuple[str, ...]) -> Any:
+    """Compose a choice once in a process: Hydra takes a tenth of a second, and a report asks for many."""
     loader = ConfigLoaderImpl(_search_path())
     return loader.load_configuration(None, [f"+{group}={name}"], RunMode.RUN, from_shell=False)[group]
 

@@ -29,7 +29,6 @@ IMPORTED = (
     "facemask_ensemble.tracking", "mlflow.store.tracking.sqlalchemy_store", "alembic.command", "pyarrow.parquet",
     "facemask_ensemble.training.member",
 )  # fmt: skip
-STARTING = ("train", "tune")  # commands that start others
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +66,7 @@ def command(tmp_path_factory, zygote, preloaded):
         asks = {
             "arguments": ["-m", f"facemask_ensemble.{name}", *map(str, arguments)],
             "cwd": str(cwd),
-            "executable": str(python or (preloaded if name in STARTING else sys.executable)),
+            "executable": str(python or preloaded),
             "environment": {**os.environ, **environment},
             "ignored": [],
             "blocked": [],

@@ -16,6 +16,9 @@ FORKED = (
     "facemask_ensemble.training.subprocess_call",
     "facemask_ensemble.training.member_process",
     "facemask_ensemble.tuning.workers",
+    "facemask_ensemble.app",
+    "facemask_ensemble.predict",
+    "facemask_ensemble.webcam",
     "child.py",  # what a test puts in a training's place
 )
 PROGRAM = """

@@ -25,11 +25,22 @@ def audited(command, place, folder, *more):
     return done, report, place / "outputs" / "audit-folders"
 
 
+@pytest.fixture(scope="module")
+def found(command, make_place, tmp_path_factory, spoilt):
+    """The place of the spoilt folder's audit, how that ended, what it found and where; the folder is as before."""
+    place, before = make_place(tmp_path_factory.mktemp("found")), {path: path.read_bytes() for path in files(spoilt)}
+    done, report, folder = audited(command, place, spoilt)
+    assert {path: path.read_bytes() for path in files(spoilt)} == before
+    return place, done, report, folder
+
+
+def files(folder):
+    return folder.rglob("*.*")
+
+
 @pytest.mark.heavy
-def test_a_spoilt_folder_is_audited_and_nothing_of_it_is_changed(command, place_with_store, spoilt):
-    before = {path: path.read_bytes() for path in spoilt.rglob("*.*")}
-    done, report, folder = audited(command, place_with_store, spoilt)
-    assert {path: path.read_bytes() for path in spoilt.rglob("*.*")} == before
+def test_a_spoilt_folder_is_audited_and_nothing_of_it_is_changed(found):
+    _, done, report, folder = found
     assert "The same image has two labels" in done.stdout
     assert str(folder / "audit.html") in "".join(done.stdout.split("\n"))
     assert {path.name for path in folder.iterdir()} == {"audit.html", "audit.json", "copies.csv", "quarantine.csv"}
@@ -45,11 +56,11 @@ def test_a_spoilt_folder_is_audited_and_nothing_of_it_is_changed(command, place_
 
 
 @pytest.mark.heavy
-def test_the_audit_is_logged_as_a_run_of_its_kind(command, place_with_store, spoilt):
+def test_the_audit_is_logged_as_a_run_of_its_kind(found):
     from mlflow.tracking import MlflowClient
 
-    _, report, _ = audited(command, place_with_store, spoilt)
-    client = MlflowClient(f"sqlite:///{place_with_store}/outputs/mlflow.db")
+    place, _, report, _ = found
+    client = MlflowClient(f"sqlite:///{place}/outputs/mlflow.db")
     experiment = client.get_experiment_by_name("folders")
     (run,) = client.search_runs([experiment.experiment_id], "tags.kind = 'audit'")
     assert run.data.metrics["images"] == report["images"]["labelled"] == 44

@@ -1,9 +1,16 @@
+import json
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from composed import config_of
+from hydra.errors import HydraException
+
+from facemask_ensemble import evaluate, predict
+from facemask_ensemble.error_lines import explain
+from facemask_ensemble.errors import InputError
 
 NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 SMALL = (
@@ -16,15 +23,34 @@ SMALL = (
 )
 
 
+HELPFUL = ["train", "evaluate", "predict", "upload", "app", "export"]  # the others' tests are beside theirs
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, make_place, command, draw_faces):
-    """A folder in which two members of different classes have been trained, on folders of images."""
-    place = make_place(tmp_path_factory.mktemp("place"))
+def trainings(tmp_path_factory, make_place, command, draw_faces):
+    """A folder in which members of different classes are trained on folders of images, some of `moods` spoilt."""
+    place, trained = make_place(tmp_path_factory.mktemp("place")), {}
     for study, classes in {"masks": ["bare", "masked"], "moods": ["glad", "sad"]}.items():
         draw_faces(place / study, classes, 20)
-        done = train_small(command, place, study)
-        assert done.returncode == 0, done.stderr
-    return place
+        if study == "moods":
+            (place / study / "glad" / "empty.jpg").write_bytes(b"")
+            whole = (place / study / "sad" / "3.png").read_bytes()
+            (place / study / "sad" / "cut.png").write_bytes(whole[: len(whole) // 2])
+        trained[study] = train_small(command, place, study)
+        assert trained[study].returncode == 0, trained[study].stderr
+    return place, trained
+
+
+@pytest.fixture(scope="module")
+def place(trainings):
+    return trainings[0]
+
+
+def refusal(task, name, *overrides):
+    """Say in the words of a command why it refuses overrides."""
+    with pytest.raises((InputError, HydraException)) as raised:
+        task(config_of(name, *overrides))
+    return explain(raised.value)
 
 
 def train_small(command, place, study, *more, **environment):
@@ -33,18 +59,37 @@ def train_small(command, place, study, *more, **environment):
     )
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "ship", "upload", "app", "audit", "export", "webcam"])
-def test_help_teaches_without_importing_tensorflow(name, tmp_path):
+@pytest.fixture(scope="module")
+def helps(tmp_path_factory):
+    """What every command printed as its help, what that had imported, and what then lay in the folder."""
     script = (
-        f"import sys; sys.argv = ['{name}', '--help']\n"
-        f"from facemask_ensemble.{name} import main\n"
-        "main()\n"
-        "assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)"
+        "import json, os, sys\n"
+        "from contextlib import suppress\n"
+        "from importlib import import_module\n"
+        f"for name in {HELPFUL}:\n"
+        "    sys.argv = [name, '--help']\n"
+        "    with suppress(SystemExit):\n"
+        "        import_module(f'facemask_ensemble.{name}').main()\n"
+        "    imported = {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)\n"
+        "    print(json.dumps([name, sorted(imported), os.listdir()]), flush=True)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert f"python -m facemask_ensemble.{name}" in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    folder, helps, lines = tmp_path_factory.mktemp("helps"), {}, []
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    for line in done.stdout.splitlines():
+        if line.startswith("["):
+            name, *known = json.loads(line)
+            helps[name], lines = ("\n".join(lines), *known), []
+        else:
+            lines.append(line)
+    return helps
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", HELPFUL)
+def test_help_teaches_without_importing_tensorflow(name, helps):
+    said, imported, files = helps[name]
+    assert f"python -m facemask_ensemble.{name}" in said
+    assert (imported, files) == ([], [])
 
 
 def test_the_console_script_names_its_commands_and_refuses_others(command, tmp_path, assert_refused):
@@ -55,31 +100,49 @@ def test_the_console_script_names_its_commands_and_refuses_others(command, tmp_p
     assert_refused(wrong, "tarin: no such command", "train, tune, evaluate")
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["backbone=vgg99"], ["backbone=vgg99", "choose one of", "xception"]),
-        (["schedule.epoch=3"], ["schedule.epoch: there is no such key", "schedule.epochs"]),
-        (["image_size=[3"], ["--help"]),
-        (["image_size=20"], ["image_size=20", "at least 32"]),
-        (["dataset=folders", "dataset.root=nowhere"], ["dataset.root=", "nowhere", "no such folder"]),
-        (["dataset=folders"], ["dataset.root=null"]),
-        (["tracking=server"], ["tracking.uri needs a value"]),
-        (["backbone.weights=none.h5"], ["backbone.weights=", "none.h5: no such file", "null for random"]),
-        (["backbone.weights=null", "schedule=finetune"], ["schedule=finetune", "use schedule=scratch"]),
-    ],
-)
-def test_a_refused_config_is_one_line_before_tensorflow_is_imported(arguments, words, tmp_path, assert_refused):
+REFUSED = [
+    (["backbone=vgg99"], ["backbone=vgg99", "choose one of", "xception"]),
+    (["schedule.epoch=3"], ["schedule.epoch: there is no such key", "schedule.epochs"]),
+    (["image_size=[3"], ["--help"]),
+    (["image_size=20"], ["image_size=20", "at least 32"]),
+    (["dataset=folders", "dataset.root=nowhere"], ["dataset.root=", "nowhere", "no such folder"]),
+    (["dataset=folders"], ["dataset.root=null"]),
+    (["tracking=server"], ["tracking.uri needs a value"]),
+    (["backbone.weights=none.h5"], ["backbone.weights=", "none.h5: no such file", "null for random"]),
+    (["backbone.weights=null", "schedule=finetune"], ["schedule=finetune", "use schedule=scratch"]),
+]
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory):
+    """How a training ended with each of these configs, one after another in a process, and what that had imported."""
     script = (
-        f"import sys, atexit; sys.argv = ['train', *{arguments!r}]\n"
-        "atexit.register(lambda: 'tensorflow' in sys.modules and print('TENSORFLOW'))\n"
+        "import io, json, sys\n"
+        "from contextlib import redirect_stderr\n"
         "from facemask_ensemble.train import main\n"
-        "main()"
+        "for arguments in json.loads(sys.argv[1]):\n"
+        "    sys.argv, code = ['train', *arguments], 0\n"
+        "    with redirect_stderr(io.StringIO()) as errors:\n"
+        "        try:\n"
+        "            main()\n"
+        "        except SystemExit as end:\n"
+        "            code = end.code\n"
+        "    print(json.dumps([code, errors.getvalue(), 'tensorflow' in sys.modules]))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert_refused(done, *words)
-    assert "TENSORFLOW" not in done.stdout
+    asked = json.dumps([arguments for arguments, _ in REFUSED])
+    done = subprocess.run(
+        [sys.executable, "-c", script, asked],
+        cwd=tmp_path_factory.mktemp("refused"), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("number", range(len(REFUSED)), ids=lambda number: " ".join(REFUSED[number][0]))
+def test_a_refused_config_is_one_line_before_tensorflow_is_imported(number, refusals, assert_refused):
+    code, errors, imported = refusals[number]
+    assert_refused(subprocess.CompletedProcess(REFUSED[number][0], code, "", errors), *REFUSED[number][1])
+    assert not imported
 
 
 @pytest.mark.heavy
@@ -87,10 +150,12 @@ def test_a_refused_config_is_one_line_before_tensorflow_is_imported(arguments, w
     ("files", "words"),
     [([], "no finished training there"), (["scores.json"], "this training is already logged")],
 )
-def test_a_folder_without_anything_to_send_is_refused(files, words, command, tmp_path, assert_refused):
+def test_a_folder_without_anything_to_send_is_refused(files, words, tmp_path, assert_refused):
     for name in files:
         (tmp_path / name).touch()
-    assert_refused(command("upload", f"folder={tmp_path}", cwd=tmp_path), f"folder={tmp_path}", words)
+    start = [sys.executable, "-m", "facemask_ensemble.upload", f"folder={tmp_path}"]
+    done = subprocess.run(start, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert_refused(done, f"folder={tmp_path}", words)
 
 
 @pytest.mark.heavy
@@ -115,16 +180,11 @@ def test_a_sweep_over_a_missing_folder_is_refused_once(command, tmp_path, assert
 
 
 @pytest.mark.heavy
-def test_corrupt_images_are_listed_and_left_out(command, place, draw_faces):
-    folder = draw_faces(place / "spoilt", ["bare", "masked"], 20)
-    (folder / "bare" / "empty.jpg").write_bytes(b"")
-    whole = (folder / "masked" / "3.png").read_bytes()
-    (folder / "masked" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    done = train_small(command, place, "spoilt")
-    assert done.returncode == 0, done.stderr
-    assert "left out: bare/empty.jpg: empty file" in done.stdout
-    assert "left out: masked/cut.png" in done.stdout
-    assert (folder / "masked" / "cut.png").exists()
+def test_corrupt_images_are_listed_and_left_out(trainings):
+    place, trained = trainings
+    assert "left out: glad/empty.jpg: empty file" in trained["moods"].stdout
+    assert "left out: sad/cut.png" in trained["moods"].stdout
+    assert (place / "moods" / "sad" / "cut.png").exists()
 
 
 @pytest.mark.heavy
@@ -148,18 +208,23 @@ def test_a_weights_file_of_another_network_is_refused(command, place, assert_ref
     assert_refused(done, "other.weights.h5: not the weights of Xception", "give that network's file")
 
 
+SMALL_DISK = """
+import resource, keras
+
+class Limit(keras.layers.Identity):
+    def __init__(self):
+        super().__init__()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
+"""
+
+
 @pytest.mark.heavy
 def test_a_disk_that_fills_up_is_named_and_what_was_finished_is_kept(command, place, assert_refused):
     """A limit on the size of files stands for the disk: 28 images of 192 px need three megabytes, the store one."""
     before = answers(command, place)
-    script = (
-        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))\n"
-        "sys.argv = ['train', *sys.argv[1:]]; runpy.run_module('facemask_ensemble.train', run_name='__main__')"
-    )
-    arguments = [*SMALL, "image_size=192", "dataset=folders", "dataset.root=masks", "study=masks"]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], cwd=place, capture_output=True, text=True, check=False
-    )
+    (place / "small_disk.py").write_text(SMALL_DISK)
+    limited = ("image_size=192", "augmentation.layers=[{_target_: small_disk.Limit}]")
+    done = train_small(command, place, "masks", *limited)
     assert_refused(done, str(place / "outputs"), "disk")
     pd.testing.assert_frame_equal(answers(command, place), before)
 
@@ -193,22 +258,31 @@ def test_predictions_hold_the_vote_of_every_member_and_the_reason_of_an_image_wi
     (place / "masks" / "bare" / "notes.jpg").unlink()
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("given", "words"),
     [
         ("input=nowhere.jpg", ["input=nowhere.jpg", "no such image, folder or glob"]),
-        ("study=elsewhere", ["study=elsewhere", "no finished members", "masks", "moods"]),
-        ("members=[0123]", ["members=0123", "no such run"]),
         ("votes=some", ["votes=some", "decided, all"]),
         ("output=answers.xlsx", ["output=answers.xlsx", ".csv or .parquet"]),
         ("again=1", ["again=1", "true or false"]),
         ("heatmap=scorecam heatmap.channels=0", ["heatmap.channels=0", "whole number of at least 1"]),
     ],
 )
-def test_a_prediction_that_cannot_be_made_is_refused(given, words, command, place, assert_refused):
-    done = command("predict", "input=masks/bare", *given.split(), cwd=place)
-    assert_refused(done, *words)
+def test_a_prediction_that_cannot_be_made_is_refused(given, words):
+    said = refusal(predict.task, "predict", "input=masks/bare", *given.split())
+    assert all(word in said for word in words)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("study=elsewhere", ["study=elsewhere", "no finished members", "masks", "moods"]),
+        ("members=[0123]", ["members=0123", "no such run"]),
+    ],
+)
+def test_a_prediction_by_members_that_are_not_there_is_refused(given, words, command, place, assert_refused):
+    assert_refused(command("predict", "input=masks/bare", given, cwd=place), *words)
 
 
 @pytest.mark.heavy
@@ -232,16 +306,16 @@ def run_id(place, study):
 
 
 @pytest.mark.heavy
-def test_evaluate_without_finished_members_says_how_to_train_some(command, tmp_path, assert_refused, draw_faces):
-    draw_faces(tmp_path / "images", ["bare", "masked"], 20)
-    done = command("evaluate", "dataset=folders", "dataset.root=images", cwd=tmp_path)
+def test_evaluate_without_finished_members_says_how_to_train_some(
+    command, place_with_store, assert_refused, draw_faces
+):
+    draw_faces(place_with_store / "images", ["bare", "masked"], 20)
+    done = command("evaluate", "dataset=folders", "dataset.root=images", cwd=place_with_store)
     assert_refused(done, "no finished members for dataset folders", "facemask_ensemble.train --multirun")
 
 
 @pytest.mark.heavy
 def test_evaluate_writes_the_report_and_its_numbers(command, place):
-    import json
-
     done = command("evaluate", "dataset=folders", "dataset.root=masks", cwd=place)
     assert done.returncode == 0, done.stderr
     report = json.loads((place / "outputs" / "folders" / "report.json").read_text())
@@ -276,8 +350,8 @@ def test_evaluate_writes_the_report_and_its_numbers(command, place):
         ),
     ],
 )
-def test_an_evaluation_that_cannot_be_is_refused(command, tmp_path, assert_refused, given, words):
-    assert_refused(command("evaluate", *given.split(), cwd=tmp_path), words)
+def test_an_evaluation_that_cannot_be_is_refused(given, words):
+    assert words in refusal(evaluate.task, "evaluate", *given.split())
 
 
 def test_a_stopped_training_is_not_taken_for_a_finished_one(tmp_path):

@@ -56,7 +56,8 @@ def unseen(trained, tmp_path):
 
 def evaluate(command, trained, root):
     place, run_id, _ = trained
-    judged = ("dataset=folders", f"dataset.root={root}", f"members=[{run_id}]", "gallery=0", "study=judged")
+    little = ("gallery=0", "heatmap=none", "resamples=0", "costs=false")
+    judged = ("dataset=folders", f"dataset.root={root}", f"members=[{run_id}]", "study=judged", *little)
     return command("evaluate", *judged, cwd=place)
 
 

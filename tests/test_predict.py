@@ -21,31 +21,37 @@ SMALL = ("schedule.epochs=1", "precision=float32", "batch_size=8", "augmentation
 ENDED = """
 import os, signal, sys
 from functools import partial
+import facemask_ensemble.training.member
 from facemask_ensemble.data import chunks
+from facemask_ensemble.predict import main
 from facemask_ensemble.prediction.results_table import AnswerTable
 
 append = AnswerTable.append
+chunks.read_chunks = partial(chunks.read_chunks, most=32)
+
+def lines(table):
+    with table.rows.open() as file:
+        return sum(1 for _ in file)
 
 def die(table, rows):
     append(table, rows)
-    with table.rows.open() as file:
-        lines = sum(1 for _ in file)
-    if lines > 130:
+    if lines(table) > 130:
         os.truncate(table.rows, table.rows.stat().st_size - 7)
         os.kill(os.getpid(), signal.SIGKILL)
 
 def stop(table, rows):
     append(table, rows)
-    with table.rows.open() as file:
-        lines = sum(1 for _ in file)
-    if lines > 130:
+    if lines(table) > 130:
         os.kill(os.getpid(), signal.SIGTERM)
 
-AnswerTable.append = {end}
-chunks.read_chunks = partial(chunks.read_chunks, most=32)
-sys.argv = ["predict", *sys.argv[1:]]
-from facemask_ensemble.predict import main
-main()
+for output, end in {"killed.csv": die, "stopped.csv": stop}.items():
+    if child := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    else:
+        AnswerTable.append = end
+        sys.argv = ["predict", "input=many", "votes=all", f"output={output}"]
+        os.dup2(2, 1)
+        main()
 """
 
 
@@ -96,12 +102,18 @@ def test_a_majority_that_is_decided_is_that_of_all_members(place, command, every
     assert table.loc[~readable, "path"].tolist() == ["many/100.jpg", "many/299.jpg"]
 
 
-def test_killed_in_the_middle_and_started_again_every_image_is_there_once(place, command, everyone):
-    killed = subprocess.run(
-        [sys.executable, "-c", ENDED.replace("{end}", "die"), "input=many", "votes=all", "output=killed.csv"],
-        cwd=place, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+@pytest.fixture(scope="module")
+def ended(place):
+    """How a prediction ends that is killed in the middle, how one that is stopped there, and what they say."""
+    process = start([sys.executable, "-c", ENDED], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    codes, said = process.communicate()
+    killed, stopped = map(int, codes.split())
+    return killed, stopped, said
+
+
+def test_killed_in_the_middle_and_started_again_every_image_is_there_once(place, command, everyone, ended):
+    killed, _, said = ended
+    assert killed == -signal.SIGKILL, said
     assert not (place / "killed.csv").read_text().endswith("\n")
     done, table = predicted(command, place, "input=many", "votes=all", output="killed.csv")
     assert "resumes after 159 images answered earlier" in done.stdout
@@ -113,14 +125,10 @@ def test_killed_in_the_middle_and_started_again_every_image_is_there_once(place,
     pd.testing.assert_frame_equal(same, table)
 
 
-def test_stopped_by_sigterm_the_table_is_whole_and_the_same_command_goes_on(place, command, everyone):
-    process = start(
-        [sys.executable, "-c", ENDED.replace("{end}", "stop"), "input=many", "votes=all", "output=stopped.csv"],
-        cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    _, errors = process.communicate()
-    assert process.returncode == 143, errors
-    assert "Traceback" not in errors
+def test_stopped_by_sigterm_the_table_is_whole_and_the_same_command_goes_on(place, command, everyone, ended):
+    _, stopped, said = ended
+    assert stopped == 143, said
+    assert "Traceback" not in said
     assert (place / "stopped.csv").read_text().endswith("\n")
     done, table = predicted(command, place, "input=many", "votes=all", output="stopped.csv")
     assert "resumes after 160 images answered earlier" in done.stdout
@@ -202,9 +210,13 @@ sys.exit(" ".join({"tensorflow", "keras", "nncf", "sklearn", "matplotlib"} & {*s
 """
 
 
-def test_openvino_answers_as_keras_does_without_tensorflow_and_its_decided_majority_as_all(place, command, everyone):
+def test_openvino_answers_as_keras_does_without_tensorflow_and_its_decided_majority_as_all(place, preloaded, everyone):
     runtime = ("input=many", "runtime=openvino", "runtime.precision=float32")
-    done, full = predicted(command, place, *runtime, "votes=all", output="openvino.csv")
+    done = subprocess.run(
+        [preloaded, "-m", "facemask_ensemble.predict", *runtime, "votes=all", "output=openvino.csv"],
+        cwd=place, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    full = pd.read_csv(place / "openvino.csv")
     for name in MEMBERS:
         assert f"{name}: converting to OpenVINO (only once)" in done.stdout
         assert f"{name} in float32: 0 of 6 validation images (0.00%) answered differently from Keras" in done.stdout

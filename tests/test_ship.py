@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import mlflow
@@ -74,9 +75,13 @@ def log_report(store, folder, right=90, wrong=10, study="masks", start=0, classe
     return tracking.log_report(store, study, manifest, page, {"greedy": {"accuracy": share}})
 
 
+@cache
+def usual():
+    return settings_of(ShipSettings, "ship")
+
+
 def config(output_dir, **given):
-    known = settings_of(ShipSettings, "ship")
-    return replace(known, output_dir=Path(output_dir), **given)
+    return replace(usual(), output_dir=Path(output_dir), **given)
 
 
 def champion(store):

@@ -75,15 +75,21 @@ def test_the_kept_ensemble_answers_as_the_report_says(place):
     assert report["ensemble"]["greedy"]["accuracy"] == pytest.approx(right)
 
 
-def test_predict_learns_the_same_weights_from_the_members_own_validation_images(place, command):
-    done = command("predict", "input=masks", "study=pair", "voting=greedy", "ties=abstain", cwd=place)
+@pytest.fixture(scope="module")
+def learned(place, command):
+    """What `predict` answers with the members of the study, its weights learned anew."""
+    given = ("input=masks", "study=pair", "voting=greedy", "ties=abstain", "output=store.csv")
+    done = command("predict", *given, cwd=place)
     assert done.returncode == 0, done.stderr
-    table = pd.read_csv(place / "outputs" / "predictions" / "predictions.csv")
+    return pd.read_csv(place / "store.csv")
+
+
+def test_predict_learns_the_same_weights_from_the_members_own_validation_images(place, learned):
     heavier = max(read(place, "report.json")["rules"]["greedy"]["weights"].items(), key=lambda item: item[1])[0]
-    both = table["vote_deep_cnn"] == table["vote_basic_cnn"]
-    assert (table.loc[both, "prediction"] == table.loc[both, "vote_deep_cnn"]).all()
-    assert len(table) == 80
-    assert (table["prediction"] == table[f"vote_{heavier}"]).mean() > 0.5
+    both = learned["vote_deep_cnn"] == learned["vote_basic_cnn"]
+    assert (learned.loc[both, "prediction"] == learned.loc[both, "vote_deep_cnn"]).all()
+    assert len(learned) == 80
+    assert (learned["prediction"] == learned[f"vote_{heavier}"]).mean() > 0.5
 
 
 def test_predict_leaves_a_tie_without_an_answer_where_it_is_told_to_abstain(place, command):
@@ -110,16 +116,12 @@ def test_the_judged_ensemble_becomes_champion_with_its_card(place, command):
     }
 
 
-def test_the_champion_answers_with_its_own_members_its_own_weights_and_its_own_way_with_ties(place, command):
-    done = command(
-        "predict", "input=masks", "study=pair", "voting=greedy", "ties=abstain", "output=store.csv", cwd=place
-    )
-    assert done.returncode == 0, done.stderr
+def test_the_champion_answers_with_its_own_members_its_own_weights_and_its_own_way_with_ties(place, command, learned):
     shipped = "ensemble=models:/facemask-folders@champion"
     done = command("predict", "input=masks", shipped, "output=shipped.csv", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "greedy vote as shipped: basic_cnn, deep_cnn" in done.stdout
-    pd.testing.assert_frame_equal(pd.read_csv(place / "shipped.csv"), pd.read_csv(place / "store.csv"))
+    pd.testing.assert_frame_equal(pd.read_csv(place / "shipped.csv"), learned)
     refused = command("predict", "input=masks", shipped, "voting=soft", "output=other.csv", cwd=place)
     assert refused.returncode == 2
     assert "voting=soft: ensemble=models:/facemask-folders@champion has its own members" in refused.stderr

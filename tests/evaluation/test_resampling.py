@@ -50,10 +50,10 @@ def slow_metrics(labels: np.ndarray, answers: np.ndarray, probs: np.ndarray | No
 @pytest.mark.heavy
 def test_every_metric_of_every_name_equals_a_plain_bootstrap():
     labels, answers, probs = judged(40, seed=0)
-    found = metric_intervals(labels, answers, probs, 3, "bea", draws=200, seed=5)
+    found = metric_intervals(labels, answers, probs, 3, "bea", draws=100, seed=5)
     generator = np.random.default_rng(5)
-    drawn = [generator.integers(40, size=40) for _ in range(200)]
-    assert found["draws"] == 200
+    drawn = [generator.integers(40, size=40) for _ in range(100)]
+    assert found["draws"] == 100
     assert list(found["names"]) == ["ada", "bea", "vote"]
     accuracies = {}
     for name, given in answers.items():

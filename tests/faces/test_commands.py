@@ -264,13 +264,18 @@ def nearest(frame, box, top):
     return min(closest, key=closest.get)
 
 
+@pytest.fixture(scope="module")
+def long_film(place):
+    film(place / "long.mp4", [np.full((48, 64, 3), 128, np.uint8)] * 2000)
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_the_video_is_closed_and_the_table_is_whole(number, code, place):
+def test_stopped_the_video_is_closed_and_the_table_is_whole(number, code, place, long_film, preloaded):
     shutil.rmtree(place / "cut", ignore_errors=True)
-    film(place / "long.mp4", [np.full((48, 64, 3), 128, np.uint8)] * 2000)
+    python = sys.executable if number == signal.SIGINT else preloaded  # once as users start it
     process = start(
-        [sys.executable, "-m", "facemask_ensemble.webcam", "source=long.mp4", "output=cut/long.mp4",
+        [python, "-m", "facemask_ensemble.webcam", "source=long.mp4", "output=cut/long.mp4",
          "detector.find._target_=stubs.Slow"],
         cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

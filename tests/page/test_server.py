@@ -159,7 +159,8 @@ def test_a_page_has_the_words_of_its_task(desk):
         page = build_page(replace(desk, task=task_named(task)), 60, "http://127.0.0.1:7860")
         return json.dumps(page.get_config_file(), default=str).replace("facemask_ensemble", "")
 
-    assert "Which is it: dark or bright?" in told("generic") and "Which is it: dark or bright?" in told("masks")
-    assert "It can be wrong: let a person look." in told("generic")
-    assert not re.search(r"mask|\bface", told("generic"), re.I)
-    assert "Not a judgement about a person: let one look." in told("masks")
+    generic, masks = told("generic"), told("masks")
+    assert "Which is it: dark or bright?" in generic and "Which is it: dark or bright?" in masks
+    assert "It can be wrong: let a person look." in generic
+    assert not re.search(r"mask|\bface", generic, re.I)
+    assert "Not a judgement about a person: let one look." in masks

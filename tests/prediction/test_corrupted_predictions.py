@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,11 +38,25 @@ def files(tmp_path_factory):
     return files
 
 
-@pytest.fixture
-def four_cases(monkeypatch):
+@pytest.fixture(scope="module")
+def four_cases():
     cases = (("noise", 3), ("dark", 3), ("rotated", 1), ("occluded", 2))
-    monkeypatch.setattr(corrupted_predictions, "CASES", cases)
-    return cases
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(corrupted_predictions, "CASES", cases)
+        yield cases
+
+
+@pytest.fixture(scope="module")
+def answered(models, files, four_cases, tmp_path_factory):
+    """What both members answer in the four cases, and the folder that keeps it."""
+    folder = tmp_path_factory.mktemp("answered")
+    return corrupted_probabilities(models, files, folder, batch_size=2, seed=5), folder
+
+
+@pytest.fixture
+def kept(answered, tmp_path):
+    """A copy of that folder, of the test alone."""
+    return shutil.copytree(answered[1], tmp_path / "kept")
 
 
 @pytest.fixture
@@ -72,26 +88,31 @@ def test_every_kind_of_corruption_is_asked_in_every_strength():
 
 
 @pytest.mark.heavy
-def test_every_member_answers_every_image_made_worse_as_if_it_lay_in_a_file(models, files, four_cases, tmp_path):
+def test_every_member_answers_every_image_made_worse_as_if_it_lay_in_a_file(
+    models, files, four_cases, answered, tmp_path
+):
     from facemask_ensemble.data.corruption import corrupt
     from facemask_ensemble.prediction.answers import predict_all
 
-    answers = corrupted_probabilities(models, files, tmp_path / "kept", batch_size=2, seed=5)
+    answers, _ = answered
     assert tuple(answers) == four_cases
     assert {(probs.shape, probs.dtype) for probs in answers.values()} == {((2, 3, 3), np.dtype("float32"))}
+    saved = []
     for kind, strength in four_cases:
-        saved = []
         for file in files[:2]:
             image, seed = np.asarray(Image.open(file)), corrupted_predictions._seed_of(file, 5)
             saved.append(tmp_path / f"{kind}-{file.name}")
             Image.fromarray(corrupt(image, kind, strength, seed)).save(saved[-1])
-        np.testing.assert_allclose(answers[kind, strength][:, :2], predict_all(models, saved, 2), atol=1e-6)
+    expected = np.split(predict_all(models, saved, 2), len(four_cases), axis=1)
+    for case, probs in zip(four_cases, expected, strict=True):
+        np.testing.assert_allclose(answers[case][:, :2], probs, atol=1e-6)
 
 
 @pytest.mark.heavy
-def test_images_that_nothing_happens_to_are_seen_as_by_prediction(models, files, four_cases, tmp_path, monkeypatch):
+def test_images_that_nothing_happens_to_are_seen_as_by_prediction(models, files, tmp_path, monkeypatch):
     from facemask_ensemble.prediction.answers import predict_all
 
+    monkeypatch.setattr(corrupted_predictions, "CASES", (("dark", 3),))
     monkeypatch.setattr(corrupted_predictions, "corrupt", lambda image, kind, strength, seed: image)
     answers = corrupted_probabilities(models, files, tmp_path, batch_size=2, seed=5)
     expected = predict_all(models, files, 2)
@@ -100,9 +121,12 @@ def test_images_that_nothing_happens_to_are_seen_as_by_prediction(models, files,
 
 
 @pytest.mark.heavy
-def test_a_stopped_measurement_resumes_where_it_was(models, files, four_cases, tmp_path, monkeypatch, loaded, decoded):
+def test_a_stopped_measurement_resumes_where_it_was(
+    models, files, answered, four_cases, tmp_path, monkeypatch, loaded, decoded
+):
     whole = corrupted_probabilities(models, files, tmp_path / "whole", batch_size=2, seed=5)
     assert (loaded, len(decoded)) == (["red", "green"], 3)
+    assert same(whole, answered[0])
     write, kept = corrupted_predictions.write_atomically, []
 
     def stop_after_six(content, file):
@@ -126,14 +150,15 @@ def test_a_stopped_measurement_resumes_where_it_was(models, files, four_cases, t
 
 
 @pytest.mark.heavy
-def test_another_sample_seed_or_model_is_asked_for_itself(models, files, four_cases, tmp_path, loaded):
+def test_another_sample_seed_or_model_is_asked_for_itself(models, files, four_cases, kept, loaded):
     one = {"red": models["red"]}
-    first = corrupted_probabilities(one, files, tmp_path, batch_size=2, seed=5)
-    fewer = corrupted_probabilities(one, files[:2], tmp_path, batch_size=2, seed=5)
-    other = corrupted_probabilities(one, files, tmp_path, batch_size=2, seed=6)
-    changed = corrupted_probabilities({"red": models["green"]}, files, tmp_path, batch_size=2, seed=5)
-    assert loaded == ["red", "red", "red", "green"]
-    assert len(list(tmp_path.iterdir())) == 4 * len(four_cases)
+    first = corrupted_probabilities(one, files, kept, batch_size=2, seed=5)
+    assert loaded == []
+    fewer = corrupted_probabilities(one, files[:2], kept, batch_size=2, seed=5)
+    other = corrupted_probabilities(one, files, kept, batch_size=2, seed=6)
+    changed = corrupted_probabilities({"red": models["green"]}, files, kept, batch_size=2, seed=5)
+    assert loaded == ["red", "red", "green"]
+    assert len(list(kept.iterdir())) == (2 + 3) * len(four_cases)
     for case in four_cases:
         np.testing.assert_allclose(fewer[case], first[case][:, :2], atol=1e-6)
     assert not np.array_equal(other["noise", 3], first["noise", 3])
@@ -143,13 +168,11 @@ def test_another_sample_seed_or_model_is_asked_for_itself(models, files, four_ca
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"nonsense"])
-def test_a_damaged_file_is_asked_for_anew(models, files, four_cases, tmp_path, content):
-    one = {"red": models["red"]}
-    first = corrupted_probabilities(one, files, tmp_path, batch_size=2, seed=5)
-    damaged = next(tmp_path.glob("red-rotated-1-*.npy"))
+def test_a_damaged_file_is_asked_for_anew(models, files, four_cases, answered, kept, content):
+    damaged = next(kept.glob("red-rotated-1-*.npy"))
     damaged.write_bytes(content)
-    assert same(corrupted_probabilities(one, files, tmp_path, batch_size=2, seed=5), first)
-    np.testing.assert_array_equal(np.load(damaged), first["rotated", 1][0])
+    assert same(corrupted_probabilities(models, files, kept, batch_size=2, seed=5), answered[0])
+    np.testing.assert_array_equal(np.load(damaged), answered[0]["rotated", 1][0])
 
 
 @pytest.mark.heavy
