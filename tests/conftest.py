@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from processes import HANG
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # Ray reads it once in a process, and would wait minutes for a token
 os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # its runners of jobs, which nothing here has
+gc.set_threshold(50_000)  # building networks makes millions of objects that stay: a tenth of the time went into looking
 
 
 def pytest_collection_modifyitems(items):

@@ -19,6 +19,7 @@ FORKED = (
     "facemask_ensemble.app",
     "facemask_ensemble.predict",
     "facemask_ensemble.webcam",
+    "benchmarks.training_baselines",
     "child.py",  # what a test puts in a training's place
 )
 PROGRAM = """

@@ -11,6 +11,8 @@ import pytest
 from processes import HANG
 
 JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+# What JAX has compiled is kept in a folder, however fast and small it was: who trains again need not compile again.
+KEPT = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
 SCENES = ["dataset.count=90", "dataset.size=48"]
 pytestmark = pytest.mark.heavy
 
@@ -58,12 +60,13 @@ def test_evaluate_judges_and_explains_the_member_while_the_variable_is_still_set
     assert list(page.parent.rglob("*.png")) or "data:image" in page.read_text()
 
 
-def test_a_training_by_jax_that_was_stopped_twice_ends_as_an_uninterrupted_one_does():
+def test_a_training_by_jax_that_was_stopped_twice_ends_as_an_uninterrupted_one_does(tmp_path):
     """The tests of TensorFlow's, in a process of their own where Keras computes with JAX."""
     tests = Path(__file__).parent / "training" / "test_resume.py"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", str(tests), "-k", "test_a_stopped_training and step and not plateau"],
-        env={**os.environ, **JAX}, capture_output=True, text=True, timeout=HANG, check=False,
+        env={**os.environ, **JAX, **KEPT, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)},
+        capture_output=True, text=True, timeout=HANG, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert "2 passed" in done.stdout

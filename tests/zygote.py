@@ -92,9 +92,11 @@ def serve(listening: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()
     for name in sys.argv[2:]:
         importlib.import_module(name)
     gc.freeze()  # or the first collection of every fork would copy all of it
+    gc.enable()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(sys.argv[1])
         listening.listen(16)

@@ -215,7 +215,9 @@ def tiny(tmp_path):
     """A config of a tiny network, and a file of images for it."""
     from benchmarks.training_baselines import arrays
 
-    place = Place.prepare(tmp_path / "place", 12, "backbone=deep_cnn", "image_size=16", "batch_size=4")
+    place = Place.prepare(
+        tmp_path / "place", 12, "backbone=deep_cnn", "image_size=16", "batch_size=4", "schedule.epochs=2"
+    )
     config = place.settings()
     arrays(config, place.folder / "arrays.npz", 0)
     return config, place.folder / "arrays.npz"

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,13 @@ def digest(batches):
     return hashlib.sha256(b"".join(part.numpy().tobytes() for batch in batches for part in batch)).hexdigest()
 
 
+@cache
+def digest_of(name):
+    """Tell the batches of an augmentation where the network computes in float32."""
+    return digest(images(configured(name)))
+
+
+@cache
 def digests():
     """Tell each augmentation's batches, its random states as a checkpoint keeps them, and what follows on those."""
     import keras
@@ -114,10 +122,27 @@ def test_the_states_of_layers_within_layers_are_found():
 TESTS = str(Path(__file__).parents[1])  # where this file's own imports are
 
 
-def under_jax(script):
-    """Run a script in a process where Keras computes with JAX, with this file as its argument."""
+UNDER_JAX = """
+import importlib.util, json, sys
+
+import keras
+assert keras.backend.backend() == "jax"
+from facemask_ensemble.data.augmentation import augmentation
+
+spec = importlib.util.spec_from_file_location("here", sys.argv[1])
+here = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(here)
+print(json.dumps(here.digests()))
+augmentation([keras.layers.GaussianNoise(0.1, dtype="float32", name="noise")], None, 0)
+"""
+
+
+@pytest.fixture(scope="module")
+def under_jax():
+    """Run a process where Keras computes with JAX: it tells its digests and ends by a layer that is refused."""
+    pytest.importorskip("jax")
     return subprocess.run(
-        [sys.executable, "-c", f"import keras, sys; assert keras.backend.backend() == 'jax'; {script}", __file__],
+        [sys.executable, "-c", UNDER_JAX, __file__],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": TESTS},
         capture_output=True,
         text=True,
@@ -127,24 +152,14 @@ def under_jax(script):
 
 
 @pytest.mark.heavy
-def test_every_augmentation_gives_the_same_bits_under_jax():
-    pytest.importorskip("jax")
-    done = under_jax(
-        "import importlib.util, json; spec = importlib.util.spec_from_file_location('here', sys.argv[1]); "
-        "here = importlib.util.module_from_spec(spec); spec.loader.exec_module(here); print(json.dumps(here.digests()))"
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == digests()
+def test_every_augmentation_gives_the_same_bits_under_jax(under_jax):
+    assert under_jax.stdout, under_jax.stderr[-3000:]
+    assert json.loads(under_jax.stdout.splitlines()[-1]) == digests()
 
 
 @pytest.mark.heavy
-def test_under_jax_a_layer_that_does_not_run_in_tf_data_is_refused():
-    pytest.importorskip("jax")
-    done = under_jax(
-        "from facemask_ensemble.data.augmentation import augmentation; "
-        "augmentation([keras.layers.GaussianNoise(0.1, dtype='float32', name='noise')], None, 0)"
-    )
-    assert "InputError: augmentation layer 'noise' needs KERAS_BACKEND=tensorflow" in done.stderr
+def test_under_jax_a_layer_that_does_not_run_in_tf_data_is_refused(under_jax):
+    assert "InputError: augmentation layer 'noise' needs KERAS_BACKEND=tensorflow" in under_jax.stderr
 
 
 def test_flip_gives_the_image_or_its_mirror_image_and_both():
@@ -163,7 +178,7 @@ def test_flip_gives_the_image_or_its_mirror_image_and_both():
 def test_the_precision_of_the_network_makes_no_difference(name, policy):
     import keras
 
-    expected = digest(images(configured(name)))
+    expected = digest_of(name)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

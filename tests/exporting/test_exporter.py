@@ -43,6 +43,12 @@ def exporter(folder, sources, photos, name, rule=voting.majority, tie=voting.mea
     return Exporter(choice, settings, folder), form
 
 
+@pytest.fixture
+def quick_start(preloaded, monkeypatch):
+    """Let a process in which a graph is converted begin with TensorFlow imported: each would take seconds for that."""
+    monkeypatch.setattr("sys.executable", preloaded)
+
+
 @pytest.fixture(scope="module")
 def chunk(photos):
     (found,) = read_chunks(open_input(str(photos)).items(), [8, 12])
@@ -50,7 +56,9 @@ def chunk(photos):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_every_format_answers_as_keras_does_alone_and_as_an_ensemble(name, tmp_path, sources, photos, chunk):
+def test_every_format_answers_as_keras_does_alone_and_as_an_ensemble(
+    name, tmp_path, sources, photos, chunk, quick_start
+):
     import hydra
 
     made, form = exporter(tmp_path, sources, photos, name, tie=voting.abstain)
@@ -184,7 +192,7 @@ def test_what_is_no_export_is_never_replaced(tmp_path):
     assert (tmp_path / "photos" / "1.jpg").read_text() == "dear"
 
 
-def test_a_pooling_of_padded_negative_values_is_exported_as_keras_counts_it(tmp_path, photos):
+def test_a_pooling_of_padded_negative_values_is_exported_as_keras_counts_it(tmp_path, photos, quick_start):
     """Zeros around what is all negative: they are the largest, unless a runtime takes the padding for nothing."""
     import keras
 

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -12,14 +13,12 @@ BACKENDS = [
     "tensorflow",
     pytest.param("jax", marks=pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax is not installed")),
 ]
+# One process imports what takes seconds, and forks for every training before anything is computed.
 PROGRAM = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 
 from facemask_ensemble.training.distribution import Replicas
-
-devices, images = json.loads(sys.argv[1])
-replicas = Replicas(devices, batch_size=8)
 
 import keras
 import numpy as np
@@ -28,8 +27,6 @@ import tensorflow as tf
 from facemask_ensemble.models.classifier import build_classifier, load_classifier
 from facemask_ensemble.training.fit import Data, Recipe, fit
 from facemask_ensemble.training.schedules import Phase
-
-keras.utils.set_random_seed(0)
 
 
 def network(pixels):
@@ -41,61 +38,75 @@ def network(pixels):
     return keras.layers.BatchNormalization(momentum=0.5)(x)
 
 
-dice = np.random.default_rng(0)
-pixels = dice.integers(0, 256, (24, 8, 8, 3)).astype("float32")[:images]
-labels = np.eye(3, dtype="float32")[dice.integers(0, 3, 24)][:images]
-batches = tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(8)
-data = Data(lambda passes: batches, batches, images, 8, share=replicas.even)
-frozen = Phase(2, 0.1, "constant", freeze_backbone=True, copies=1, patience=None)
-with replicas.scope():
-    model = build_classifier("small", network, 8, 3, dropout=0.0)
-with replicas.fitting(model):
-    phases = [frozen, Phase(3, 0.1, "constant", patience=None)]
-    fitted = fit(model, data, phases, Path(), recipe=Recipe(keras.optimizers.SGD))
-kernel = model.get_layer("probabilities").kernel.value
-if keras.backend.backend() == "jax":
-    used = sorted(str(device) for device in kernel.sharding.device_set)
-else:
-    used = sorted(part.device for part in getattr(kernel, "values", [kernel]))
-alone = replicas.alone(model)
-probs = alone.predict(pixels[:17], batch_size=8, verbose=0)
-alone.save("model.keras")
-again = load_classifier("model.keras").predict(pixels[:17], verbose=0)
-print(json.dumps({
-    "devices": used,
-    "loss": fitted["loss"].tolist(),
-    "val_loss": fitted["val_loss"].tolist(),
-    "probs": probs.ravel().tolist(),
-    "saved": again.ravel().tolist(),
-    "norms": [layer.synchronized for layer in model.layers if hasattr(layer, "synchronized")],
-}))
+def train(devices, images):
+    replicas = Replicas(devices, batch_size=8)
+    keras.utils.set_random_seed(0)
+    dice = np.random.default_rng(0)
+    pixels = dice.integers(0, 256, (24, 8, 8, 3)).astype("float32")[:images]
+    labels = np.eye(3, dtype="float32")[dice.integers(0, 3, 24)][:images]
+    batches = tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(8)
+    data = Data(lambda passes: batches, batches, images, 8, share=replicas.even)
+    frozen = Phase(2, 0.1, "constant", freeze_backbone=True, copies=1, patience=None)
+    with replicas.scope():
+        model = build_classifier("small", network, 8, 3, dropout=0.0)
+    with replicas.fitting(model):
+        phases = [frozen, Phase(3, 0.1, "constant", patience=None)]
+        fitted = fit(model, data, phases, Path(), recipe=Recipe(keras.optimizers.SGD))
+    kernel = model.get_layer("probabilities").kernel.value
+    if keras.backend.backend() == "jax":
+        used = sorted(str(device) for device in kernel.sharding.device_set)
+    else:
+        used = sorted(part.device for part in getattr(kernel, "values", [kernel]))
+    alone = replicas.alone(model)
+    probs = alone.predict(pixels[:17], batch_size=8, verbose=0)
+    alone.save("model.keras")
+    again = load_classifier("model.keras").predict(pixels[:17], verbose=0)
+    return {
+        "devices": used,
+        "loss": fitted["loss"].tolist(),
+        "val_loss": fitted["val_loss"].tolist(),
+        "probs": probs.ravel().tolist(),
+        "saved": again.ravel().tolist(),
+        "norms": [layer.synchronized for layer in model.layers if hasattr(layer, "synchronized")],
+    }
+
+
+for devices, images in json.loads(sys.argv[1]):
+    os.mkdir(str(devices))
+    if child := os.fork():
+        assert os.waitpid(child, 0)[1] == 0
+        continue
+    os.chdir(str(devices))
+    print(json.dumps(train(devices, images)), flush=True)
+    os._exit(0)
 """
 
 
-@pytest.fixture
-def train(tmp_path):
-    """Train a small network on so many devices in a separate process, and tell how it went."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Train a small network in a separate process, on one device, on two and on all; tell how each went."""
 
-    def run(backend, devices, images):
-        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, "-c", PROGRAM, json.dumps([devices, images])]
-        place = tmp_path / str(devices)
-        place.mkdir()
-        done = subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, check=False)
+    def run(backend):
+        environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+        command = [sys.executable, "-c", PROGRAM, json.dumps([(1, 20), (2, 21), ("all", 8)])]
+        place = tmp_path_factory.mktemp(backend)
+        done = subprocess.run(
+            command, env=os.environ | environment, cwd=place, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout.splitlines()[-1])
+        return [json.loads(line) for line in done.stdout.splitlines()[-3:]]
 
-    return run
+    return cache(run)
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_two_devices_learn_what_one_learns_batch_norm_included(backend, train):
+def test_two_devices_learn_what_one_learns_batch_norm_included(backend, trained):
     """A frozen phase, then all: of 21 images two devices leave out the last: 8, 8 and 4 are shared out.
 
     What predicts and is saved is a copy on one device, with the mean and variance of a Normalization.
     """
-    one, two = train(backend, 1, 20), train(backend, 2, 21)
+    one, two, _ = trained(backend)
     assert len(one["devices"]) == 1
     assert len(two["devices"]) == len(set(two["devices"])) == 2
     assert len(two["loss"]) == 5
@@ -108,9 +119,9 @@ def test_two_devices_learn_what_one_learns_batch_norm_included(backend, train):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_all_devices_of_a_machine_without_gpus_are_its_processor(backend, train, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert len(train(backend, "all", 8)["devices"]) == 1
+def test_all_devices_of_a_machine_without_gpus_are_its_processor(backend, trained):
+    _, _, whole = trained(backend)
+    assert len(whole["devices"]) == 1
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A training that was stopped goes on as if nothing had been: the same history, the same weights."""
 
+import shutil
 from functools import cache, partial
 
 import numpy as np
@@ -36,7 +37,7 @@ def learn(folder, phases, stop_after=None, moment="listener", optimizer=None, we
     from facemask_ensemble.training.class_weights import weighted
     from facemask_ensemble.training.fit import Data, Recipe, fit
 
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)  # names and seeds; looking for garbage takes longer than an epoch
     keras.utils.set_random_seed(3)
 
     def backbone(pixels):
@@ -92,14 +93,28 @@ RECIPES = {
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Train a recipe without a stop, once."""
-    return cache(lambda name: learn(tmp_path_factory.mktemp("whole"), RECIPES[name]))
+    """Train a recipe without a stop, once; give the folder and what was learned."""
+
+    def train(name):
+        folder = tmp_path_factory.mktemp("whole")
+        return folder, learn(folder, RECIPES[name])
+
+    return cache(train)
+
+
+@pytest.fixture(scope="module")
+def stopped_cosine(tmp_path_factory):
+    """Give the folder of a training that was stopped once it had told of its third epoch."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(Stopped):
+        learn(folder, RECIPES["cosine"], 3)
+    return folder
 
 
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize(("stops", "moment"), [((1,), "listener"), ((1, 2), "step"), ((3, 4), "epoch")])
 def test_a_stopped_training_ends_as_an_uninterrupted_one_does(name, stops, moment, uninterrupted, tmp_path):
-    phases, whole = RECIPES[name], uninterrupted(name)
+    phases, (_, whole) = RECIPES[name], uninterrupted(name)
     for stop in stops:
         with pytest.raises(Stopped):
             learn(tmp_path / "stopped", phases, stop, moment)
@@ -120,38 +135,34 @@ def test_averaged_weights_momentum_and_class_weights_survive_a_stop(tmp_path):
     assert_same(learn(tmp_path / "stopped", phases, **options), whole)
 
 
-def test_a_training_that_was_stopped_after_its_last_epoch_has_nothing_to_train(tmp_path):
-    phases = RECIPES["cosine"]
-    whole = learn(tmp_path, phases)
-    before = (tmp_path / "checkpoint.npz").stat().st_mtime_ns
-    assert_same(learn(tmp_path, phases), whole)
-    assert (tmp_path / "checkpoint.npz").stat().st_mtime_ns == before
+def test_a_training_that_was_stopped_after_its_last_epoch_has_nothing_to_train(uninterrupted):
+    folder, whole = uninterrupted("cosine")
+    before = (folder / "checkpoint.npz").stat().st_mtime_ns
+    assert_same(learn(folder, RECIPES["cosine"]), whole)
+    assert (folder / "checkpoint.npz").stat().st_mtime_ns == before
 
 
-def test_a_checkpoint_that_was_cut_short_is_refused_and_nothing_is_lost(tmp_path):
-    phases = RECIPES["cosine"]
-    with pytest.raises(Stopped):
-        learn(tmp_path, phases, 3)
-    file = tmp_path / "checkpoint.npz"
+def test_a_checkpoint_that_was_cut_short_is_refused_and_nothing_is_lost(stopped_cosine, tmp_path):
+    phases, folder = RECIPES["cosine"], tmp_path / "stopped"
+    shutil.copytree(stopped_cosine, folder)
+    file = folder / "checkpoint.npz"
     whole = file.read_bytes()
-    history = (tmp_path / "files" / "history.csv").read_text()
+    history = (folder / "files" / "history.csv").read_text()
     for damaged in (whole[: len(whole) // 2], b"", whole[:-400] + bytes(300) + whole[-100:]):
         file.write_bytes(damaged)
         with pytest.raises(InputError, match="checkpoint.npz is damaged .* delete it to train this member from the"):
-            learn(tmp_path, phases)
-        assert (tmp_path / "files" / "history.csv").read_text() == history
+            learn(folder, phases)
+        assert (folder / "files" / "history.csv").read_text() == history
     file.write_bytes(whole)
-    assert len(learn(tmp_path, phases)[0]) == 5
+    assert len(learn(folder, phases)[0]) == 5
 
 
-def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+def test_a_checkpoint_of_another_network_is_refused(stopped_cosine):
     from facemask_ensemble.training import checkpoint
 
-    with pytest.raises(Stopped):
-        learn(tmp_path, RECIPES["cosine"], 2)
-    progress, arrays = checkpoint.load(tmp_path)
+    progress, arrays = checkpoint.load(stopped_cosine)
     import keras
 
     with pytest.raises(InputError, match="its model variables do not fit this network"):
         checkpoint.restore({"model": [keras.Variable(np.zeros((2, 2)))]}, arrays)
-    assert progress.epochs == 1
+    assert progress.epochs == 2
