@@ -96,7 +96,7 @@ def first_by_keras(settings: TrainSettings, place: Path, epochs: int) -> None:
     make = settings.optimizer.make
     keras_own = make.changed(_target_=f"keras.optimizers.{make.name}")
     fit.share_inference = lambda network: None
-    fit._build_metrics = lambda *_: None
+    fit.build_metrics = lambda *_: None
     for module in (fit, training_member):
         vars(module)["collection_paused"] = lambda: nullcontext(lambda: None)
     settings = replace(settings, optimizer=replace(settings.optimizer, make=keras_own))

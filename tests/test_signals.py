@@ -177,7 +177,8 @@ def test_a_training_stops_though_python_drops_the_exception_of_its_signal(stops,
 
     from facemask_ensemble.data.loaders import batches
     from facemask_ensemble.models.classifier import build_classifier
-    from facemask_ensemble.training.fit import Data, fit
+    from facemask_ensemble.training.fit import fit
+    from facemask_ensemble.training.recipe import Data
     from facemask_ensemble.training.schedules import Phase
 
     data = batches(np.zeros((8, 8, 8, 3), np.uint8), np.arange(8) % 2, 2, 4, one_hot=True)

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 import tensorflow as tf
 
@@ -15,57 +14,20 @@ from facemask_ensemble.errors import InputError
 from facemask_ensemble.files import write_atomically
 from facemask_ensemble.garbage import collection_paused
 from facemask_ensemble.models.freezing import freeze
-from facemask_ensemble.models.optimizers import Adam
 from facemask_ensemble.signals import stop_at_checks
 from facemask_ensemble.training import checkpoint
-from facemask_ensemble.training.callbacks import (
-    Averaged,
-    BestWeights,
-    Callbacks,
-    Checkpoint,
-    EpochReport,
-    FiniteLoss,
-    Metrics,
-)
+from facemask_ensemble.training.averages import Averaged
+from facemask_ensemble.training.callbacks import Callbacks, FiniteLoss
 from facemask_ensemble.training.checkpoint import Progress, Writer
+from facemask_ensemble.training.checkpoint_callbacks import BestWeights, Checkpoint
+from facemask_ensemble.training.epoch_report import EpochReport, Metrics
 from facemask_ensemble.training.features import Features, compute_features, head_batches, head_of
-from facemask_ensemble.training.inference import share_inference
+from facemask_ensemble.training.inference import build_metrics, share_inference
+from facemask_ensemble.training.recipe import Data, Recipe
 from facemask_ensemble.training.run_files import FILES, HISTORY
 from facemask_ensemble.training.schedules import Phase
 
 FEATURES = "features.npz"
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a network learns from.
-
-    `train(passes)` gives batches of (pixels, labels) or (pixels, labels, weights), in the order that follows on so
-    many passes made before; `validation` the first two. `randomness` are the random states of the augmentation;
-    `share` cuts batches so that all devices get as much.
-    """
-
-    train: Callable[[int], tf.data.Dataset]
-    validation: tf.data.Dataset
-    images: int
-    batch_size: int
-    seed: int = 0
-    randomness: Sequence[keras.Variable] = ()
-    share: Callable[[tf.data.Dataset], tf.data.Dataset] = lambda data: data
-
-    @property
-    def steps(self) -> int:
-        """Batches in a pass."""
-        return -(-self.images // self.batch_size)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is the same in all phases: the optimizer, made from a rate, the loss, and the ends of blocks."""
-
-    optimizer: Callable[..., keras.optimizers.Optimizer] = Adam
-    loss: str | keras.losses.Loss = "categorical_crossentropy"
-    block_ends: str | None = None
 
 
 def fit(
@@ -157,7 +119,7 @@ class _Training:
         network.compile(self._optimizer(phase), self.recipe.loss, metrics=["accuracy"])
         share_inference(network)
         network.optimizer.build(network.trainable_variables)
-        _build_metrics(network, validation, self.data.batch_size)
+        build_metrics(network, validation, self.data.batch_size)
         if arrays:
             checkpoint.restore({"optimizer": network.optimizer.variables}, arrays)
         kept = {
@@ -233,26 +195,6 @@ class _Training:
         bar = {"add_progbar": self.show_bar, "verbose": 1, "epochs": phase.epochs, "steps": max(steps, 0) or None}
         listed = [finite, *averaged, self.best, *controls, report, keep]
         return Callbacks(listed, after_step, add_history=True, model=network, **bar)
-
-
-def _build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:
-    """Show Keras a batch of zeros to build its metrics from.
-
-    TensorFlow would trace the first training step twice, since it creates their variables. JAX and several devices
-    would take the first batch of an epoch and lose it, at every start: the order of the images and the draws of their
-    augmentation would then not be those of a training that was never stopped.
-    """
-    mirrored = tf.distribute.has_strategy()
-    specs = batches.element_spec[:2]
-    pixels, labels = (np.zeros((batch_size, *spec.shape[1:]), spec.dtype.as_numpy_dtype) for spec in specs)
-    if keras.backend.backend() == "tensorflow" and not mirrored:
-        network.compute_metrics(None, labels, np.zeros((batch_size, *network.output_shape[1:]), np.float32))
-    else:
-        vars(network).pop("_maybe_symbolic_build", None)  # that of an earlier phase
-        network.test_on_batch(pixels, labels)
-    network.reset_metrics()
-    if mirrored:
-        network._maybe_symbolic_build = lambda **_: None  # it would take a batch even if all is built
 
 
 def _averages(optimizer: Callable[..., keras.optimizers.Optimizer]) -> bool:

@@ -1,8 +1,9 @@
-"""One compiled function of a network for validation and for prediction, where Keras compiles one for each."""
+"""Fewer graphs of a network than Keras makes: one for validation and prediction, one for the training step."""
 
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -42,3 +43,23 @@ def share_inference(network: keras.Model) -> None:
         return judge(logits_of(tf.cast(inputs, tf.float32)), labels)
 
     network.predict_function, network.test_function = predict, validate
+
+
+def build_metrics(network: keras.Model, batches: tf.data.Dataset, batch_size: int) -> None:
+    """Show Keras a batch of zeros to build its metrics from.
+
+    TensorFlow would trace the first training step twice, since it creates their variables. JAX and several devices
+    would take the first batch of an epoch and lose it, at every start: the order of the images and the draws of their
+    augmentation would then not be those of a training that was never stopped.
+    """
+    mirrored = tf.distribute.has_strategy()
+    specs = batches.element_spec[:2]
+    pixels, labels = (np.zeros((batch_size, *spec.shape[1:]), spec.dtype.as_numpy_dtype) for spec in specs)
+    if keras.backend.backend() == "tensorflow" and not mirrored:
+        network.compute_metrics(None, labels, np.zeros((batch_size, *network.output_shape[1:]), np.float32))
+    else:
+        vars(network).pop("_maybe_symbolic_build", None)  # that of an earlier phase
+        network.test_on_batch(pixels, labels)
+    network.reset_metrics()
+    if mirrored:
+        network._maybe_symbolic_build = lambda **_: None  # it would take a batch even if all is built

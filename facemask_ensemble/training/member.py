@@ -21,12 +21,13 @@ from facemask_ensemble.models.precision import choose_policy
 from facemask_ensemble.models.throughput import Workload
 from facemask_ensemble.plots.learning_curves import learning_curves
 from facemask_ensemble.settings.train import TrainSettings
-from facemask_ensemble.training.callbacks import epoch_line
 from facemask_ensemble.training.class_weights import class_weights, weighted
 from facemask_ensemble.training.determinism import explain_determinism, prepare
 from facemask_ensemble.training.distribution import Replicas
-from facemask_ensemble.training.fit import Data, Recipe, fit
+from facemask_ensemble.training.epoch_report import epoch_line
+from facemask_ensemble.training.fit import fit
 from facemask_ensemble.training.initialization import build, start_of
+from facemask_ensemble.training.recipe import Data, Recipe
 from facemask_ensemble.training.run_description import params, tags
 from facemask_ensemble.training.run_files import FILES, MODEL, PROBABILITIES, RUN, SCORES, upload
 from facemask_ensemble.training.schedules import Phase

@@ -22,7 +22,7 @@ def rows_of(path):
 
 
 def test_every_epoch_is_on_disk_before_a_listener_hears_of_it(tmp_path):
-    from facemask_ensemble.training.callbacks import EpochReport
+    from facemask_ensemble.training.epoch_report import EpochReport
 
     path, seen = tmp_path / "history.csv", []
     report = EpochReport(path, [lambda epoch, metrics: seen.append((epoch, metrics["loss"], len(rows_of(path))))], 100)
@@ -40,7 +40,7 @@ def test_every_epoch_is_on_disk_before_a_listener_hears_of_it(tmp_path):
 
 
 def test_a_later_phase_goes_on_in_the_same_file(tmp_path):
-    from facemask_ensemble.training.callbacks import EpochReport
+    from facemask_ensemble.training.epoch_report import EpochReport
 
     for before in (0, 1):
         report = EpochReport(tmp_path / "history.csv", [], 100, first_epoch=before)
@@ -50,11 +50,11 @@ def test_a_later_phase_goes_on_in_the_same_file(tmp_path):
 
 
 def test_the_speed_is_that_of_training_whatever_validation_takes(tmp_path, monkeypatch):
-    from facemask_ensemble.training import callbacks
+    from facemask_ensemble.training import epoch_report
 
     clock = iter([10.0, 12.0, 17.0, 20.0, 24.0])
-    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock, 0.0))
-    report = callbacks.EpochReport(tmp_path / "history.csv", [], 100)
+    monkeypatch.setattr(epoch_report.time, "perf_counter", lambda: next(clock, 0.0))
+    report = epoch_report.EpochReport(tmp_path / "history.csv", [], 100)
     report.set_model(model_at(0.1))
     clock = iter([10.0, 12.0, 17.0, 20.0, 24.0])
     report.on_epoch_begin(0)
@@ -67,7 +67,7 @@ def test_the_speed_is_that_of_training_whatever_validation_takes(tmp_path, monke
 
 
 def test_a_history_of_an_earlier_version_keeps_its_columns(tmp_path):
-    from facemask_ensemble.training.callbacks import EpochReport
+    from facemask_ensemble.training.epoch_report import EpochReport
 
     path, heard = tmp_path / "history.csv", []
     path.write_text("epoch,loss,learning_rate\n1,0.5,0.25\n")
@@ -136,8 +136,8 @@ def test_a_loss_that_is_not_finite_at_any_step_ends_the_epoch_before_anything_is
 
 
 def test_the_best_weights_are_those_of_the_lowest_loss_and_never_of_nan(tmp_path):
-    from facemask_ensemble.training.callbacks import BestWeights
     from facemask_ensemble.training.checkpoint import Progress, Writer
+    from facemask_ensemble.training.checkpoint_callbacks import BestWeights
 
     model, progress = model_at(0.1), Progress()
     best = BestWeights(tmp_path, progress, model, Writer())
@@ -183,7 +183,7 @@ def test_a_copy_of_a_variable_stays_as_it_was():
 
 
 def test_an_epochs_line_names_the_member_and_its_numbers(capsys):
-    from facemask_ensemble.training.callbacks import epoch_line
+    from facemask_ensemble.training.epoch_report import epoch_line
 
     metrics = {"loss": 0.1234, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.25, "epoch_seconds": 12.4}
     epoch_line("xception", 10)(3, metrics)

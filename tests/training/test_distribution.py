@@ -25,7 +25,8 @@ import numpy as np
 import tensorflow as tf
 
 from facemask_ensemble.models.classifier import build_classifier, load_classifier
-from facemask_ensemble.training.fit import Data, Recipe, fit
+from facemask_ensemble.training.fit import fit
+from facemask_ensemble.training.recipe import Data, Recipe
 from facemask_ensemble.training.schedules import Phase
 
 

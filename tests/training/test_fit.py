@@ -40,7 +40,8 @@ def small_model(seed=0):
 
 
 def learn(model, phases, folder, *, train=None, validation=None, listeners=(), **recipe):
-    from facemask_ensemble.training.fit import Data, Recipe, fit
+    from facemask_ensemble.training.fit import fit
+    from facemask_ensemble.training.recipe import Data, Recipe
 
     shown = Data(lambda passes: train or data(), validation or data(seed=1), images=32, batch_size=8)
     return fit(model, shown, phases, folder, listeners, recipe=Recipe(**recipe))

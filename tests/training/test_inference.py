@@ -96,7 +96,8 @@ def test_an_end_of_unknown_distance_ends_a_validation(network):
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
 def test_a_training_traces_its_step_once_and_its_answers_once(network, tmp_path, loss):
     """TensorFlow traces a step twice where it creates variables, as those of metrics."""
-    from facemask_ensemble.training.fit import Data, Recipe, fit
+    from facemask_ensemble.training.fit import fit
+    from facemask_ensemble.training.recipe import Data, Recipe
     from facemask_ensemble.training.schedules import Phase
 
     shown = batches(21) if loss[0] == "c" else batches(21).map(lambda pixels, labels: (pixels, labels[:, 0]))

@@ -33,9 +33,10 @@ def learn(folder, phases, stop_after=None, moment="listener", optimizer=None, we
     from facemask_ensemble.data.augmentation import augmentation
     from facemask_ensemble.data.loaders import batches
     from facemask_ensemble.models.classifier import build_classifier
-    from facemask_ensemble.training import callbacks
+    from facemask_ensemble.training import checkpoint_callbacks
     from facemask_ensemble.training.class_weights import weighted
-    from facemask_ensemble.training.fit import Data, Recipe, fit
+    from facemask_ensemble.training.fit import fit
+    from facemask_ensemble.training.recipe import Data, Recipe
 
     keras.backend.clear_session(free_memory=False)  # names and seeds; looking for garbage takes longer than an epoch
     keras.utils.set_random_seed(3)
@@ -56,7 +57,7 @@ def learn(folder, phases, stop_after=None, moment="listener", optimizer=None, we
         if moment == "listener" and epoch == stop_after:
             raise Stopped
 
-    class Stopping(callbacks.Checkpoint):
+    class Stopping(checkpoint_callbacks.Checkpoint):
         def on_epoch_begin(self, epoch, logs=None):
             if moment == "epoch" and self.progress.epochs == stop_after:
                 raise Stopped
@@ -65,7 +66,7 @@ def learn(folder, phases, stop_after=None, moment="listener", optimizer=None, we
             if moment == "step" and self.progress.epochs == stop_after and batch == 2:
                 raise Stopped
 
-    kept, fit_module = callbacks.Checkpoint, __import__("facemask_ensemble.training.fit", fromlist=["fit"])
+    kept, fit_module = checkpoint_callbacks.Checkpoint, __import__("facemask_ensemble.training.fit", fromlist=["fit"])
     fit_module.Checkpoint = Stopping
     try:
         recipe = Recipe(optimizer or keras.optimizers.Adam)
