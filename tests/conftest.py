@@ -1,5 +1,4 @@
 import gc
-import json
 import os
 import shutil
 import socket
@@ -7,11 +6,10 @@ import subprocess
 import sys
 import sysconfig
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from processes import HANG
+from commands import forking, runner
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # Ray reads it once in a process, and would wait minutes for a token
@@ -25,69 +23,23 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: -heavy[item.path])
 
 
-# What commands import, and the trainings that they start.
-IMPORTED = (
-    "hydra", "matplotlib.backends.backend_agg", "pandas", "sklearn.model_selection", "cleanlab.filter",
-    "facemask_ensemble.tracking", "mlflow.store.tracking.sqlalchemy_store", "alembic.command", "pyarrow.parquet",
-    "facemask_ensemble.training.member",
-)  # fmt: skip
-
-
 @pytest.fixture(scope="session")
 def zygote(tmp_path_factory):
-    """Give the socket of a process that has imported what commands do, and forks for each of them."""
-    place = tmp_path_factory.mktemp("zygote") / "socket"
-    program = [sys.executable, str(Path(__file__).parent / "zygote.py"), str(place), *IMPORTED]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"ready\n"
-        yield str(place)
-        process.stdin.close()
-        process.wait(HANG)
+    """The socket of a process that has imported what commands do, and what stands in for `python` with it."""
+    with forking(sys.executable, tmp_path_factory.mktemp("zygote")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
-def preloaded(tmp_path_factory, zygote):
-    """Give a `python` whose commands start their trainings at once, see preloaded.py."""
-    program = tmp_path_factory.mktemp("preloaded") / "python"
-    known = f"ZYGOTE, PYTHON = {zygote!r}, {sys.executable!r}"
-    program.write_text(f"#!{sys.executable} -IS\n{known}\n{(Path(__file__).parent / 'preloaded.py').read_text()}")
-    program.chmod(0o755)
-    return str(program)
+def preloaded(zygote):
+    """A `python` whose commands start their trainings at once, see preloaded.py."""
+    return zygote[1]
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory, zygote, preloaded):
-    """Run a command of the package in a separate process, forked from one that has imported what all of them do.
-
-    What it starts is started by `python`; where that is not given, by one that forks trainings too.
-    """
-    printed = tmp_path_factory.mktemp("printed")
-
-    def run(name, *arguments, cwd, python=None, **environment):
-        files = [printed / stream for stream in ("stdout", "stderr")]
-        asks = {
-            "arguments": ["-m", f"facemask_ensemble.{name}", *map(str, arguments)],
-            "cwd": str(cwd),
-            "executable": str(python or preloaded),
-            "environment": {**os.environ, **environment},
-            "ignored": [],
-            "blocked": [],
-        }
-        with socket.socket(socket.AF_UNIX) as asked, ExitStack() as opened:
-            asked.connect(zygote)
-            asked.settimeout(HANG)
-            streams = [opened.enter_context(open(os.devnull))]
-            streams += [opened.enter_context(file.open("w")) for file in files]
-            socket.send_fds(asked, [f"{json.dumps(asks)}\n".encode()], [stream.fileno() for stream in streams])
-            answers = asked.makefile()
-            answers.readline()
-            try:
-                status = int(answers.readline())
-            except TimeoutError:  # the zygote kills what nobody waits for
-                raise AssertionError(f"{name} {arguments} hangs: {[file.read_text() for file in files]}") from None
-        return subprocess.CompletedProcess(asks["arguments"], status, *[file.read_text() for file in files])
-
-    return run
+def command(tmp_path_factory, zygote):
+    """Run a command of the package in a separate process, forked from one that has imported what all of them do."""
+    return runner(*zygote, tmp_path_factory.mktemp("printed"))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """What stands in for `python` in tests: what our commands start is forked from a zygote that has imported TensorFlow.
 
 Anything else is done by the real `python`, with this program as `sys.executable`, so that what a launcher's workers
-start is forked too. The fixture `preloaded` puts two lines before these, ZYGOTE, the socket, and PYTHON, and makes it
-a program.
+start is forked too. `commands.forking` puts two lines before these, ZYGOTE, the socket, and PYTHON, and makes it a
+program.
 """
 
 import json
@@ -41,7 +41,7 @@ def main() -> None:
         os.execv(PYTHON, [PYTHON, *arguments])  # noqa: F821
     module = arguments[at + 1] if arguments[at] == "-m" else os.path.basename(arguments[at])
     plain = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow" and "XLA_FLAGS" not in os.environ
-    if module not in FORKED or not plain or "PYTHONPATH" in os.environ:
+    if module not in FORKED or not plain:
         kind = [] if arguments[at] == "-m" else ["file"]
         os.execv(PYTHON, [PYTHON, *arguments[:at], "-c", PROGRAM, own, *kind, *arguments[at:]])  # noqa: F821
     request = {

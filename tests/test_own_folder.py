@@ -5,10 +5,11 @@ import os
 import re
 import signal
 import subprocess
-import threading
 
 import pandas as pd
 import pytest
+from commands import forking, runner
+from processes import start
 
 pytestmark = pytest.mark.heavy
 
@@ -108,8 +109,11 @@ SHIPPED = "ensemble=models:/colours@champion"
 
 @pytest.fixture(scope="module")
 def stranger(installed, tmp_path_factory, make_place):
-    """Run a command of the installed wheel in a folder that holds `mine/` and a store without runs."""
-    place, (_, run) = make_place(tmp_path_factory.mktemp("stranger")), installed
+    """Run a command of the installed wheel in a folder that holds `mine/` and a store without runs.
+
+    Commands are forked from a process of the wheel's environment; `predict` and `app` start as a user starts them.
+    """
+    place, (wheel, cold) = make_place(tmp_path_factory.mktemp("stranger")), installed
     for name, text in FILES.items():
         file = place / "mine" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -117,10 +121,15 @@ def stranger(installed, tmp_path_factory, make_place):
         file.write_text("\n".join(line.removeprefix(" " * 8) for line in lines))
     (place / "mine" / "own_parts.py").write_text(PARTS)
 
-    def command(*arguments, **environment):
-        return run("facemask-ensemble", *arguments, cwd=place, **environment)
+    with forking(wheel / "venv" / "bin" / "python", tmp_path_factory.mktemp("forking")) as started:
+        forked = runner(*started, tmp_path_factory.mktemp("printed"))
 
-    return place, command
+        def command(name, *arguments, **environment):
+            if name == "predict":
+                return cold("facemask-ensemble", name, *arguments, cwd=place, **environment)
+            return forked(name, *arguments, cwd=place, **environment)
+
+        yield place, command
 
 
 @pytest.fixture(scope="module")
@@ -222,20 +231,16 @@ def test_the_page_shows_what_was_shipped(shipped, installed):
     place, _ = shipped
     program = installed[0] / "venv" / "bin" / "facemask-ensemble"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    process = subprocess.Popen(
+    process = start(
         [program, "app", *OWN, SHIPPED, "port=0", "heatmap=mean_feature"],
         cwd=place, env=environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    late = threading.Timer(120, process.kill)
-    late.start()
     said = []
     for line in process.stdout:
         said.append(line)
         if line.startswith("page: "):
             break
-    late.cancel()
     process.send_signal(signal.SIGTERM)
-    process.wait(60)
-    process.stdout.close()
+    process.communicate()
     assert "most_confident vote as shipped" in "".join(said)
     assert said[-1].startswith("page: "), said

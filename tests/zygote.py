@@ -32,7 +32,8 @@ def become(request: dict, streams: list[int]) -> None:
     set_by_imports = {name: value for name, value in os.environ.items() if OWN.get(name) != value}
     os.environ.clear()
     os.environ.update(set_by_imports | request["environment"])
-    sys.path[0] = request["cwd"]
+    named = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:1] = [request["cwd"], *filter(None, named)]
     sys.executable = request["executable"]
     first, *arguments = request["arguments"]
     sys.orig_argv = [sys.executable, first, *arguments]
