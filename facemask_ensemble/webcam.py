@@ -12,6 +12,7 @@ from facemask_ensemble.command import run_command
 from facemask_ensemble.config import chosen_groups, read_settings, refuse_other_rule
 from facemask_ensemble.errors import InputError
 from facemask_ensemble.settings.webcam import WebcamSettings
+from facemask_ensemble.signals import stop_at_checks
 
 if TYPE_CHECKING:
     from facemask_ensemble.faces.recording import Recording
@@ -82,7 +83,7 @@ def _watch(footage: "Footage", detect: "MaskDetector", recording: "Recording | N
     seen: Counter[str] = Counter()
     pace = Pace()
     try:
-        with counting(footage.total, 0, "Frames") as count:
+        with stop_at_checks() as check, counting(footage.total, 0, "Frames") as count:
             for second, frame in footage.frames():
                 (faces,) = detect([frame])
                 drawn = draw_faces(frame, faces, pace.note())
@@ -90,6 +91,7 @@ def _watch(footage: "Footage", detect: "MaskDetector", recording: "Recording | N
                     recording.add(second, drawn, faces)
                 seen[scene([face.worn for face in faces])] += 1
                 count(1)
+                check()  # between two frames, so that the video, its table and the summary agree
                 if window and not window.show(drawn):
                     break
     finally:
