@@ -48,7 +48,7 @@ def backbone_config(name):
 
 @cache
 def build(name):
-    """Build a classifier of the smallest size, once for all tests: whoever freezes layers of it thaws them again."""
+    """Build a classifier of the smallest size, once for all tests. A test that freezes its layers unfreezes them."""
     from facemask_ensemble.models.classifier import build_classifier
 
     cfg = backbone_config(name)
