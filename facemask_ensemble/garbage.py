@@ -9,8 +9,7 @@ from contextlib import contextmanager
 def collection_paused() -> Iterator[Callable[[], None]]:
     """Look for no garbage in this block: imports and the tracing of a network make almost none.
 
-    Python would look through all objects again and again while their number grows. That is a quarter of TensorFlow's
-    import, and one second in twenty of a network's first training step.
+    Python would look through all objects again and again while their number grows, which takes seconds.
 
     Yields:
         What ends the pause before the block does.

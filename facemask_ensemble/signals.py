@@ -123,7 +123,9 @@ def stop_at_checks() -> Iterator[StopChecks]:
     def noted(stop: _Stop) -> Callable[[int, FrameType | None], None]:
         def note(number: int, frame: FrameType | None) -> None:
             checks.number = number
-            if not checks.reached:
+            if checks.reached:
+                stop.last = time.monotonic()  # what follows within a moment, after the block too, is the same request
+            else:
                 stop(number, frame)
 
         return note

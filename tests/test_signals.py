@@ -195,6 +195,18 @@ def test_a_training_stops_though_python_drops_the_exception_of_its_signal(stops,
     assert gc.isenabled()
 
 
+def test_a_second_signal_of_the_same_request_does_not_interrupt_the_end_after_the_block(stops, clock):
+    with pytest.raises(Stopped), stop_at_checks() as checks:
+        checks()
+        signal.raise_signal(signal.SIGTERM)
+        checks()
+    clock.seconds = 1.9
+    signal.raise_signal(signal.SIGTERM)
+    clock.seconds = 2.0
+    with pytest.raises(Stopped):
+        signal.raise_signal(signal.SIGTERM)
+
+
 def test_a_block_with_checks_leaves_the_handlers_of_others_alone():
     before = [signal.getsignal(number) for number in STOPS]
     with stop_at_checks() as checks:
